@@ -1,0 +1,106 @@
+{{/* The labels by which a service's pods are found. */}}
+{{- define "adplane.selector" -}}
+app.kubernetes.io/name: adplane
+app.kubernetes.io/instance: {{ .release }}
+app.kubernetes.io/component: {{ .service }}
+{{- end -}}
+
+{{- define "adplane.image" -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag }}{{- end -}}
+{{- end -}}
+
+{{/* What no container of ours may do. */}}
+{{- define "adplane.restricted" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "adplane.pod" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* One file out of an existing Secret. */}}
+{{- define "adplane.file" -}}
+- secret:
+    name: {{ .secret.name }}
+    items: [{key: {{ .key }}, path: {{ .path }}}]
+{{- end -}}
+
+{{/* The settings file of one service; secrets stand in it as paths only. */}}
+{{- define "adplane.settings" -}}
+{{- $values := .root.Values -}}
+{{- $service := .service -}}
+{{- $own := get $values.services $service -}}
+listen = "0.0.0.0:{{ $own.port }}"
+admin_listen = "0.0.0.0:{{ add $own.port 9 }}"
+{{- if ne $service "gateway" }}
+page_key_file = "/etc/adplane/secrets/page_key"
+{{- end }}
+{{- if eq $service "auth" }}
+kek_file = "/etc/adplane/secrets/kek"
+service_secrets_dir = "/etc/adplane/services"
+public_base_url = {{ $values.publicUrl | quote }}
+{{- if $values.secrets.bootstrap.name }}
+bootstrap_code_file = "/etc/adplane/secrets/bootstrap_code"
+{{- end }}
+{{- end }}
+{{- if eq $service "ratelimit" }}
+permit_key_file = "/etc/adplane/secrets/permit_key"
+{{- end }}
+{{- if eq $service "audiences" }}
+member_key_file = "/etc/adplane/secrets/member_key"
+{{- end }}
+{{- range $key, $value := $own.settings }}
+{{- if not (kindIs "map" $value) }}
+{{ $key }} = {{ $value | toJson }}
+{{- end }}
+{{- end }}
+{{- range $key, $value := $own.settings }}
+{{- if kindIs "map" $value }}
+
+[{{ $key }}]
+{{- range $inner, $setting := $value }}
+{{ $inner }} = {{ $setting | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+[telemetry]
+log = {{ $values.telemetry.log | quote }}
+otlp_endpoint = {{ $values.telemetry.otlpEndpoint | quote }}
+sample_ratio = {{ $values.telemetry.sampleRatio | toJson }}
+{{- if has "postgres" $own.uses }}
+
+[postgres]
+url_file = "/etc/adplane/secrets/postgres_url"
+{{- end }}
+{{- if has "redis" $own.uses }}
+
+[redis]
+url_file = "/etc/adplane/secrets/redis_url"
+{{- end }}
+{{- if ne $service "auth" }}
+
+[auth]
+endpoint = "http://adplane-auth:{{ $values.services.auth.port }}"
+service_secret_file = "/etc/adplane/secrets/service"
+{{- end }}
+{{- if and (has "ratelimit" $own.calls) (ne $service "gateway") }}
+
+[ratelimit]
+endpoint = "http://adplane-ratelimit:{{ $values.services.ratelimit.port }}"
+service_secret_file = "/etc/adplane/secrets/service"
+{{- end }}
+{{- if eq $service "gateway" }}
+
+[routes]
+{{- range $callee := $own.calls }}
+{{ $callee }} = "http://adplane-{{ $callee }}:{{ (get $values.services $callee).port }}"
+{{- end }}
+{{- end }}
+{{- end -}}

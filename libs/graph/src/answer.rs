@@ -1,0 +1,102 @@
+//! What Meta answers with, where the shape is the same for many calls.
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A value together with Meta's trace id, which the audit keeps and Meta's support asks for.
+#[derive(Debug, Clone)]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// The header `x-fb-trace-id`, where Meta sent one.
+    pub trace_id: Option<String>,
+}
+
+/// The answer to an update or a delete: `{"success":true}`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Ack {
+    /// Meta says `false` in a few places instead of an error.
+    #[serde(default = "yes")]
+    pub success: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The answer to a create that asked for no fields.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Created {
+    /// Digits. Meta writes ids as strings, and in a few places as numbers: both are read.
+    #[serde(deserialize_with = "digits")]
+    pub id: String,
+}
+
+/// One page of an edge.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Page<T> {
+    /// The rows; may be empty while more pages follow.
+    #[serde(default = "Vec::new")]
+    pub data: Vec<T>,
+    #[serde(default)]
+    paging: Paging,
+}
+
+impl<T> Page<T> {
+    /// The cursor of the next page. Meta's own rule is to go on while `next` exists; the link itself holds the token,
+    /// so only its presence is used and the cursor is sent anew.
+    pub fn next(&self) -> Option<&str> {
+        self.paging.next.as_ref()?;
+        self.paging.cursors.after.as_deref()
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Paging {
+    #[serde(default)]
+    cursors: Cursors,
+    next: Option<de::IgnoredAny>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Cursors {
+    after: Option<String>,
+}
+
+/// Reads an id that Meta wrote as a string or as a number.
+///
+/// # Errors
+/// When it is neither.
+pub fn digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Id {
+        Text(String),
+        Number(u64),
+    }
+    Ok(match Id::deserialize(deserializer)? {
+        Id::Text(text) => text,
+        Id::Number(number) => number.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_from_text_and_from_a_number() {
+        let text: Created = serde_json::from_str(r#"{"id":"120210000000000123"}"#).unwrap();
+        let number: Created = serde_json::from_str(r#"{"id":120210000000000123}"#).unwrap();
+        assert_eq!(text.id, number.id);
+    }
+
+    #[test]
+    fn the_last_page_has_a_cursor_but_no_next() {
+        let page: Page<u8> =
+            serde_json::from_str(r#"{"data":[1],"paging":{"cursors":{"before":"a","after":"b"}}}"#).unwrap();
+        assert_eq!(page.next(), None);
+        let page: Page<u8> =
+            serde_json::from_str(r#"{"data":[],"paging":{"cursors":{"after":"b"},"next":"https://x"}}"#).unwrap();
+        assert_eq!(page.next(), Some("b"));
+    }
+}

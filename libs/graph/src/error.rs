@@ -1,0 +1,251 @@
+//! What can go wrong with a call to Meta, sorted by what the caller should do next.
+
+use std::time::Duration;
+
+use proto::common::v1::ErrorReason;
+use rpc::{Code, Fault, Violation};
+
+use crate::meta_error::MetaError;
+
+/// Why a call to Meta did not give its answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Our own count, or what Meta said earlier, leaves no room. Nothing was sent.
+    #[error("the quota of {scope} is used; it has room again in {} s", retry_after.as_secs())]
+    Quota {
+        /// The bucket that binds, for a person.
+        scope: String,
+        /// When asking again makes sense.
+        retry_after: Duration,
+    },
+    /// Meta refused for quota. Nothing was executed.
+    #[error("Meta throttles {call}: {}", meta.message)]
+    Throttled {
+        /// The call, without ids.
+        call: String,
+        /// Meta's words.
+        meta: Box<MetaError>,
+        /// What Meta said, or our own back-off.
+        retry_after: Duration,
+    },
+    /// Meta says the request is wrong.
+    #[error("Meta refuses {call}: {}", meta.user_message.as_deref().unwrap_or(&meta.message))]
+    Rejected {
+        /// The call, without ids.
+        call: String,
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// Meta has no such object, or hides it from this connection.
+    #[error("Meta knows no such object, or this connection may not see it ({call})")]
+    Missing {
+        /// The call, without ids.
+        call: String,
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// The connection may not do this.
+    #[error("the connection lacks a permission at Meta for {call}: {}", meta.message)]
+    Permission {
+        /// The call, without ids.
+        call: String,
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// The token is dead and nothing we can do revives it.
+    #[error("the connection's token no longer works: somebody must consent again")]
+    NeedsConsent {
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// Meta restricted the account, the page or the person.
+    #[error("Meta restricted this account: {}", meta.user_message.as_deref().unwrap_or(&meta.message))]
+    Restricted {
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// The version of the API is gone.
+    #[error("Meta ended the version of its API that we use: the operator must set a newer one")]
+    VersionEnded {
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// More than one answer can hold.
+    #[error("Meta cannot answer {call} in one piece: narrow it, or ask for a report")]
+    TooMuchData {
+        /// The call, without ids.
+        call: String,
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// Meta did not answer, or failed, and nothing was changed.
+    #[error("Meta is not available for {call}: {cause}")]
+    Unavailable {
+        /// The call, without ids.
+        call: String,
+        /// What was seen last.
+        cause: String,
+        /// Meta's words, where there are any.
+        meta: Option<Box<MetaError>>,
+    },
+    /// A write was sent and its answer was lost: look before repeating.
+    #[error("{call} was sent to Meta and its answer was lost: {cause}")]
+    OutcomeUnknown {
+        /// The call, without ids.
+        call: String,
+        /// What was seen.
+        cause: String,
+    },
+    /// The deadline passed before anything was sent, or while a read was under way.
+    #[error("the deadline passed before Meta answered {call}")]
+    Deadline {
+        /// The call, without ids.
+        call: String,
+    },
+    /// Meta answered something that we cannot read.
+    #[error("Meta's answer to {call} has an unexpected shape")]
+    Malformed {
+        /// The call, without ids.
+        call: String,
+        /// What the parser says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Auth or ratelimit refused or is away; its own words are passed on.
+    #[error(transparent)]
+    Upstream(#[from] rpc::Upstream),
+    /// The client could not be built.
+    #[error("the Graph client cannot be set up: {0}")]
+    Setup(String),
+}
+
+impl Error {
+    /// Meta's own words, where Meta spoke.
+    pub fn meta(&self) -> Option<&MetaError> {
+        match self {
+            Self::Throttled { meta, .. }
+            | Self::Rejected { meta, .. }
+            | Self::Missing { meta, .. }
+            | Self::Permission { meta, .. }
+            | Self::NeedsConsent { meta }
+            | Self::Restricted { meta }
+            | Self::VersionEnded { meta }
+            | Self::TooMuchData { meta, .. } => Some(meta),
+            Self::Unavailable { meta, .. } => meta.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Was the write perhaps executed?
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. })
+    }
+
+    /// Does waiting help, with nothing to change by anybody?
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Upstream(upstream) => matches!(upstream.code(), Code::Unavailable | Code::ResourceExhausted),
+            _ => matches!(
+                self,
+                Self::Quota { .. } | Self::Throttled { .. } | Self::Unavailable { .. } | Self::Deadline { .. }
+            ),
+        }
+    }
+
+    fn call(&self) -> Option<&str> {
+        match self {
+            Self::Throttled { call, .. }
+            | Self::Rejected { call, .. }
+            | Self::Missing { call, .. }
+            | Self::Permission { call, .. }
+            | Self::TooMuchData { call, .. }
+            | Self::Unavailable { call, .. }
+            | Self::OutcomeUnknown { call, .. }
+            | Self::Deadline { call }
+            | Self::Malformed { call, .. } => Some(call),
+            _ => None,
+        }
+    }
+}
+
+impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Quota { .. } | Self::Throttled { .. } => Code::ResourceExhausted,
+            Self::Rejected { .. } => Code::InvalidArgument,
+            Self::Missing { .. } => Code::NotFound,
+            Self::Permission { .. }
+            | Self::NeedsConsent { .. }
+            | Self::Restricted { .. }
+            | Self::VersionEnded { .. }
+            | Self::TooMuchData { .. } => Code::FailedPrecondition,
+            Self::Unavailable { .. } => Code::Unavailable,
+            Self::OutcomeUnknown { .. } => Code::Unknown,
+            Self::Deadline { .. } => Code::DeadlineExceeded,
+            Self::Malformed { .. } | Self::Setup(_) => Code::Internal,
+            Self::Upstream(upstream) => upstream.code(),
+        }
+    }
+
+    fn reason(&self) -> ErrorReason {
+        match self {
+            Self::Quota { .. } => ErrorReason::QuotaExhausted,
+            Self::Throttled { .. } => ErrorReason::MetaThrottled,
+            Self::Rejected { .. } => ErrorReason::MetaRejectedField,
+            Self::Missing { .. } => ErrorReason::MetaObjectMissing,
+            Self::Permission { .. } => ErrorReason::MetaPermissionMissing,
+            Self::NeedsConsent { .. } => ErrorReason::ConnectionNeedsConsent,
+            Self::Restricted { .. } => ErrorReason::AccountRestricted,
+            Self::VersionEnded { .. } => ErrorReason::MetaVersionEnded,
+            Self::TooMuchData { .. } => ErrorReason::QueryTooLarge,
+            Self::Unavailable { .. } => ErrorReason::MetaUnavailable,
+            Self::OutcomeUnknown { .. } => ErrorReason::OutcomeUnknown,
+            Self::Deadline { .. } => ErrorReason::DeadlinePassed,
+            Self::Malformed { .. } | Self::Setup(_) => ErrorReason::Internal,
+            Self::Upstream(upstream) => upstream.reason(),
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        if let Self::Upstream(upstream) = self {
+            return upstream.metadata();
+        }
+        let mut metadata = Vec::new();
+        if let Some(call) = self.call() {
+            metadata.push(("graph_call", call.to_owned()));
+        }
+        if let Self::Quota { scope, .. } = self {
+            metadata.push(("scope", scope.clone()));
+        }
+        if let Some(meta) = self.meta() {
+            metadata.push(("meta_code", meta.code.to_string()));
+            metadata.extend(meta.subcode.map(|subcode| ("meta_subcode", subcode.to_string())));
+            metadata.extend(meta.trace_id.clone().map(|trace| ("fbtrace_id", trace)));
+        }
+        metadata
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Quota { retry_after, .. } | Self::Throttled { retry_after, .. } => Some(*retry_after),
+            Self::Unavailable { .. } => Some(Duration::from_secs(2)),
+            Self::Upstream(upstream) => upstream.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Meta's parameter names; a service translates them to its own paths where they differ.
+    fn violations(&self) -> Vec<Violation> {
+        let Self::Rejected { meta, .. } = self else { return Vec::new() };
+        let description = meta.user_message.clone().unwrap_or_else(|| meta.message.clone());
+        let violation = |field: &str| Violation {
+            field: field.to_owned(),
+            description: description.clone(),
+            reason: "META_REJECTED",
+        };
+        match meta.blame.as_slice() {
+            [] => vec![violation("")],
+            blame => blame.iter().map(|field| violation(field)).collect(),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Tokens on loan: held in memory for two minutes at most, asked for once however many wait, and dropped within two
+//! seconds of a revocation.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use moka::future::Cache;
+use proto::auth::v1::{
+    CredentialVerdict, LeaseCredentialRequest, ReportCredentialFailureRequest, Revocation, WatchRevocationsRequest,
+    credential_service_client::CredentialServiceClient, revocation::Subject,
+};
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tonic::Request;
+use tracing::warn;
+use vocabulary::ids::TenantId;
+
+use crate::{
+    error::Error,
+    meta_error::MetaError,
+    on::{Asset, On},
+};
+
+/// Auth lends for two minutes at most (decision: a stolen memory image is worth two minutes).
+const LEASE_SECONDS_MAX: u64 = 120;
+/// Without a word from auth for this long, a held lease is asked for again before each use.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// A lease with less than this left is not used: the call may still wait for its permit.
+const MARGIN: Duration = Duration::from_secs(10);
+/// How long asking auth may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A token on loan and what goes with it.
+pub(crate) struct Lease {
+    pub(crate) id: String,
+    pub(crate) token: SecretString,
+    pub(crate) proof: SecretString,
+    pub(crate) meta_app: String,
+    pub(crate) api_version: String,
+    connection: String,
+    tenant: TenantId,
+    until: Instant,
+}
+
+impl Lease {
+    fn is_good(&self) -> bool {
+        self.until > Instant::now() + MARGIN
+    }
+}
+
+type Key = (TenantId, Asset);
+
+/// All leases of this process.
+#[derive(Clone)]
+pub(crate) struct Leases {
+    auth: rpc::Peer,
+    held: Cache<Key, Arc<Lease>>,
+    heard: Arc<Mutex<Option<Instant>>>,
+    generation: Arc<AtomicI64>,
+}
+
+impl Leases {
+    pub(crate) fn new(auth: rpc::Peer) -> Self {
+        let held = Cache::builder()
+            .max_capacity(100_000)
+            .time_to_live(Duration::from_secs(LEASE_SECONDS_MAX))
+            .support_invalidation_closures()
+            .build();
+        Self { auth, held, heard: Arc::default(), generation: Arc::default() }
+    }
+
+    /// The lease for this call: from memory while the revocation stream is alive, else asked for anew.
+    pub(crate) async fn get(&self, on: &On) -> Result<Arc<Lease>, Error> {
+        let key = (on.tenant.clone(), on.asset);
+        if let Some(lease) = self.held.get(&key).await {
+            match (lease.is_good(), self.hears()) {
+                (true, true) => return Ok(lease),
+                (true, false) => return self.ask_again(&key, on, lease).await,
+                (false, _) => self.held.invalidate(&key).await,
+            }
+        }
+        let asked = self.held.try_get_with(key, self.ask(on)).await;
+        asked.map_err(|error| Error::Upstream(rpc::Upstream::clone(&error)))
+    }
+
+    /// Auth is asked although a lease is held, because a revocation may have been missed. Where auth cannot be reached
+    /// the lease serves until its own end: that end is the promise for a partition.
+    async fn ask_again(&self, key: &Key, on: &On, held: Arc<Lease>) -> Result<Arc<Lease>, Error> {
+        match self.ask(on).await {
+            Ok(lease) => {
+                self.held.insert(key.clone(), Arc::clone(&lease)).await;
+                Ok(lease)
+            }
+            Err(error) if error.code() == rpc::Code::Unavailable => Ok(held),
+            Err(error) => {
+                self.held.invalidate(key).await;
+                Err(Error::Upstream(error))
+            }
+        }
+    }
+
+    async fn ask(&self, on: &On) -> Result<Arc<Lease>, rpc::Upstream> {
+        let mut request = Request::new(LeaseCredentialRequest {
+            resource: on.asset.to_string(),
+            purpose: on.purpose.to_owned(),
+            min_ttl: None,
+        });
+        request.set_timeout(ASK_TIMEOUT.min(on.deadline.saturating_duration_since(Instant::now())));
+        let asked = Instant::now();
+        let answer = CredentialServiceClient::new(self.auth.channel())
+            .lease_credential(rpc::for_tenant(request, &on.tenant))
+            .await
+            .map_err(rpc::Upstream::from)?;
+        let lease = answer.into_inner().lease.unwrap_or_default();
+        Ok(Arc::new(Lease {
+            id: lease.lease_id,
+            token: SecretString::from(lease.token),
+            proof: SecretString::from(lease.appsecret_proof),
+            meta_app: lease.meta_app,
+            api_version: lease.api_version,
+            connection: lease.connection,
+            tenant: on.tenant.clone(),
+            until: asked + life(lease.expire_time),
+        }))
+    }
+
+    /// Tells auth that Meta refused the token. `true` means: lease again, once.
+    pub(crate) async fn refused(&self, on: &On, lease: &Lease, meta: &MetaError) -> Result<bool, Error> {
+        self.held.invalidate(&(on.tenant.clone(), on.asset)).await;
+        let mut request = Request::new(ReportCredentialFailureRequest {
+            lease_id: lease.id.clone(),
+            meta_code: i32::try_from(meta.code).unwrap_or(0),
+            meta_subcode: meta.subcode.and_then(|subcode| i32::try_from(subcode).ok()).unwrap_or(0),
+            fbtrace_id: meta.trace_id.clone().unwrap_or_default(),
+        });
+        request.set_timeout(ASK_TIMEOUT);
+        let answer = CredentialServiceClient::new(self.auth.channel())
+            .report_credential_failure(rpc::for_tenant(request, &on.tenant))
+            .await
+            .map_err(rpc::Upstream::from)?;
+        Ok(answer.into_inner().verdict() == CredentialVerdict::RetryWithNewLease)
+    }
+
+    /// Holds auth's stream of revocations until `stop`. Without it every use of a lease asks auth first.
+    pub(crate) async fn watch(&self, stop: CancellationToken) {
+        let mut pause = Duration::from_millis(100);
+        while !stop.is_cancelled() {
+            match stop.run_until_cancelled(self.listen()).await {
+                None => return,
+                Some(Ok(())) => pause = Duration::from_millis(100),
+                Some(Err(error)) => {
+                    warn!(error = &error as &dyn std::error::Error, "the stream of revocations is cut; leases are asked for on each use");
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+            }
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    async fn listen(&self) -> Result<(), Cut> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        let request = Request::new(WatchRevocationsRequest { generation });
+        let mut stream = CredentialServiceClient::new(self.auth.channel()).watch_revocations(request).await?.into_inner();
+        loop {
+            let Ok(next) = tokio::time::timeout(SILENCE_MAX, stream.message()).await else {
+                return Err(Cut::Silent);
+            };
+            let Some(message) = next? else { return Ok(()) };
+            if let Some(revocation) = message.revocation {
+                self.forget(revocation);
+            }
+            self.generation.store(message.generation, Ordering::Relaxed);
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
+    fn forget(&self, revocation: Revocation) {
+        let tenant = revocation.tenant.trim_start_matches("tenants/").to_owned();
+        let forgotten = match revocation.subject {
+            Some(Subject::Connection(connection)) => {
+                self.held.invalidate_entries_if(move |_, lease| lease.connection == connection)
+            }
+            Some(Subject::WholeTenant(_)) => {
+                self.held.invalidate_entries_if(move |_, lease| lease.tenant.as_str() == tenant)
+            }
+            Some(Subject::Caller(_) | Subject::SigningKey(_)) | None => return, // no token of Meta's depends on these
+        };
+        if forgotten.is_err() {
+            self.held.invalidate_all(); // a predicate that cannot be kept must not leave a revoked token in use
+        }
+    }
+
+    fn hears(&self) -> bool {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_some_and(|heard| heard.elapsed() < SILENCE_MAX)
+    }
+}
+
+/// Why the stream of revocations ended.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error("auth's heartbeat stopped")]
+    Silent,
+    #[error("auth ended the stream: {0}")]
+    Ended(#[from] tonic::Status),
+}
+
+/// How long from now, by auth's clock; never longer than auth promises, whatever our clock says.
+fn life(expire: Option<prost_types::Timestamp>) -> Duration {
+    let most = Duration::from_secs(LEASE_SECONDS_MAX);
+    let expire = expire.and_then(|time| SystemTime::try_from(time).ok());
+    expire.and_then(|expire| expire.duration_since(SystemTime::now()).ok()).unwrap_or_default().min(most)
+}

@@ -1,0 +1,44 @@
+//! The only crate that knows Meta.
+//!
+//! A call is a value ([`Call`]) that a noun's module describes and [`Client`] sends: it leases the token from auth,
+//! takes a permit from ratelimit, sends once, reads the answer and what Meta says about its quota, and sends again only
+//! what may be repeated. What must not be repeated and was perhaps executed comes back as [`Error::OutcomeUnknown`].
+//!
+//! Invariants: one permit per HTTP attempt; the token stands in one header and in no URL, log or error; no retry below
+//! this crate.
+
+pub mod accounts;
+pub mod ad_sets;
+pub mod ads;
+mod answer;
+pub mod audiences;
+mod batch;
+mod call;
+pub mod campaigns;
+mod client;
+pub mod codec;
+mod cost;
+pub mod creatives;
+mod error;
+pub mod events;
+pub mod images;
+pub mod insights;
+pub mod labels;
+mod lease;
+mod meta_error;
+pub mod oauth;
+pub mod objects;
+mod on;
+mod permit;
+mod retry;
+mod settings;
+mod transport;
+mod usage;
+
+pub use answer::{Ack, Answer, Created, Page, digits};
+pub use call::{Call, File, Replay, UseCase, Verb};
+pub use client::Client;
+pub use error::Error;
+pub use meta_error::{MetaError, Verdict};
+pub use on::{Asset, On, Priority};
+pub use settings::Settings;

@@ -1,0 +1,210 @@
+//! Meta's errors: the envelope, and what each code means for us.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Meta's error envelope, with what matters of it. Matched by code and subcode only: Meta's texts are not stable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetaError {
+    /// Meta's code, such as 100. Zero where the answer was no envelope at all.
+    pub code: i64,
+    /// Meta's subcode, such as 1885272.
+    pub subcode: Option<i64>,
+    /// For developers.
+    pub message: String,
+    /// For people, in Meta's words: title and text.
+    pub user_message: Option<String>,
+    /// Meta's own word that it is temporary.
+    pub is_transient: bool,
+    /// Which parameters Meta blames, each as a dotted path.
+    pub blame: Vec<String>,
+    /// What Meta's support asks for.
+    pub trace_id: Option<String>,
+    /// The HTTP status; clients decide by code, and by this only where there is no envelope.
+    pub status: u16,
+}
+
+/// What an error asks of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// A quota is used: wait as the headers say. The call was not executed.
+    Throttled,
+    /// Temporary: the call may or may not have been executed.
+    Transient,
+    /// The request is wrong.
+    Rejected,
+    /// No such object, or hidden from this token.
+    Missing,
+    /// A permission or a task is missing.
+    Permission,
+    /// The token is dead.
+    Token,
+    /// Meta restricted the account, the page or the app.
+    Restricted,
+    /// The version of the API is gone.
+    VersionEnded,
+    /// More data than one answer holds: split the question.
+    TooMuchData,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    error: Body,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    code: i64,
+    error_subcode: Option<i64>,
+    #[serde(default)]
+    is_transient: Option<bool>,
+    error_user_title: Option<String>,
+    error_user_msg: Option<String>,
+    error_data: Option<serde_json::Value>,
+    fbtrace_id: Option<String>,
+}
+
+impl MetaError {
+    /// Reads the envelope out of a body; `None` where the body is a success.
+    pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
+        if let Ok(Envelope { error }) = serde_json::from_slice::<Envelope>(body) {
+            return Some(Self::from_body(status, error));
+        }
+        let success = (200..300).contains(&status) || status == 304;
+        (!success).then(|| Self {
+            status,
+            message: format!("HTTP {status} without an error envelope"),
+            is_transient: status >= 500,
+            ..Self::default()
+        })
+    }
+
+    fn from_body(status: u16, body: Body) -> Self {
+        let user_message = match (body.error_user_title, body.error_user_msg) {
+            (Some(title), Some(text)) => Some(format!("{title}: {text}")),
+            (title, text) => title.or(text),
+        };
+        Self {
+            code: body.code,
+            subcode: body.error_subcode,
+            message: body.message,
+            user_message,
+            is_transient: body.is_transient.unwrap_or(false),
+            blame: body.error_data.map(|data| blame(&data)).unwrap_or_default(),
+            trace_id: body.fbtrace_id,
+            status,
+        }
+    }
+
+    /// What to do about it (Meta, "Error handling" and "Marketing API error codes").
+    pub fn verdict(&self) -> Verdict {
+        match (self.code, self.subcode) {
+            (_, Some(1_504_022 | 1_504_039)) => Verdict::Throttled,
+            (17, Some(1_885_172)) => Verdict::Rejected, // ten spend-cap changes a day: waiting an hour does not help
+            (4 | 17 | 32 | 341 | 613 | 80_000..=80_014, _) => Verdict::Throttled,
+            (190 | 102 | 104, _) => Verdict::Token,
+            (2635, _) => Verdict::VersionEnded,
+            (368 | 2859, _) => Verdict::Restricted,
+            (_, Some(1_504_018 | 1_487_534 | 1_504_038 | 1_504_045)) => Verdict::TooMuchData,
+            (100, Some(33)) | (803, _) => Verdict::Missing,
+            (3 | 10 | 200..=299, _) => Verdict::Permission,
+            (1, _) if self.message.contains("reduce the amount of data") => Verdict::TooMuchData,
+            (1 | 2 | 960, _) => Verdict::Transient,
+            _ if self.is_transient || self.status >= 500 => Verdict::Transient,
+            _ => Verdict::Rejected,
+        }
+    }
+
+    /// Says whether this code names a limit that ends by itself, and when Meta's own text implies how long.
+    pub fn throttled_for(&self) -> Option<Duration> {
+        match (self.code, self.subcode) {
+            (613, Some(5_044_001)) => Some(Duration::from_secs(1)), // mutations per second
+            (613, Some(1_487_632)) => Some(Duration::from_secs(3600)), // four budget changes an hour
+            _ => None,
+        }
+    }
+}
+
+/// `error_data` is a JSON text inside the JSON, or an object; `blame_field_specs` is a list of paths.
+fn blame(data: &serde_json::Value) -> Vec<String> {
+    let parsed;
+    let data = match data.as_str() {
+        Some(text) => match serde_json::from_str::<serde_json::Value>(text) {
+            Ok(value) => {
+                parsed = value;
+                &parsed
+            }
+            Err(_) => return Vec::new(),
+        },
+        None => data,
+    };
+    let Some(specs) = data.get("blame_field_specs").and_then(serde_json::Value::as_array) else {
+        return Vec::new();
+    };
+    specs
+        .iter()
+        .filter_map(serde_json::Value::as_array)
+        .map(|path| path.iter().filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join("."))
+        .filter(|path| !path.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: i64, subcode: Option<i64>) -> MetaError {
+        MetaError { code, subcode, status: 400, ..MetaError::default() }
+    }
+
+    #[test]
+    fn each_code_has_its_verdict() {
+        for (code, subcode, verdict) in [
+            (4, None, Verdict::Throttled),
+            (17, Some(2_446_079), Verdict::Throttled),
+            (17, Some(1_885_172), Verdict::Rejected),
+            (32, None, Verdict::Throttled),
+            (613, Some(1_487_742), Verdict::Throttled),
+            (80_000, Some(2_446_079), Verdict::Throttled),
+            (80_004, Some(2_446_079), Verdict::Throttled),
+            (80_014, None, Verdict::Throttled),
+            (100, Some(1_504_022), Verdict::Throttled),
+            (190, Some(463), Verdict::Token),
+            (102, None, Verdict::Token),
+            (100, Some(33), Verdict::Missing),
+            (100, Some(1_487_534), Verdict::TooMuchData),
+            (100, Some(1_885_272), Verdict::Rejected),
+            (100, None, Verdict::Rejected),
+            (200, Some(1_870_034), Verdict::Permission),
+            (294, None, Verdict::Permission),
+            (368, None, Verdict::Restricted),
+            (2635, None, Verdict::VersionEnded),
+            (1, Some(99), Verdict::Transient),
+            (2, None, Verdict::Transient),
+            (960, None, Verdict::Transient),
+            (2500, None, Verdict::Rejected),
+        ] {
+            assert_eq!(error(code, subcode).verdict(), verdict, "{code}/{subcode:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_without_an_envelope_is_temporary_from_500_on() {
+        let error = MetaError::parse(503, b"<html>Service Unavailable</html>").unwrap();
+        assert_eq!(error.verdict(), Verdict::Transient);
+        assert!(MetaError::parse(200, br#"{"id":"1"}"#).is_none());
+        assert!(MetaError::parse(304, b"").is_none());
+    }
+
+    #[test]
+    fn blame_is_read_from_a_text_and_from_an_object() {
+        let text = br#"{"error":{"code":100,"error_subcode":1885272,"error_data":"{\"blame_field_specs\":[[\"daily_budget\"]]}"}}"#;
+        assert_eq!(MetaError::parse(400, text).unwrap().blame, ["daily_budget"]);
+        let object = br#"{"error":{"code":100,"error_data":{"blame_field_specs":[["targeting","geo_locations"],["bid_amount"]]}}}"#;
+        assert_eq!(MetaError::parse(400, object).unwrap().blame, ["targeting.geo_locations", "bid_amount"]);
+    }
+}

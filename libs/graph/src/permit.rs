@@ -1,0 +1,136 @@
+//! Permission to send: from ratelimit, with a latest moment, and what Meta said on earlier answers carried along.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use proto::ratelimit::v1::{
+    AcquireRequest, Charge, Priority as WirePriority, ReleaseRequest, SettleRequest, UsageReport, Wait,
+    acquire_response::Decision, quota_service_client::QuotaServiceClient,
+};
+use tonic::Request;
+use tracing::warn;
+
+use crate::{
+    error::Error,
+    on::{On, Priority},
+    usage,
+};
+
+/// As many reports as one `Acquire` takes.
+const REPORTS_MAX: usize = 100;
+/// Reports kept while nobody acquires; the newest say the most, so the oldest go first.
+const PENDING_MAX: usize = 1_000;
+/// How long telling may hold up an answer that we already have.
+const TELL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The right to send once.
+pub(crate) struct Permit {
+    value: Vec<u8>,
+    send_before: Instant,
+}
+
+impl Permit {
+    /// Checked just before the bytes go: what arrives later may fall into another window at Meta.
+    pub(crate) fn is_good(&self) -> bool {
+        Instant::now() < self.send_before
+    }
+}
+
+/// The way to ratelimit.
+#[derive(Clone)]
+pub(crate) struct Permits {
+    ratelimit: rpc::Peer,
+    pending: Arc<Mutex<Vec<UsageReport>>>,
+}
+
+impl Permits {
+    pub(crate) fn new(ratelimit: rpc::Peer) -> Self {
+        Self { ratelimit, pending: Arc::default() }
+    }
+
+    /// Takes the charges, waiting in order until the call's deadline.
+    pub(crate) async fn acquire(&self, on: &On, charges: Vec<Charge>) -> Result<Permit, Error> {
+        let reports = self.take_pending();
+        let mut request = Request::new(AcquireRequest { charges, priority: wire(on.priority).into(), reports });
+        request.set_timeout(on.deadline.saturating_duration_since(Instant::now()));
+        let answer = QuotaServiceClient::new(self.ratelimit.channel())
+            .acquire(rpc::for_tenant(request, &on.tenant))
+            .await
+            .map_err(rpc::Upstream::from)?
+            .into_inner();
+        let received = Instant::now();
+        match answer.decision {
+            Some(Decision::Permit(permit)) => Ok(Permit {
+                value: permit.value,
+                send_before: received + duration(permit.send_before.as_ref()),
+            }),
+            Some(Decision::Wait(wait)) => Err(refused(&wait)),
+            None => Err(Error::Setup("ratelimit answered without a decision".to_owned())),
+        }
+    }
+
+    /// Gives back a permit that was provably not sent. A failure costs points and admits nothing more.
+    pub(crate) async fn release(&self, on: &On, permit: Permit) {
+        let mut request = Request::new(ReleaseRequest { permits: vec![permit.value] });
+        request.set_timeout(TELL_TIMEOUT);
+        let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
+        if let Err(error) = ratelimit.release(rpc::for_tenant(request, &on.tenant)).await {
+            warn!(error = error.message(), "an unsent permit could not be given back; it ages out");
+        }
+    }
+
+    /// Tells what Meta said: at once where somebody would otherwise run into it, else with the next `Acquire`.
+    pub(crate) async fn told(&self, on: &On, permit: &Permit, mut reports: Vec<UsageReport>) {
+        for report in &mut reports {
+            report.permit.clone_from(&permit.value);
+            report.received_time = Some(SystemTime::now().into());
+        }
+        if !reports.iter().any(usage::is_urgent) {
+            return self.keep(reports);
+        }
+        reports.truncate(REPORTS_MAX);
+        let mut request = Request::new(SettleRequest { reports: reports.clone() });
+        request.set_timeout(TELL_TIMEOUT);
+        let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
+        if ratelimit.settle(rpc::for_tenant(request, &on.tenant)).await.is_err() {
+            self.keep(reports); // told with the next Acquire instead
+        }
+    }
+
+    fn keep(&self, reports: Vec<UsageReport>) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.extend(reports);
+        let surplus = pending.len().saturating_sub(PENDING_MAX);
+        pending.drain(..surplus);
+    }
+
+    fn take_pending(&self) -> Vec<UsageReport> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = pending.len().saturating_sub(REPORTS_MAX);
+        pending.split_off(first)
+    }
+}
+
+fn wire(priority: Priority) -> WirePriority {
+    match priority {
+        Priority::Safety => WirePriority::Safety,
+        Priority::Interactive => WirePriority::Interactive,
+        Priority::Sync => WirePriority::Sync,
+        Priority::Bulk => WirePriority::Bulk,
+        Priority::Backfill => WirePriority::Backfill,
+    }
+}
+
+fn duration(wire: Option<&prost_types::Duration>) -> Duration {
+    wire.and_then(|wire| Duration::try_from(*wire).ok()).unwrap_or_default()
+}
+
+fn refused(wait: &Wait) -> Error {
+    let scope = wait.binding_scope.as_ref().map_or_else(String::new, |scope| {
+        let kind = scope.kind().as_str_name().trim_start_matches("SCOPE_KIND_").to_owned();
+        [kind.as_str(), &scope.id, &scope.use_case].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    });
+    Error::Quota { scope, retry_after: duration(wait.delay.as_ref()) }
+}
