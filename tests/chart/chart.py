@@ -31,7 +31,7 @@ CALLS = {
 REACHES_META = {"auth", "campaigns", "insights", "audiences", "conversions"}
 # Which Secret each service may mount, besides its own key of the shared one.
 MOUNTS = {
-    "gateway": {"adplane-services"},
+    "gateway": set(),
     "auth": {"adplane-services", "adplane-kek", "adplane-keys", "adplane-postgres"},
     "ratelimit": {"adplane-services", "adplane-keys", "adplane-redis"},
     "campaigns": {"adplane-services", "adplane-keys", "adplane-postgres"},

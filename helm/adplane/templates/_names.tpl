@@ -84,7 +84,7 @@ url_file = "/etc/adplane/secrets/postgres_url"
 [redis]
 url_file = "/etc/adplane/secrets/redis_url"
 {{- end }}
-{{- if ne $service "auth" }}
+{{- if and (ne $service "auth") (ne $service "gateway") }}
 
 [auth]
 endpoint = "http://adplane-auth:{{ $values.services.auth.port }}"
@@ -98,7 +98,7 @@ service_secret_file = "/etc/adplane/secrets/service"
 {{- end }}
 {{- if eq $service "gateway" }}
 
-[routes]
+[services]
 {{- range $callee := $own.calls }}
 {{ $callee }} = "http://adplane-{{ $callee }}:{{ (get $values.services $callee).port }}"
 {{- end }}

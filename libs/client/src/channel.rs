@@ -14,6 +14,7 @@ use rpc::{Code, Pool};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
+use vocabulary::ids::TenantId;
 
 use crate::error::{Error, retry_after};
 
@@ -26,19 +27,27 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Way {
     pool: Pool,
-    token: HeaderValue,
-    pub(crate) tenant: Option<HeaderValue>,
+    token: Option<HeaderValue>,
+    tenant: Option<HeaderValue>,
 }
 
 impl Way {
-    pub(crate) fn new(address: &str, token: &str) -> Result<Self, Error> {
+    pub(crate) fn new(address: &str, token: Option<&str>) -> Result<Self, Error> {
         let uri: Option<http::Uri> = address.parse().ok();
         let uri = uri.filter(|uri| uri.scheme_str() == Some("http") && uri.authority().is_some());
         let uri = uri.ok_or_else(|| Error::Address(address.to_owned()))?;
-        let mut token = HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| Error::Token)?;
-        token.set_sensitive(true);
-        Ok(Self { pool: Pool::new(&uri), token, tenant: None })
+        Ok(Self { pool: Pool::new(&uri), token: token.map(bearer).transpose()?, tenant: None })
     }
+
+    pub(crate) fn for_tenant(&self, tenant: &TenantId) -> Self {
+        Self { tenant: HeaderValue::try_from(tenant.as_str()).ok(), ..self.clone() }
+    }
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, Error> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| Error::Token)?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 /// Under each generated client.
@@ -52,7 +61,9 @@ impl Channel {
 
     async fn send(self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
         let headers = request.headers_mut();
-        headers.entry(AUTHORIZATION).or_insert_with(|| self.0.token.clone());
+        if let Some(token) = &self.0.token {
+            headers.entry(AUTHORIZATION).or_insert_with(|| token.clone());
+        }
         if let Some(tenant) = &self.0.tenant {
             headers.entry("x-adplane-tenant").or_insert_with(|| tenant.clone());
         }

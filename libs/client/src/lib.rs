@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
 use proto::audiences::v1 as audiences;
 use proto::auth::v1 as auth;
 use proto::campaigns::v1 as campaigns;
@@ -37,14 +36,18 @@ impl Client {
     /// To `http://host:port` of the gateway, with a JWT. Nothing is sent yet. Fails for what is no such address, and for
     /// a token that no header can hold.
     pub fn connect(address: &str, token: &str) -> Result<Self, Error> {
-        Ok(Self(Arc::new(channel::Way::new(address, token)?)))
+        Ok(Self(Arc::new(channel::Way::new(address, Some(token))?)))
+    }
+
+    /// As [`Client::connect`], without a token: for the calls whose request carries the proof, such as `IssueToken`.
+    pub fn anonymous(address: &str) -> Result<Self, Error> {
+        Ok(Self(Arc::new(channel::Way::new(address, None)?)))
     }
 
     /// The same client for one of the tenants that the token is for; needed when it is for several.
     #[must_use]
     pub fn for_tenant(&self, tenant: &TenantId) -> Self {
-        let tenant = HeaderValue::try_from(tenant.as_str()).ok();
-        Self(Arc::new(channel::Way { tenant, ..(*self.0).clone() }))
+        Self(Arc::new(self.0.for_tenant(tenant)))
     }
 
     /// For a generated client that has no method here.

@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use proto::common::v1::RowError;
 use proto::operations::v1::operation::Outcome;
 use proto::operations::v1::operation_service_server::OperationServiceServer;
-use proto::operations::v1::{GetOperationRequest, CancelOperationRequest, Operation, OperationFilter};
+use proto::operations::v1::{CancelOperationRequest, GetOperationRequest, Operation, OperationFilter};
 use rpc::testing::Issuer;
 use rpc::{Code, ErrorReason, Fault, OperationApi, OperationPage, OperationStore};
 use tokio::net::TcpListener;

@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn a_list_is_made_with_its_source_and_never_twice() {
-        let list = NewList { name: "Buyers", description: "of 2026 [adplane:7]", customer_file_source: "USER_PROVIDED_ONLY" };
+        let list =
+            NewList { name: "Buyers", description: "of 2026 [adplane:7]", customer_file_source: "USER_PROVIDED_ONLY" };
         let call = create(AdAccountId::new(1), &list);
         let text = call.to_string();
         assert!(text.starts_with(
@@ -262,7 +263,8 @@ mod tests {
 
     #[test]
     fn people_go_in_by_hashes_in_a_session() {
-        let call = change_users(AudienceId::new(5), Change::Add, &[Key::Email, Key::FirstName], r#"[["aa",""]]"#, session());
+        let call =
+            change_users(AudienceId::new(5), Change::Add, &[Key::Email, Key::FirstName], r#"[["aa",""]]"#, session());
         assert_eq!(
             call.to_string(),
             "POST /5/users\npayload={\"schema\":[\"EMAIL\",\"FN\"],\"data\":[[\"aa\",\"\"]]}\n\

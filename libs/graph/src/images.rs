@@ -66,7 +66,8 @@ mod tests {
     #[test]
     fn an_upload_is_answered_by_file_name() {
         let answer: Uploaded =
-            serde_json::from_str(r#"{"images":{"shoe.png":{"hash":"c8","url":"https://x.example","width":4}}}"#).unwrap();
+            serde_json::from_str(r#"{"images":{"shoe.png":{"hash":"c8","url":"https://x.example","width":4}}}"#)
+                .unwrap();
         assert_eq!(answer.into_image().unwrap(), Image { hash: "c8".to_owned(), width: Some(4), height: None });
     }
 

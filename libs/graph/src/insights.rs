@@ -243,14 +243,29 @@ fn paged(call: Call<Page<Row>>, limit: u16, after: Option<&str>) -> Call<Page<Ro
 
 /// Meta's answer to [`start`].
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Names")]
 pub struct Started {
-    /// Lives for 30 days. Some answers call it `id`.
-    #[serde(alias = "id", deserialize_with = "run_id")]
+    /// Lives for 30 days.
     pub report_run_id: ReportRunId,
 }
 
-fn run_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ReportRunId, D::Error> {
-    digits(deserializer)?.parse().map_err(serde::de::Error::custom)
+/// Under which names a run's id comes: one, the other, or both.
+#[derive(Deserialize)]
+struct Names {
+    report_run_id: Option<RunId>,
+    id: Option<RunId>,
+}
+
+#[derive(Deserialize)]
+struct RunId(#[serde(deserialize_with = "digits")] String);
+
+impl TryFrom<Names> for Started {
+    type Error = String;
+
+    fn try_from(names: Names) -> Result<Self, String> {
+        let RunId(id) = names.report_run_id.or(names.id).ok_or("there is neither `report_run_id` nor `id`")?;
+        Ok(Self { report_run_id: id.parse().map_err(|error| format!("{error}"))? })
+    }
 }
 
 /// Meta's answer to [`poll`].
@@ -376,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_run_is_named_by_either_key() {
-        for text in [r#"{"report_run_id":"7"}"#, r#"{"id":7}"#] {
+        for text in [r#"{"report_run_id":"7"}"#, r#"{"id":7}"#, r#"{"report_run_id":"7","id":"7"}"#] {
             let started: Started = serde_json::from_str(text).unwrap();
             assert_eq!(started.report_run_id.to_string(), "7");
         }

@@ -71,7 +71,9 @@ struct Body {
 impl MetaError {
     /// Reads the envelope out of a body; `None` where the body is a success.
     pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
-        if let Ok(Envelope { error }) = serde_json::from_slice::<Envelope>(body) {
+        // Serde reads a struct from a list too, and the answer to a batch of one is a list of one object with a `code`.
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        if is_object && let Ok(Envelope { error }) = serde_json::from_slice::<Envelope>(body) {
             return Some(Self::from_body(status, error));
         }
         let success = (200..300).contains(&status) || status == 304;
@@ -159,6 +161,11 @@ mod tests {
 
     fn error(code: i64, subcode: Option<i64>) -> MetaError {
         MetaError { code, subcode, status: 400, ..MetaError::default() }
+    }
+
+    #[test]
+    fn the_answer_to_a_batch_of_one_is_no_error() {
+        assert_eq!(MetaError::parse(200, br#"[{"code":200,"headers":[],"body":"{}"}]"#).map(|error| error.code), None);
     }
 
     #[test]

@@ -243,6 +243,9 @@ pub fn proof(app_secret: &SecretString, token: &SecretString) -> SecretString {
     SecretString::from(hex::encode(hmac::sign(&key, token.expose_secret().as_bytes())))
 }
 
+/// The host of Meta's own log-in dialog.
+pub const DIALOG_HOST: &str = "https://www.facebook.com";
+
 /// Where to send a person who is to log in: Meta's dialog. `base` is its host, such as `https://www.facebook.com`.
 ///
 /// # Errors

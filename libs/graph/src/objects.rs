@@ -232,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_campaign_goes_out_paused_labelled_and_with_its_categories() {
-        let form = complete(Kind::Campaign, form(&[("name", "Summer"), ("objective", "OUTCOME_SALES"), ("status", "ACTIVE")]));
+        let form =
+            complete(Kind::Campaign, form(&[("name", "Summer"), ("objective", "OUTCOME_SALES"), ("status", "ACTIVE")]));
         let call = create(Kind::Campaign, AdAccountId::new(1), form, Some("77"));
         let text = call.to_string();
         let lines: Vec<&str> = text.lines().collect();
@@ -262,7 +263,10 @@ mod tests {
     #[test]
     fn a_lost_ad_is_looked_for_in_its_ad_set_whatever_its_state() {
         let text = beneath(Kind::Ad, 5).to_string();
-        assert!(text.starts_with("GET /5/ads\nlimit=100\neffective_status=[\"ACTIVE\",\"PAUSED\",\"ARCHIVED\","), "{text}");
+        assert!(
+            text.starts_with("GET /5/ads\nlimit=100\neffective_status=[\"ACTIVE\",\"PAUSED\",\"ARCHIVED\","),
+            "{text}"
+        );
         assert!(text.ends_with(",adlabels"), "{text}");
     }
 

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
-use protox::prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor, OneofDescriptor, Value};
+use protox::prost_reflect::{
+    DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor, OneofDescriptor, Value,
+};
 
 /// The outermost messages that must not be printed as they are.
 pub struct Secrets {
@@ -16,7 +18,8 @@ pub struct Secrets {
 
 impl Secrets {
     pub fn find(pool: &DescriptorPool) -> Self {
-        let with_secrets: Vec<_> = pool.all_messages().filter(|message| message.fields().any(|f| is_redacted(&f))).collect();
+        let with_secrets: Vec<_> =
+            pool.all_messages().filter(|message| message.fields().any(|f| is_redacted(&f))).collect();
         let is_inside_another = |message: &MessageDescriptor| {
             std::iter::successors(message.parent_message(), MessageDescriptor::parent_message)
                 .any(|parent| with_secrets.contains(&parent))
@@ -61,7 +64,8 @@ fn write_message(code: &mut String, message: &MessageDescriptor) {
 }
 
 fn write_field(body: &mut String, name: &str, redacted: bool) {
-    let value = if redacted { "&format_args!(\"<redacted>\")".to_owned() } else { format!("&self.{}", field_name(name)) };
+    let value =
+        if redacted { "&format_args!(\"<redacted>\")".to_owned() } else { format!("&self.{}", field_name(name)) };
     write!(body, ".field({name:?}, {value})").expect("a String takes every write");
 }
 
@@ -69,7 +73,8 @@ fn write_oneof(code: &mut String, oneof: &OneofDescriptor) {
     let mut arms = String::new();
     for field in oneof.fields() {
         let name = field.name().to_upper_camel_case();
-        let (binding, value) = if is_redacted(&field) { ("_", "&format_args!(\"<redacted>\")") } else { ("value", "value") };
+        let (binding, value) =
+            if is_redacted(&field) { ("_", "&format_args!(\"<redacted>\")") } else { ("value", "value") };
         write!(arms, "Self::{name}({binding}) => f.debug_tuple({name:?}).field({value}).finish(),")
             .expect("a String takes every write");
     }
@@ -116,7 +121,9 @@ fn module_of_children(message: &MessageDescriptor) -> String {
 /// The keywords that occur as field names; another one shows as an error of the compiler in the generated file.
 fn field_name(name: &str) -> String {
     match name {
-        "type" | "match" | "ref" | "use" | "in" | "for" | "where" | "as" | "move" | "final" | "override" => format!("r#{name}"),
+        "type" | "match" | "ref" | "use" | "in" | "for" | "where" | "as" | "move" | "final" | "override" => {
+            format!("r#{name}")
+        }
         _ => name.to_owned(),
     }
 }

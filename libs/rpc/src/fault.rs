@@ -5,8 +5,8 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use proto::common::v1::{FieldViolation, RowError};
 pub use proto::common::v1::ErrorReason;
+use proto::common::v1::{FieldViolation, RowError};
 pub use tonic::Code;
 use tonic::Status;
 use tonic_types::{ErrorDetails, PreconditionViolation, StatusExt};

@@ -63,11 +63,7 @@ fn select(tenants: &Tenants, header: Option<&HeaderValue>) -> Result<Option<Tena
     };
     let named = header.to_str().ok().and_then(|text| text.parse::<TenantId>().ok());
     let named = named.ok_or_else(|| FieldError::new("x-adplane-tenant", "must be a tenant's id", "TENANT"))?;
-    if tenants.contains(&named) {
-        Ok(Some(named))
-    } else {
-        Err(fault::status(&CallerError::NoTenant(tenants.clone())))
-    }
+    if tenants.contains(&named) { Ok(Some(named)) } else { Err(fault::status(&CallerError::NoTenant(tenants.clone()))) }
 }
 
 #[cfg(test)]

@@ -32,8 +32,12 @@ pub trait OperationStore: Send + Sync + 'static {
     async fn get(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status>;
 
     /// A page, newest first. `filter.service` is this service or empty.
-    async fn list(&self, tenant: &TenantId, filter: &OperationFilter, page: &PageRequest)
-    -> Result<OperationPage, Status>;
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &OperationFilter,
+        page: &PageRequest,
+    ) -> Result<OperationPage, Status>;
 
     /// Asks it to stop; what is done already stays. `None` where the tenant has no such operation.
     async fn cancel(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status>;

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tower::util::BoxCloneSyncService;
 use tower::Service;
+use tower::util::BoxCloneSyncService;
 
 use crate::context;
 use crate::methods::{self, Scope};

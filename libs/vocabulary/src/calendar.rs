@@ -29,11 +29,7 @@ pub struct EmptyRange {
 impl DayRange {
     /// Fails where `until` is before `since`.
     pub fn new(since: Day, until: Day) -> Result<Self, EmptyRange> {
-        if since <= until {
-            Ok(Self { since, until })
-        } else {
-            Err(EmptyRange { since, until })
-        }
+        if since <= until { Ok(Self { since, until }) } else { Err(EmptyRange { since, until }) }
     }
 
     /// One day.

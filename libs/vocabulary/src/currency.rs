@@ -30,9 +30,7 @@ const ALL: [&[u8; 3]; 66] = [
 ///
 /// Meta's, not ISO's: ISO gives COP, CRC, HUF, IDR and TWD two decimals. From the column "offset" of the table in Meta's
 /// Marketing API guide "Currencies", which gives 100 even to BHD and JOD.
-const WHOLE: [&[u8; 3]; 11] = [
-    b"CLP", b"COP", b"CRC", b"HUF", b"IDR", b"ISK", b"JPY", b"KRW", b"PYG", b"TWD", b"VND",
-];
+const WHOLE: [&[u8; 3]; 11] = [b"CLP", b"COP", b"CRC", b"HUF", b"IDR", b"ISK", b"JPY", b"KRW", b"PYG", b"TWD", b"VND"];
 
 impl Currency {
     /// US dollar.

@@ -42,9 +42,5 @@ fn letters(value: &str) -> String {
             .map(|byte| char::from(byte.to_ascii_lowercase()))
             .collect();
     }
-    value
-        .to_lowercase()
-        .nfc()
-        .filter(|c| c.is_alphabetic() || is_combining_mark(*c))
-        .collect()
+    value.to_lowercase().nfc().filter(|c| c.is_alphabetic() || is_combining_mark(*c)).collect()
 }

@@ -27,10 +27,6 @@ pub struct IdError {
 
 impl IdError {
     fn new(kind: &'static str, expected: &'static str, given: &str) -> Self {
-        Self {
-            kind,
-            expected,
-            given: given.chars().take(64).collect(),
-        }
+        Self { kind, expected, given: given.chars().take(64).collect() }
     }
 }

@@ -146,11 +146,9 @@ const MEMBER_JOB: &str = "adAccounts/act_{n}/audiences/{n}/memberJobs/{uuid}";
 pub fn member_job(name: &str) -> Result<(AdAccountId, AudienceId, MemberJobId), NameError> {
     let error = || NameError::new(MEMBER_JOB, name);
     match parse(MEMBER_JOB, name)?.as_slice() {
-        [a, b, c] => Ok((
-            a.parse().map_err(|_| error())?,
-            b.parse().map_err(|_| error())?,
-            c.parse().map_err(|_| error())?,
-        )),
+        [a, b, c] => {
+            Ok((a.parse().map_err(|_| error())?, b.parse().map_err(|_| error())?, c.parse().map_err(|_| error())?))
+        }
         _ => Err(error()),
     }
 }

@@ -12,7 +12,7 @@ pub fn refusal(error: &Error) -> Option<&'static str> {
         (100, Some(36_008)) => Some("redirect_mismatch"),
         (101 | 900, _) => Some("app_unknown"),
         // Meta writes "Error validating client secret." under 1 and a bad app token under 190, without a subcode.
-        (1, None) | (190, None) => Some("app_secret_wrong"),
+        (1 | 190, None) => Some("app_secret_wrong"),
         _ => None,
     }
 }

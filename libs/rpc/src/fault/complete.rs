@@ -64,16 +64,16 @@ impl Foreign {
     /// caller's to fix, not ours.
     fn new(given: &Status, method: &str) -> Self {
         let text = given.message();
-        let (code, reason) = if text.starts_with("failed to decode Protobuf message") || text == "Missing request message."
-        {
-            (Code::InvalidArgument, ErrorReason::InvalidField)
-        } else if text.contains("message length too large") {
-            (Code::ResourceExhausted, ErrorReason::TooLarge)
-        } else if given.code() == Code::Cancelled && text.contains("Timeout expired") {
-            (Code::DeadlineExceeded, ErrorReason::DeadlinePassed)
-        } else {
-            (given.code(), reason_of_code(given.code()))
-        };
+        let (code, reason) =
+            if text.starts_with("failed to decode Protobuf message") || text == "Missing request message." {
+                (Code::InvalidArgument, ErrorReason::InvalidField)
+            } else if text.contains("message length too large") {
+                (Code::ResourceExhausted, ErrorReason::TooLarge)
+            } else if given.code() == Code::Cancelled && text.contains("Timeout expired") {
+                (Code::DeadlineExceeded, ErrorReason::DeadlinePassed)
+            } else {
+                (given.code(), reason_of_code(given.code()))
+            };
         let metadata = match reason {
             ErrorReason::UnknownMethod => vec![("method", method.to_owned())],
             ErrorReason::TooLarge => vec![("bytes_max", limit(text).to_string())],

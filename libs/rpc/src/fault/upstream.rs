@@ -10,9 +10,31 @@ use super::{ErrorReason, Fault, Precondition, QuotaViolation, Violation, complet
 
 /// The keys of `ErrorInfo.metadata` that the comments of `ErrorReason` name. Others are not passed on.
 const KEYS: [&str; 25] = [
-    "bytes_max", "cause", "connection", "etag", "fbtrace_id", "field", "graph_call", "guardrail", "limit", "meta_code",
-    "meta_subcode", "meta_type", "method", "next_action", "operation", "request_id", "resource", "scope", "scopes",
-    "service", "state", "tenant", "tenants", "upstream", "version",
+    "bytes_max",
+    "cause",
+    "connection",
+    "etag",
+    "fbtrace_id",
+    "field",
+    "graph_call",
+    "guardrail",
+    "limit",
+    "meta_code",
+    "meta_subcode",
+    "meta_type",
+    "method",
+    "next_action",
+    "operation",
+    "request_id",
+    "resource",
+    "scope",
+    "scopes",
+    "service",
+    "state",
+    "tenant",
+    "tenants",
+    "upstream",
+    "version",
 ];
 
 /// A failure that another service of ours answered. Its code, reason, metadata, fields and delay are kept, so that a

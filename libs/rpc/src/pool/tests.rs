@@ -18,7 +18,11 @@ fn request() -> Request<Body> {
 
 /// Takes `connections` connections, each of which answers every stream with `200`, but resets the first of all as told.
 #[expect(clippy::disallowed_methods, reason = "a test's own task")]
-fn serve(listener: TcpListener, connections: usize, mut reset: Option<h2::Reason>) -> tokio::task::JoinHandle<Vec<Bytes>> {
+fn serve(
+    listener: TcpListener,
+    connections: usize,
+    mut reset: Option<h2::Reason>,
+) -> tokio::task::JoinHandle<Vec<Bytes>> {
     tokio::spawn(async move {
         let mut bodies = Vec::new();
         for _ in 0..connections {

@@ -15,8 +15,8 @@ use tonic::body::Body;
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
-use super::outgoing::{self, Outgoing};
 use super::Forward;
+use super::outgoing::{self, Outgoing};
 use crate::context::{CALL, Call};
 use crate::deadline::{self, Deadline, DeadlinePassed};
 use crate::fault::{self, Code, ErrorReason, Fault};

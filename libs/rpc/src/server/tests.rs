@@ -8,7 +8,9 @@ use http_body_util::{BodyExt, Full};
 use prost::Message;
 use proto::operations::v1::operation_service_client::OperationServiceClient;
 use proto::operations::v1::operation_service_server::OperationServiceServer;
-use proto::operations::v1::{GetOperationRequest, GetOperationResponse, Operation, OperationFilter, WatchOperationRequest};
+use proto::operations::v1::{
+    GetOperationRequest, GetOperationResponse, Operation, OperationFilter, WatchOperationRequest,
+};
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -72,7 +74,12 @@ async fn run(change: impl FnOnce(Server) -> Server) -> Running {
 }
 
 impl Running {
-    async fn get(&self, scopes: &[&str], id: u128, change: impl FnOnce(&mut tonic::Request<GetOperationRequest>)) -> Result<Operation, Status> {
+    async fn get(
+        &self,
+        scopes: &[&str],
+        id: u128,
+        change: impl FnOnce(&mut tonic::Request<GetOperationRequest>),
+    ) -> Result<Operation, Status> {
         let mut request = tonic::Request::new(GetOperationRequest { name: name(id) });
         let token = format!("Bearer {}", self.issuer.token("acme", scopes));
         request.metadata_mut().insert("authorization", token.parse().unwrap());
@@ -289,9 +296,8 @@ async fn a_service_gets_its_token_from_auth_once() {
     let auth = run(|server| {
         server.forward(tower::service_fn(move |_: Request<Body>| {
             counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let body = Full::new(answer.clone()).with_trailers(async {
-                Some(Ok([(Status::GRPC_STATUS, "0".parse().unwrap())].into_iter().collect()))
-            });
+            let body = Full::new(answer.clone())
+                .with_trailers(async { Some(Ok([(Status::GRPC_STATUS, "0".parse().unwrap())].into_iter().collect())) });
             let response = Response::builder().header("content-type", "application/grpc").body(Body::new(body));
             async move { Ok(response.unwrap()) }
         }))

@@ -44,11 +44,7 @@ pub fn birth(value: &str, country: Option<Country>, today: Date) -> Result<Birth
     let value = trim(value);
     refuse_hash(value)?;
     let date = read(value, country).ok_or(Flaw::DateMalformed)?;
-    if date.year() >= 1900 && date <= today {
-        Ok(Birth(date))
-    } else {
-        Err(Flaw::DateMalformed)
-    }
+    if date.year() >= 1900 && date <= today { Ok(Birth(date)) } else { Err(Flaw::DateMalformed) }
 }
 
 fn read(value: &str, country: Option<Country>) -> Option<Date> {
@@ -82,10 +78,7 @@ fn read(value: &str, country: Option<Country>) -> Option<Date> {
 }
 
 fn with_month_name(value: &str) -> Option<Date> {
-    let parts: Vec<&str> = value
-        .split([' ', ',', '-', '.', '/'])
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<&str> = value.split([' ', ',', '-', '.', '/']).filter(|part| !part.is_empty()).collect();
     let [first, second, year] = parts.as_slice() else {
         return None;
     };
@@ -176,9 +169,6 @@ mod tests {
     #[test]
     fn its_parts_have_leading_zeros() {
         let day = birth("2009-09-09", None, TODAY).unwrap();
-        assert_eq!(
-            (day.year(), day.month(), day.day()),
-            ("2009".into(), "09".into(), "09".into())
-        );
+        assert_eq!((day.year(), day.month(), day.day()), ("2009".into(), "09".into(), "09".into()));
     }
 }

@@ -79,11 +79,7 @@ pub(super) const COUNTRIES: &[(&str, &str, &str)] = &[
     ("fo", "fro", "faroeislands"),
     ("fr", "fra", "france"),
     ("ga", "gab", "gabon"),
-    (
-        "gb",
-        "gbr",
-        "unitedkingdom greatbritain england scotland wales northernireland",
-    ),
+    ("gb", "gbr", "unitedkingdom greatbritain england scotland wales northernireland"),
     ("gd", "grd", "grenada"),
     ("ge", "geo", "georgia"),
     ("gf", "guf", "frenchguiana"),

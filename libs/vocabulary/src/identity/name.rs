@@ -12,15 +12,9 @@ pub fn email(value: &str) -> Result<String, Flaw> {
         && !local.contains("..")
         && !local.starts_with('.')
         && !local.ends_with('.')
-        && local
-            .chars()
-            .all(|c| !c.is_whitespace() && !c.is_control() && !"@,;:<>()[]\\\"".contains(c));
+        && local.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@,;:<>()[]\\\"".contains(c));
     let labels_stand = domain.contains('.') && domain.split('.').all(label_stands);
-    if local_stands && labels_stand && value.len() <= 254 {
-        Ok(value)
-    } else {
-        Err(Flaw::EmailMalformed)
-    }
+    if local_stands && labels_stand && value.len() <= 254 { Ok(value) } else { Err(Flaw::EmailMalformed) }
 }
 
 /// A first or a last name: lower case, letters of any script and their marks, in normal form C.
@@ -30,11 +24,7 @@ pub fn email(value: &str) -> Result<String, Flaw> {
 pub fn name(value: &str) -> Result<String, Flaw> {
     refuse_hash(trim(value))?;
     let name = letters(value);
-    if name.is_empty() {
-        Err(Flaw::NameMalformed)
-    } else {
-        Ok(name)
-    }
+    if name.is_empty() { Err(Flaw::NameMalformed) } else { Ok(name) }
 }
 
 /// `f` or `m`.
@@ -53,20 +43,12 @@ pub fn gender(value: &str) -> Result<&'static str, Flaw> {
 pub fn external_id(value: &str) -> Result<String, Flaw> {
     let value = value.trim();
     refuse_hash(value)?;
-    if value.chars().count() <= 256 {
-        Ok(value.to_owned())
-    } else {
-        Err(Flaw::ExternalIdTooLong)
-    }
+    if value.chars().count() <= 256 { Ok(value.to_owned()) } else { Err(Flaw::ExternalIdTooLong) }
 }
 
 /// Hashing a hash again gives something that matches nobody, silently: it is a flaw instead.
 pub(super) fn refuse_hash(value: &str) -> Result<(), Flaw> {
-    if value.len() == 64 && Hash::parse(value).is_ok() {
-        Err(Flaw::AlreadyHashed)
-    } else {
-        Ok(())
-    }
+    if value.len() == 64 && Hash::parse(value).is_ok() { Err(Flaw::AlreadyHashed) } else { Ok(()) }
 }
 
 fn label_stands(label: &str) -> bool {

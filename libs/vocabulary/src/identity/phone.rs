@@ -1,4 +1,7 @@
-use phonenumber::{Mode, PhoneNumber, metadata::DATABASE};
+use phonenumber::{
+    Mode, PhoneNumber,
+    metadata::{DATABASE, Descriptors},
+};
 
 use super::{Country, Flaw, name::refuse_hash, trim};
 
@@ -35,19 +38,23 @@ pub fn phone(value: &str, country: Option<Country>) -> Result<String, Flaw> {
     Ok(digits.trim_start_matches('+').to_owned())
 }
 
-/// Does some country of this calling code have numbers like it? `strict` asks for the plan's own pattern; else the length
-/// suffices, where the number does not begin with a zero (in most plans that is the trunk prefix, left in by mistake).
+/// Does some country of this calling code give people numbers of this length? One that begins with a zero must also have
+/// its plan's own pattern, since in most plans that is the trunk prefix, left in by mistake; `strict` asks for it of all.
 fn is_possible(number: &PhoneNumber, strict: bool) -> bool {
     let national = number.national().to_string();
-    let Some(regions) = DATABASE.region(&number.code().value()) else {
-        return false;
-    };
+    let Some(regions) = DATABASE.region(&number.code().value()) else { return false };
     regions.iter().filter_map(|region| DATABASE.by_id(*region)).any(|plan| {
-        let general = plan.descriptors().general();
-        let length = u16::try_from(national.len()).unwrap_or(u16::MAX);
-        let fits = general.is_match(&national);
-        fits || (!strict && !national.starts_with('0') && general.possible_length().contains(&length))
+        has_length(plan.descriptors(), national.len())
+            && ((!strict && !national.starts_with('0')) || plan.descriptors().general().is_match(&national))
     })
+}
+
+/// The lengths of what people have: lines, mobiles, and numbers that are a person's or the internet's.
+fn has_length(kinds: &Descriptors, length: usize) -> bool {
+    [kinds.fixed_line(), kinds.mobile(), kinds.personal_number(), kinds.voip()]
+        .into_iter()
+        .flatten()
+        .any(|kind| kind.possible_length().iter().any(|possible| usize::from(*possible) == length))
 }
 
 #[cfg(test)]

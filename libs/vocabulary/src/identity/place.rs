@@ -21,7 +21,7 @@ impl Country {
 /// Meta's SDK cuts a longer word to its first two letters, which makes Ukraine of `UKR` only by luck; it is not followed.
 pub fn country(value: &str) -> Result<Country, Flaw> {
     refuse_hash(trim(value))?;
-    let word = letters(value);
+    let word = letters(&value.replace('&', "and"));
     // Some write `UK`, which ISO reserves for the United Kingdom without listing it.
     let word = if word == "uk" { "gb" } else { word.as_str() };
     if word.len() == 2 {
@@ -42,11 +42,7 @@ pub fn country(value: &str) -> Result<Country, Flaw> {
 pub fn city(value: &str) -> Result<String, Flaw> {
     refuse_hash(trim(value))?;
     let city = letters(value);
-    if city.is_empty() {
-        Err(Flaw::CityMalformed)
-    } else {
-        Ok(city)
-    }
+    if city.is_empty() { Err(Flaw::CityMalformed) } else { Ok(city) }
 }
 
 /// A state: in the USA its two letters (`California` and `C.A.` are `ca`), elsewhere its name in lower-case letters
@@ -78,14 +74,10 @@ pub fn zip(value: &str, country: Option<Country>) -> Result<String, Flaw> {
         return Ok(first.trim().to_owned());
     }
     if usa == Some(true) {
-        let nine = digits(value, 9)
-            .then(|| value.get(..5).map(ToOwned::to_owned))
-            .flatten();
+        let nine = digits(value, 9).then(|| value.get(..5).map(ToOwned::to_owned)).flatten();
         return nine.ok_or(Flaw::ZipMalformed);
     }
-    let stands = value
-        .chars()
-        .all(|c| c.is_alphanumeric() || c.is_whitespace() || c == '-');
+    let stands = value.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || c == '-');
     let zip: String = value.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
     if stands && (3..=12).contains(&zip.chars().count()) && zip.bytes().any(|byte| byte.is_ascii_digit()) {
         Ok(zip)
@@ -207,11 +199,7 @@ mod tests {
             ("Bavaria", usa, Err(Flaw::StateMalformed)),
             ("12", usa, Err(Flaw::StateMalformed)),
         ] {
-            assert_eq!(
-                state(value, region).as_deref(),
-                normal.as_ref().map(|word| *word),
-                "{value}"
-            );
+            assert_eq!(state(value, region).as_deref(), normal.as_ref().map(|word| *word), "{value}");
         }
     }
 
@@ -231,11 +219,7 @@ mod tests {
             ("n/a", country("de").ok(), Err(Flaw::ZipMalformed)),
             ("none", None, Err(Flaw::ZipMalformed)),
         ] {
-            assert_eq!(
-                zip(value, region).as_deref(),
-                normal.as_ref().map(|word| *word),
-                "{value}"
-            );
+            assert_eq!(zip(value, region).as_deref(), normal.as_ref().map(|word| *word), "{value}");
         }
     }
 

@@ -76,10 +76,7 @@ impl FromStr for OperationId {
         let parts = text.split_once('-').and_then(|(service, id)| Some((service, parse(id)?)));
         match parts {
             Some((service, id)) if !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_lowercase()) => {
-                Ok(Self {
-                    service: service.to_owned(),
-                    id,
-                })
+                Ok(Self { service: service.to_owned(), id })
             }
             _ => Err(IdError::new("OperationId", "{service}-{uuid}", text)),
         }

@@ -49,11 +49,7 @@ impl FromStr for ImageHash {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::new("ImageHash", "32 hexadecimal digits", text);
         let digits: [u8; 32] = text.to_ascii_lowercase().into_bytes().try_into().map_err(|_| error())?;
-        if digits.iter().all(u8::is_ascii_hexdigit) {
-            Ok(Self(digits))
-        } else {
-            Err(error())
-        }
+        if digits.iter().all(u8::is_ascii_hexdigit) { Ok(Self(digits)) } else { Err(error()) }
     }
 }
 

@@ -1,0 +1,50 @@
+# The doors of this tree. `make run` and `make test` need a Rust toolchain, make, and the machine's package manager.
+
+CARGO ?= cargo
+ADPLANE = target/debug/adplane
+TOOLS = target/tools
+
+.PHONY: run up test test-rust test-python test-chart lint servers build help
+
+help:
+	@echo "make run    the main job, from an empty machine to its results"
+	@echo "make up     the same, and the stack stays up until Ctrl-C"
+	@echo "make test   all tests"
+	@echo "make lint   formatting, clippy, buf lint"
+
+run: build
+	$(ADPLANE) demo --shift-orders
+
+up: build
+	$(ADPLANE) demo --shift-orders --stay
+
+build: servers
+	$(CARGO) build --locked -p adplane
+
+# PostgreSQL and Redis, installed where they are missing and never started as the machine's own.
+servers:
+	@sh deploy/dev/install-servers.sh
+
+test: test-rust test-python test-chart
+
+test-rust: build
+	$(CARGO) test --locked --workspace
+
+# A program in another language, with nothing of ours but proto/.
+test-python: build
+	@sh tests/clients/python/run.sh $(ADPLANE)
+
+# The chart, by a real Helm.
+test-chart:
+	@sh tests/chart/run.sh
+
+lint: $(TOOLS)/buf/bin/buf
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(TOOLS)/buf/bin/buf lint
+	$(TOOLS)/buf/bin/buf format --diff --exit-code
+
+$(TOOLS)/buf/bin/buf: deploy/dev/tools.txt
+	python3 -m venv $(TOOLS)/buf
+	$(TOOLS)/buf/bin/pip install --quiet --disable-pip-version-check "$$(grep '^buf-bin==' deploy/dev/tools.txt)"
+	touch $@

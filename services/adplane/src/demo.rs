@@ -1,0 +1,218 @@
+//! `adplane demo`: the main job, seen from outside: launch a campaign, fill an audience, send conversions, measure.
+//!
+//! It is a client like any other: all it does goes through the gateway. Files are read and checked whole before
+//! anything is sent.
+
+mod audience;
+mod brief;
+mod events;
+mod launch;
+mod measure;
+mod mistake;
+mod orders;
+mod people;
+mod show;
+mod step;
+mod table;
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::{Context, Result};
+use client::Client;
+use jiff::Timestamp;
+use proto::{
+    auth::v1::{AssetKind, ListAssetsRequest},
+    campaigns::v1::GetAdAccountRequest,
+    common::v1::RowError,
+    operations::v1::{Operation, operation::Outcome},
+};
+use vocabulary::clock::{Clock, SystemClock};
+
+pub(crate) use self::mistake::Mistakes;
+use self::step::{Step, Took};
+use crate::dev;
+
+/// What to launch, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// What to launch
+    #[arg(long, value_name = "FILE", default_value = "deploy/demo/brief.toml")]
+    brief: PathBuf,
+    /// Who has bought: customer_no,email,phone,first_name,last_name,gender,date_of_birth,city,state,zip,country
+    #[arg(long, value_name = "FILE", default_value = "deploy/demo/customers.csv")]
+    customers: PathBuf,
+    /// What they bought: order_id,customer_no,ordered_on,units,value,currency
+    #[arg(long, value_name = "FILE", default_value = "deploy/demo/orders.csv")]
+    orders: PathBuf,
+    /// Moves all orders by the same number of days, so that the newest is today
+    #[arg(long)]
+    shift_orders: bool,
+    /// A running gateway, such as http://127.0.0.1:7400; without it a stack is started for the demo
+    #[arg(long, env = "ADPLANE_ADDRESS", requires = "token")]
+    gateway: Option<String>,
+    /// The token for that gateway
+    #[arg(long, env = "ADPLANE_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Keeps the stack up after the results, until Ctrl-C
+    #[arg(long, conflicts_with = "gateway")]
+    stay: bool,
+    #[command(flatten)]
+    stack: dev::Options,
+}
+
+/// Where the demo works.
+pub(crate) struct Target {
+    pub(crate) client: Client,
+    account: String,
+    /// `datasets/2`.
+    pub(crate) dataset: String,
+    pub(crate) page_id: String,
+    pub(crate) currency: String,
+}
+
+impl Target {
+    /// `adAccounts/act_1`.
+    pub(crate) fn account(&self) -> String {
+        self.account.clone()
+    }
+
+    /// Meta's id of the dataset.
+    pub(crate) fn dataset_id(&self) -> String {
+        self.dataset.trim_start_matches("datasets/").to_owned()
+    }
+}
+
+/// Runs the demo; with `stay` it returns when somebody asks the stack to stop.
+pub(crate) async fn run(options: Options) -> Result<()> {
+    let step = Step::begin("read the files");
+    let (brief, pictures) = brief::read(&options.brief)?;
+    let people = people::read(&options.customers)?;
+    let mut orders = orders::read(&options.orders)?;
+    let now = SystemClock.now();
+    if options.shift_orders {
+        orders::shift(&mut orders, now.to_zoned(jiff::tz::TimeZone::UTC).date());
+    }
+    let read = format!("{} ads, {} customers, {} orders", pictures.len(), people.members.len(), orders.len());
+    let mut times = vec![step.done(&read)];
+
+    let (address, token, stack) = match (options.gateway, options.token) {
+        (Some(gateway), Some(token)) => (gateway, token, None),
+        _ => {
+            let step = Step::begin("start the stack");
+            let stack = dev::Stack::start(options.stack).await?;
+            times.push(step.done(&format!("gateway {}", stack.ready.gateway)));
+            (stack.ready.gateway.clone(), stack.ready.token.clone(), Some(stack))
+        }
+    };
+    let result = perform(&address, &token, brief, pictures, &people, &orders, now, times).await;
+    if let Some(mut stack) = stack {
+        if options.stay && result.is_ok() {
+            note(&format!("\nThe stack stays up until Ctrl-C. Its ready line:\n{}", stack.ready.line()));
+            stack.wait().await;
+        }
+        stack.stop().await;
+    }
+    result
+}
+
+#[expect(clippy::too_many_arguments, reason = "the inputs of the one job, read once")]
+async fn perform(
+    address: &str,
+    token: &str,
+    brief: brief::Brief,
+    pictures: Vec<brief::Picture>,
+    people: &people::People,
+    orders: &[orders::Order],
+    now: Timestamp,
+    mut times: Vec<Took>,
+) -> Result<()> {
+    let target = find_target(address, token).await.context("looking for an ad account to work on")?;
+
+    let step = Step::begin("upload the pictures");
+    let hashes = launch::upload(&target, pictures, &step).await?;
+    times.push(step.done(&format!("{} at Meta", hashes.len())));
+
+    let step = Step::begin("propose the plan");
+    let (plan, diff) = launch::propose(&target, &brief, &hashes).await?;
+    times.push(step.done(&plan.name));
+    print(&show::diff(&plan, &diff))?;
+
+    let step = Step::begin("apply the plan");
+    let launched = launch::apply(&target, &plan, &step).await?;
+    times.push(step.done(&format!("{} things made, all PAUSED", launched.result.created.len())));
+
+    let step = Step::begin("fill the audience");
+    let audience = audience::create(&target, &brief.audience).await?;
+    let filled = audience::fill(&target, audience, &people.members, &step).await?;
+    times.push(step.done(&format!("{} people in {} sessions", filled.result.received, filled.result.sessions.len())));
+
+    let step = Step::begin("send the conversions");
+    let sent = events::send(&target, orders::events(orders, people, now), &step).await?;
+    times.push(step.done(&format!("{} accepted", sent.accepted)));
+
+    let step = Step::begin("deliver the conversions");
+    let sent = events::deliver(&target, sent, &step).await?;
+    times.push(step.done(&format!("{} delivered", sent.stats.delivered)));
+
+    let step = Step::begin("measure");
+    let measured = measure::report(&target, *brief.report.days.get_ref(), &step).await?;
+    times.push(step.done(&format!("{} rows", measured.rows.len())));
+
+    print(&show::tree(&launched))?;
+    print(&show::audience(&filled))?;
+    print(&show::events(&sent))?;
+    print(&show::chart(&measured))?;
+    print(&show::quotas(&measure::quotas(&target).await?))?;
+    print(&show::times(&times))
+}
+
+/// The first ad account that the caller's tenant can use, with a dataset and a page.
+async fn find_target(address: &str, token: &str) -> Result<Target> {
+    let client = Client::connect(address, token)?;
+    let account = format!("adAccounts/act_{}", asset(&client, AssetKind::AdAccount).await?);
+    let request = GetAdAccountRequest { name: account.clone(), ..GetAdAccountRequest::default() };
+    let account = client.ad_accounts().get_ad_account(request).await?.into_inner().ad_account.unwrap_or_default();
+    let dataset = asset(&client, AssetKind::Dataset).await?;
+    let page = asset(&client, AssetKind::Page).await?;
+    Ok(Target {
+        account: account.resource_name,
+        dataset: format!("datasets/{dataset}"),
+        page_id: page,
+        currency: account.currency.unwrap_or_default(),
+        client,
+    })
+}
+
+async fn asset(client: &Client, kind: AssetKind) -> Result<String> {
+    let request = ListAssetsRequest { kind: kind.into(), page_size: 1, page_token: String::new() };
+    let assets = client.connections().list_assets(request).await?.into_inner().assets;
+    let asset = assets.into_iter().next().with_context(|| format!("this tenant has no {}", kind.as_str_name()))?;
+    Ok(asset.meta_id)
+}
+
+/// Why an operation failed.
+pub(crate) fn failure(operation: &Operation) -> Option<&RowError> {
+    match &operation.outcome {
+        Some(Outcome::Error(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// The bytes of what an operation ended with.
+pub(crate) fn result(operation: &Operation) -> Option<Vec<u8>> {
+    match &operation.outcome {
+        Some(Outcome::Result(any)) => Some(any.value.clone()),
+        _ => None,
+    }
+}
+
+/// Results go to stdout, whole blocks at a time.
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Remarks on the way go to stderr; nobody minds if they cannot be written.
+fn note(text: &str) {
+    _ = writeln!(std::io::stderr(), "{text}");
+}

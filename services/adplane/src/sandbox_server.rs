@@ -1,0 +1,64 @@
+//! `adplane sandbox`: Meta's stand-in, for development and tests only.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Result;
+use jiff::Timestamp;
+use runtime::{
+    Process,
+    settings::{Environment, environment},
+};
+
+/// How the stand-in behaves.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Where it listens
+    #[arg(long, default_value = "127.0.0.1:7480")]
+    listen: SocketAddr,
+    /// The world it holds
+    #[arg(long, default_value = "small")]
+    world: sandbox::World,
+    /// What its numbers come from; the same seed gives the same numbers
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The access tier of its app, which decides how many calls it grants
+    #[arg(long, default_value = "standard")]
+    tier: sandbox::Tier,
+    /// Where its clock begins; without it the machine's own
+    #[arg(long, value_name = "RFC3339")]
+    clock: Option<Timestamp>,
+    /// Keeps the world in this folder, through kills too
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Stops when standard input ends
+    #[arg(long)]
+    stop_with_parent: bool,
+}
+
+/// A command for development was called in production.
+#[derive(Debug, thiserror::Error)]
+#[error("`adplane {0}` is for development and tests and refuses to run with ADPLANE_ENV=production")]
+pub(crate) struct Refused(pub(crate) &'static str);
+
+/// Nothing that stands in for Meta may run beside real money.
+pub(crate) fn refuse_in_production(command: &'static str) -> Result<(), Refused> {
+    match environment() {
+        Environment::Production => Err(Refused(command)),
+        Environment::Development => Ok(()),
+    }
+}
+
+pub(crate) async fn run(options: Options) -> Result<()> {
+    refuse_in_production("sandbox")?;
+    let _telemetry = crate::telemetry::quiet("sandbox");
+    let process = if options.stop_with_parent { Process::with_parent_pipe() } else { Process::new() };
+    let settings = sandbox::Options {
+        listen: options.listen,
+        world: options.world,
+        seed: options.seed,
+        tier: options.tier,
+        clock: options.clock,
+        data: options.data,
+    };
+    sandbox::serve(settings, process.stop).await
+}

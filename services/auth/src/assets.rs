@@ -1,0 +1,178 @@
+//! What connections reach: found at Meta, kept here.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use graph::oauth::{App, Oauth};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use vocabulary::ids::{AdAccountId, ConnectionId};
+
+use crate::{
+    by::By,
+    error::Error,
+    store::{Store, assets},
+};
+
+/// How many ad accounts are looked into at once.
+const ACCOUNTS_AT_ONCE: usize = 8;
+
+/// What an asset is. The numbers are stored and sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AssetKind {
+    /// An ad account.
+    AdAccount,
+    /// A page.
+    Page,
+    /// An Instagram user.
+    InstagramUser,
+    /// A dataset, or pixel.
+    Dataset,
+    /// A business portfolio.
+    Business,
+}
+
+impl AssetKind {
+    const ALL: [Self; 5] = [Self::AdAccount, Self::Page, Self::InstagramUser, Self::Dataset, Self::Business];
+
+    /// As it is stored.
+    pub fn number(self) -> i16 {
+        match self {
+            Self::AdAccount => 1,
+            Self::Page => 2,
+            Self::InstagramUser => 3,
+            Self::Dataset => 4,
+            Self::Business => 5,
+        }
+    }
+
+    /// From what was stored.
+    pub fn from_number(number: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Its resource name.
+    pub fn name(self, meta_id: &str) -> String {
+        match self {
+            Self::AdAccount => format!("adAccounts/act_{meta_id}"),
+            Self::Page => format!("pages/{meta_id}"),
+            Self::InstagramUser => format!("instagramUsers/{meta_id}"),
+            Self::Dataset => format!("datasets/{meta_id}"),
+            Self::Business => format!("businesses/{meta_id}"),
+        }
+    }
+}
+
+/// Something that a token reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub kind: AssetKind,
+    /// Meta's id, digits only.
+    pub meta_id: String,
+    /// As Meta calls it.
+    pub display_name: String,
+    /// The tasks on it, in Meta's words.
+    pub roles: Vec<String>,
+}
+
+impl Found {
+    fn new(kind: AssetKind, meta_id: u64, display_name: String, roles: Vec<String>) -> Self {
+        Self { kind, meta_id: meta_id.to_string(), display_name, roles }
+    }
+
+    /// The ad account that it is.
+    pub fn ad_account(&self) -> Option<AdAccountId> {
+        (self.kind == AssetKind::AdAccount).then(|| self.meta_id.parse().ok()).flatten()
+    }
+}
+
+/// Something that the tenant's connections reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// What it is.
+    pub found: Found,
+    /// The connections that reach it.
+    pub reachable_by: Vec<ConnectionId>,
+    /// The tenant may use it: false for ad accounts of others.
+    pub owned: bool,
+    /// When it was last seen.
+    pub discovered: Timestamp,
+}
+
+/// What became of the ad accounts that were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Nobody owned them; now the tenant does.
+    pub claimed: Vec<AdAccountId>,
+    /// Others own them.
+    pub taken: Vec<AdAccountId>,
+}
+
+/// Asks Meta what a token reaches. What the token may not list (businesses, pages) is left out; ad accounts must work.
+pub async fn discover(oauth: &Oauth, app: &App, token: &SecretString) -> Result<Vec<Found>, graph::Error> {
+    let accounts = oauth.ad_accounts(app, token).await?;
+    let looks: Vec<_> = accounts.iter().map(|account| of_account(oauth, app, token, account.id)).collect();
+    let mut found: Vec<Found> = stream::iter(looks).buffer_unordered(ACCOUNTS_AT_ONCE).try_concat().await?;
+    let pages = listed(oauth.pages(app, token).await)?;
+    let businesses = listed(oauth.businesses(app, token).await)?;
+    found.extend(accounts.into_iter().map(|a| Found::new(AssetKind::AdAccount, a.id.get(), a.name, a.tasks)));
+    found.extend(pages.into_iter().map(|page| Found::new(AssetKind::Page, page.id.get(), page.name, page.tasks)));
+    found.extend(businesses.into_iter().map(|b| Found::new(AssetKind::Business, b.id.get(), b.name, Vec::new())));
+    // Accounts of one business share datasets and Instagram users.
+    found.sort_by(|one, other| (one.kind, &one.meta_id).cmp(&(other.kind, &other.meta_id)));
+    found.dedup_by(|one, other| (one.kind, &one.meta_id) == (other.kind, &other.meta_id));
+    Ok(found)
+}
+
+async fn of_account(
+    oauth: &Oauth,
+    app: &App,
+    token: &SecretString,
+    account: AdAccountId,
+) -> Result<Vec<Found>, graph::Error> {
+    let datasets = listed(oauth.datasets(app, token, account).await)?.into_iter();
+    let users = listed(oauth.instagram_users(app, token, account).await)?.into_iter();
+    let datasets = datasets.map(|dataset| Found::new(AssetKind::Dataset, dataset.id.get(), dataset.name, Vec::new()));
+    let users = users.map(|user| Found::new(AssetKind::InstagramUser, user.id.get(), user.username, Vec::new()));
+    Ok(datasets.chain(users).collect())
+}
+
+/// Nothing, where the token may not list them.
+fn listed<T>(rows: Result<Vec<T>, graph::Error>) -> Result<Vec<T>, graph::Error> {
+    match rows {
+        Err(graph::Error::Permission { .. } | graph::Error::Missing { .. }) => Ok(Vec::new()),
+        rows => rows,
+    }
+}
+
+/// The tenant's assets by kind and id, after one.
+pub async fn list(
+    store: &Store,
+    by: &By,
+    only: Option<AssetKind>,
+    after: (i16, &str),
+    limit: i64,
+) -> Result<Vec<Asset>, Error> {
+    let client = store.client().await?;
+    Ok(assets::list(&client, by.tenant.as_str(), only, after, limit).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_reads_back_as_it_was_stored() {
+        for kind in AssetKind::ALL {
+            assert_eq!(AssetKind::from_number(kind.number()), Some(kind));
+        }
+        assert_eq!(AssetKind::from_number(0), None);
+    }
+
+    #[test]
+    fn only_an_ad_account_is_one() {
+        let account = Found::new(AssetKind::AdAccount, 7, String::new(), Vec::new());
+        assert_eq!(account.ad_account(), Some(AdAccountId::new(7)));
+        assert_eq!(Found { kind: AssetKind::Page, ..account }.ad_account(), None);
+        assert_eq!(AssetKind::AdAccount.name("7"), "adAccounts/act_7");
+    }
+}

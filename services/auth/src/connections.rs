@@ -1,0 +1,361 @@
+//! A tenant's consent at Meta: taken in, looked at, ended.
+
+use graph::oauth::{App, Inspection, Oauth, SYSTEM_USER};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use uuid::Uuid;
+use vocabulary::{
+    ids::{ConnectionId, MetaAppId, TenantId},
+    names,
+};
+
+use crate::{
+    assets::{self, Claims, Found},
+    by::{By, Repeat},
+    error::Error,
+    grants,
+    meta_apps::{MetaApps, refused},
+    now::Now,
+    revocations::Subject,
+    store::{self, Store, Told, connections, owners, revocations},
+    tenants::Tenants,
+    vault::{self, Cell, Sealed, Vault},
+};
+
+mod model;
+
+pub use self::model::{Connection, ConnectionKind, ConnectionState, Listing, Standing, standing};
+
+/// The use cases.
+#[derive(Clone)]
+pub struct Connections {
+    store: Store,
+    vault: Vault,
+    apps: MetaApps,
+    tenants: Tenants,
+    oauth: Oauth,
+    now: Now,
+}
+
+/// A token with what Meta says of it, checked and not yet stored.
+pub struct Checked {
+    token: SecretString,
+    app: App,
+    kind: ConnectionKind,
+    inspection: Inspection,
+    expected: Vec<String>,
+    standing: Standing,
+    found: Vec<Found>,
+}
+
+/// A connection, what it reaches, and what became of its ad accounts.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    /// The connection.
+    pub connection: Connection,
+    /// What it reaches.
+    pub found: Vec<Found>,
+    /// What became of the ad accounts.
+    pub claims: Claims,
+}
+
+impl Connections {
+    /// Over the store, the vault and Meta.
+    pub fn new(
+        (store, vault, now): (Store, Vault, Now),
+        (apps, tenants): (MetaApps, Tenants),
+        oauth: Oauth,
+    ) -> Self {
+        Self { store, vault, apps, tenants, oauth, now }
+    }
+
+    /// Our app, in the version of the tenant of `by`.
+    pub async fn app(&self, by: &By, app: MetaAppId) -> Result<App, Error> {
+        let tenant = self.tenants.get(by).await?;
+        tenant.require_active()?;
+        self.apps.open(app, &tenant.meta_version).await
+    }
+
+    /// Asks Meta about a token and, where it works, what it reaches. Refuses a token that is dead, of another app, or of
+    /// another kind than it should be.
+    pub async fn check(
+        &self,
+        app: App,
+        token: SecretString,
+        kind: ConnectionKind,
+        expected: Vec<String>,
+    ) -> Result<Checked, Error> {
+        let inspection = self.oauth.inspect(&app, &token).await.map_err(refused)?;
+        let refuse = |cause| Err(Error::CredentialRefused { cause, source: None });
+        let is_system_user = inspection.kind == SYSTEM_USER;
+        match kind {
+            _ if !inspection.is_valid => return refuse("token_invalid"),
+            _ if inspection.app != Some(app.id) => return refuse("token_of_another_app"),
+            ConnectionKind::SystemUser if !is_system_user => return refuse("not_a_system_user"),
+            ConnectionKind::SystemUser | ConnectionKind::User => {}
+        }
+        let standing = standing(&inspection, &expected);
+        let found = match standing.state {
+            ConnectionState::Active => assets::discover(&self.oauth, &app, &token).await?,
+            // A token that lacks a permission is kept, not used.
+            ConnectionState::NeedsConsent | ConnectionState::Revoked => Vec::new(),
+        };
+        Ok(Checked { token, app, kind, inspection, expected, standing, found })
+    }
+
+    /// Seals a checked token and stores what it reaches. A token of the same person or system user replaces the older one.
+    pub async fn keep(
+        &self,
+        by: &By,
+        checked: Checked,
+        told: &str,
+        (repeat, answer): (&Repeat, impl FnOnce(&Connected) -> Vec<u8>),
+    ) -> Result<Connected, Error> {
+        let (tenant, now) = (&by.tenant, (self.now)());
+        self.vault.ensure_tenant(tenant.as_str()).await?;
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        let user = &checked.inspection.user_id;
+        let older = connections::of_user(&transaction, tenant.as_str(), checked.app.id, checked.kind, user).await?;
+        let connection = checked.connection(tenant.clone(), older.as_ref(), now);
+        let sealed = self.seal(&connection, &checked.token).await?;
+        connections::put(&transaction, &connection, &sealed).await?;
+        let claims = store_found(&transaction, &connection, &checked.found, now).await?;
+        let connected = Connected { connection, found: checked.found, claims };
+        let resource = names::of_connection(connected.connection.id);
+        let told = Told { action: told, resource: &resource, detail: connected.detail() };
+        self.store.commit(transaction, by, told, Some((repeat, answer(&connected)))).await?;
+        Ok(connected)
+    }
+
+    /// What `keep` would store.
+    pub fn preview(&self, by: &By, checked: Checked) -> Connected {
+        let connection = checked.connection(by.tenant.clone(), None, (self.now)());
+        Connected { connection, found: checked.found, claims: Claims::default() }
+    }
+
+    /// One connection.
+    pub async fn get(&self, by: &By, id: ConnectionId) -> Result<Connection, Error> {
+        self.find(by, id).await.map(|(connection, _)| connection)
+    }
+
+    /// The tenant's connections by age.
+    pub async fn list(&self, by: &By, listing: &Listing) -> Result<Vec<Connection>, Error> {
+        let client = self.store.client().await?;
+        Ok(connections::list(&client, by.tenant.as_str(), listing).await?)
+    }
+
+    /// Asks Meta how the token stands, and stores the answer.
+    pub async fn inspect(&self, by: &By, id: ConnectionId) -> Result<Connection, Error> {
+        let (connection, token) = self.open(by, id).await?;
+        let app = self.app(by, connection.app).await?;
+        let inspection = self.oauth.inspect(&app, &token).await.map_err(refused)?;
+        let before = connection.state;
+        let connection = connection.noted(&inspection, (self.now)());
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        if !connections::note(&transaction, &connection).await? {
+            // A newer token came meanwhile: what Meta said of the older one is of no interest.
+            transaction.rollback().await?;
+            return self.get(by, id).await;
+        }
+        if before == ConnectionState::Active && connection.state != before {
+            let (tenant, subject) = (by.tenant.as_str(), Subject::Connection(id));
+            revocations::append(&transaction, tenant, &subject, (self.now)()).await?;
+        }
+        let resource = names::of_connection(id);
+        let detail = json!({"state": connection.state.word(), "reason": connection.state_reason});
+        let told = Told { action: "connections.inspect", resource: &resource, detail };
+        self.store.commit(transaction, by, told, None).await?;
+        self.get(by, id).await
+    }
+
+    /// Looks again at what a connection reaches, and stores it.
+    pub async fn discover(&self, by: &By, id: ConnectionId) -> Result<Connected, Error> {
+        let (connection, token) = self.open(by, id).await?;
+        connection.require_active()?;
+        let app = self.app(by, connection.app).await?;
+        let found = assets::discover(&self.oauth, &app, &token).await?;
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        let claims = store_found(&transaction, &connection, &found, (self.now)()).await?;
+        let connected = Connected { connection, found, claims };
+        let resource = names::of_connection(id);
+        let told = Told { action: "connections.discover", resource: &resource, detail: connected.detail() };
+        self.store.commit(transaction, by, told, None).await?;
+        Ok(connected)
+    }
+
+    /// Ends a connection. First it is revoked here, so that leases end; then Meta is asked to take the permissions back;
+    /// then the token is destroyed, whatever Meta said. Says whether Meta did.
+    pub async fn revoke(
+        &self,
+        by: &By,
+        (id, etag, reason): (ConnectionId, &str, &str),
+    ) -> Result<(Connection, bool), Error> {
+        let (connection, _) = self.revocable(by, id, etag).await?;
+        if connection.state != ConnectionState::Revoked {
+            self.end(by, &connection, reason).await?;
+        }
+        let at_meta = self.bury(by, id).await?;
+        Ok((self.get(by, id).await?, at_meta))
+    }
+
+    /// The connection as it stands, where this etag allows to end it.
+    pub async fn revocable(&self, by: &By, id: ConnectionId, etag: &str) -> Result<(Connection, bool), Error> {
+        let (connection, _) = self.find(by, id).await?;
+        if etag.is_empty() || etag == connection.etag() {
+            Ok((connection, false))
+        } else {
+            Err(Error::Stale { resource: names::of_connection(id), etag: connection.etag() })
+        }
+    }
+
+    /// Ends it here.
+    async fn end(&self, by: &By, connection: &Connection, reason: &str) -> Result<(), Error> {
+        let (tenant, now) = (by.tenant.as_str(), (self.now)());
+        let resource = names::of_connection(connection.id);
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        if !connections::revoke(&transaction, connection, reason, now).await? {
+            return Err(Error::Stale { resource, etag: self.get(by, connection.id).await?.etag() });
+        }
+        revocations::append(&transaction, tenant, &Subject::Connection(connection.id), now).await?;
+        let told = Told { action: "connections.revoke", resource: &resource, detail: json!({"reason": reason}) };
+        Ok(self.store.commit(transaction, by, told, None).await?)
+    }
+
+    /// Ends it at Meta and destroys the token. Safe to repeat.
+    async fn bury(&self, by: &By, id: ConnectionId) -> Result<bool, Error> {
+        let (connection, sealed) = self.find(by, id).await?;
+        let Some(sealed) = sealed else { return Ok(false) };
+        let at_meta = self.revoke_at_meta(&connection, &sealed).await;
+        if let Err(error) = &at_meta {
+            tracing::warn!(
+                connection.id = %id,
+                error = error as &dyn std::error::Error,
+                "the permissions were not taken back at Meta; the token is destroyed here all the same"
+            );
+        }
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        connections::shred(&transaction, by.tenant.as_str(), id).await?;
+        let resource = names::of_connection(id);
+        let detail = json!({"revoked_at_meta": at_meta.is_ok()});
+        let told = Told { action: "connections.shred", resource: &resource, detail };
+        self.store.commit(transaction, by, told, None).await?;
+        Ok(at_meta.is_ok())
+    }
+
+    async fn revoke_at_meta(&self, connection: &Connection, sealed: &Sealed) -> Result<(), Error> {
+        let token = self.unseal(connection, sealed).await?;
+        let app = self.apps.open(connection.app, "").await?;
+        Ok(self.oauth.revoke(&app, &token, &connection.user_id).await?)
+    }
+
+    /// Finishes what a crash left between ending a connection and destroying its token.
+    pub async fn bury_leftovers(&self, before: Timestamp) -> Result<(), Error> {
+        let leftovers = connections::to_shred(&self.store.client().await?, before).await?;
+        for (connection, _) in leftovers {
+            self.bury(&By::ourselves(connection.tenant.clone()), connection.id).await?;
+        }
+        Ok(())
+    }
+
+    /// One connection with its token; a shredded one does not work any more.
+    pub async fn open(&self, by: &By, id: ConnectionId) -> Result<(Connection, SecretString), Error> {
+        let (connection, sealed) = self.find(by, id).await?;
+        match sealed {
+            Some(sealed) if connection.state != ConnectionState::Revoked => {
+                let token = self.unseal(&connection, &sealed).await?;
+                Ok((connection, token))
+            }
+            _ => Err(Error::WrongState { resource: names::of_connection(id), state: "REVOKED" }),
+        }
+    }
+
+    /// Opens a sealed token.
+    pub async fn unseal(&self, connection: &Connection, sealed: &Sealed) -> Result<SecretString, Error> {
+        let row = connection.id.to_string();
+        Ok(vault::text(&self.vault.open(&cell(connection.tenant.as_str(), &row), sealed).await?)?)
+    }
+
+    async fn seal(&self, connection: &Connection, token: &SecretString) -> Result<Sealed, Error> {
+        let row = connection.id.to_string();
+        let cell = cell(connection.tenant.as_str(), &row);
+        Ok(self.vault.seal(&cell, token.expose_secret().as_bytes()).await?)
+    }
+
+    async fn find(&self, by: &By, id: ConnectionId) -> Result<(Connection, Option<Sealed>), Error> {
+        let client = self.store.client().await?;
+        let found = connections::get(&client, by.tenant.as_str(), id).await?;
+        found.ok_or_else(|| Error::NotFound { resource: names::of_connection(id) })
+    }
+}
+
+fn cell<'a>(tenant: &'a str, row: &'a str) -> Cell<'a> {
+    Cell { tenant, table: "connections", column: "sealed_token", row }
+}
+
+/// Replaces what the connection reaches, and claims the ad accounts that nobody owns.
+async fn store_found(
+    transaction: &storage::Transaction<'_>,
+    connection: &Connection,
+    found: &[Found],
+    now: Timestamp,
+) -> Result<Claims, Error> {
+    let tenant = connection.tenant.as_str();
+    store::assets::replace(transaction, tenant, connection.id, found, now).await?;
+    let mut claims = Claims::default();
+    for account in found.iter().filter_map(Found::ad_account) {
+        let before = owners::get(transaction, account).await?;
+        let owner = owners::claim(transaction, account, tenant, now).await?;
+        match before {
+            _ if owner.tenant != tenant => claims.taken.push(account),
+            None => claims.claimed.push(account),
+            Some(_) => {}
+        }
+    }
+    Ok(claims)
+}
+
+impl Checked {
+    fn connection(&self, tenant: TenantId, older: Option<&Connection>, now: Timestamp) -> Connection {
+        Connection {
+            tenant,
+            id: older.map_or_else(|| ConnectionId(Uuid::now_v7()), |older| older.id),
+            kind: self.kind,
+            state: self.standing.state,
+            state_reason: self.standing.reason.clone(),
+            app: self.app.id,
+            user_id: self.inspection.user_id.clone(),
+            scopes: self.inspection.scopes.clone(),
+            expected_scopes: self.expected.clone(),
+            granular_scopes: self.inspection.granular_scopes.clone(),
+            expires: model::moment(self.inspection.expires_at),
+            data_access_expires: model::moment(self.inspection.data_access_expires_at),
+            inspected: now,
+            token_version: older.map_or(1, |older| older.token_version + 1),
+            version: older.map_or(1, |older| older.version + 1),
+            created: older.map_or(now, |older| older.created),
+            updated: now,
+        }
+    }
+}
+
+impl Connected {
+    fn detail(&self) -> serde_json::Value {
+        let missing = grants::missing(&self.connection.expected_scopes, &self.connection.scopes);
+        json!({
+            "meta_app": self.connection.app.to_string(),
+            "user_id": self.connection.user_id,
+            "state": self.connection.state.word(),
+            "missing_scopes": missing,
+            "assets": self.found.len(),
+            "claimed": self.claims.claimed.len(),
+            "taken": self.claims.taken.len(),
+        })
+    }
+}
+

@@ -1,0 +1,231 @@
+//! A connection as a value, and what Meta's words about a token make of it.
+
+use graph::oauth::{GranularScope, Inspection};
+use jiff::Timestamp;
+use vocabulary::{
+    ids::{ConnectionId, MetaAppId, TenantId},
+    names,
+};
+
+use crate::{error::Error, grants};
+
+/// One token of one person or system user, for one app; the token itself is not in here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which one. Version 7, so that ids are in order of age.
+    pub id: ConnectionId,
+    /// Whose token.
+    pub kind: ConnectionKind,
+    /// How it stands.
+    pub state: ConnectionState,
+    /// Why, for a person; empty while it works.
+    pub state_reason: String,
+    /// The app that it was given to.
+    pub app: MetaAppId,
+    /// Meta's id of the person or system user.
+    pub user_id: String,
+    /// The permissions it has.
+    pub scopes: Vec<String>,
+    /// The permissions that were asked for.
+    pub expected_scopes: Vec<String>,
+    /// Permissions that hold for some objects only.
+    pub granular_scopes: Vec<GranularScope>,
+    /// When the token ends; `None` is never.
+    pub expires: Option<Timestamp>,
+    /// When Meta stops giving data for it; `None` is never.
+    pub data_access_expires: Option<Timestamp>,
+    /// When Meta last told how it stands.
+    pub inspected: Timestamp,
+    /// Grows with every new token.
+    pub token_version: i64,
+    /// Grows with every change.
+    pub version: i64,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it last changed.
+    pub updated: Timestamp,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionKind {
+    /// A person's, by Meta's log-in.
+    User,
+    /// A system user's, imported.
+    SystemUser,
+}
+
+/// How a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Works.
+    Active,
+    /// Kept, and not leased.
+    NeedsConsent,
+    /// Ended by us.
+    Revoked,
+}
+
+/// Which connections to list.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// Only those in this state.
+    pub state: Option<ConnectionState>,
+    /// Only those whose token ends before.
+    pub expires_before: Option<Timestamp>,
+    /// Only those after this one.
+    pub after: ConnectionId,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// How a token stands, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// How.
+    pub state: ConnectionState,
+    /// Why, for a person; empty while it works.
+    pub reason: String,
+}
+
+/// What Meta's words make of a token of which these permissions were expected.
+pub fn standing(inspection: &Inspection, expected: &[String]) -> Standing {
+    let missing = grants::missing(expected, &inspection.scopes);
+    let needs = |reason: String| Standing { state: ConnectionState::NeedsConsent, reason };
+    if !inspection.is_valid {
+        let problem = inspection.problem.as_deref().unwrap_or("the token is not valid");
+        needs(format!("Meta says: {problem}"))
+    } else if missing.is_empty() {
+        Standing { state: ConnectionState::Active, reason: String::new() }
+    } else {
+        needs(format!("it lacks {}", missing.join(", ")))
+    }
+}
+
+/// Unix seconds as a moment; one that no calendar has is never.
+pub(super) fn moment(seconds: Option<i64>) -> Option<Timestamp> {
+    seconds.and_then(|seconds| Timestamp::from_second(seconds).ok())
+}
+
+impl Connection {
+    /// Changes with every change.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
+    }
+
+    /// The permissions that were asked for and are not there.
+    pub fn missing_scopes(&self) -> Vec<String> {
+        grants::missing(&self.expected_scopes, &self.scopes)
+    }
+
+    /// Whole days until the token ends; `None` where it never does.
+    pub fn days_left(&self, now: Timestamp) -> Option<i32> {
+        let seconds = self.expires?.as_second().saturating_sub(now.as_second()).max(0);
+        Some(i32::try_from(seconds / 86_400).unwrap_or(i32::MAX))
+    }
+
+    /// Fails unless it works.
+    pub fn require_active(&self) -> Result<(), Error> {
+        let connection = names::of_connection(self.id);
+        match self.state {
+            ConnectionState::Active => Ok(()),
+            ConnectionState::NeedsConsent => Err(Error::NeedsConsent { connection, cause: self.state_reason.clone() }),
+            ConnectionState::Revoked => Err(Error::WrongState { resource: connection, state: "REVOKED" }),
+        }
+    }
+
+    /// The same after Meta has said how its token stands. A dead token keeps the permissions that it had.
+    pub(super) fn noted(mut self, inspection: &Inspection, now: Timestamp) -> Self {
+        let Standing { state, reason } = standing(inspection, &self.expected_scopes);
+        (self.state, self.state_reason, self.inspected) = (state, reason, now);
+        if inspection.is_valid {
+            self.scopes.clone_from(&inspection.scopes);
+            self.granular_scopes.clone_from(&inspection.granular_scopes);
+            self.expires = moment(inspection.expires_at);
+            self.data_access_expires = moment(inspection.data_access_expires_at);
+        }
+        self
+    }
+}
+
+impl ConnectionKind {
+    /// As it is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::SystemUser => "system_user",
+        }
+    }
+
+    /// From what was stored.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::User, Self::SystemUser].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+impl ConnectionState {
+    /// As it is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::NeedsConsent => "needs_consent",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// From what was stored.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Active, Self::NeedsConsent, Self::Revoked].into_iter().find(|state| state.word() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inspection(is_valid: bool, scopes: &[&str]) -> Inspection {
+        Inspection {
+            is_valid,
+            app: Some(MetaAppId::new(1)),
+            kind: "SYSTEM_USER".to_owned(),
+            user_id: "10".to_owned(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            granular_scopes: Vec::new(),
+            expires_at: None,
+            data_access_expires_at: None,
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn a_token_without_a_permission_is_kept_and_the_permission_named() {
+        let expected = ["ads_management".to_owned(), "ads_read".to_owned()];
+        let standing = standing(&inspection(true, &["ads_read"]), &expected);
+        assert_eq!(standing.state, ConnectionState::NeedsConsent);
+        assert_eq!(standing.reason, "it lacks ads_management");
+    }
+
+    #[test]
+    fn a_token_with_all_permissions_works() {
+        let standing = standing(&inspection(true, &["ads_read", "more"]), &["ads_read".to_owned()]);
+        assert_eq!(standing, Standing { state: ConnectionState::Active, reason: String::new() });
+    }
+
+    #[test]
+    fn a_dead_token_needs_consent_in_metas_words() {
+        let dead = Inspection { problem: Some("Session has expired".to_owned()), ..inspection(false, &[]) };
+        assert_eq!(standing(&dead, &[]).reason, "Meta says: Session has expired");
+    }
+
+    #[test]
+    fn words_read_back_as_they_were_stored() {
+        for state in [ConnectionState::Active, ConnectionState::NeedsConsent, ConnectionState::Revoked] {
+            assert_eq!(ConnectionState::from_word(state.word()), Some(state));
+        }
+        for kind in [ConnectionKind::User, ConnectionKind::SystemUser] {
+            assert_eq!(ConnectionKind::from_word(kind.word()), Some(kind));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Looking again at what a connection reaches, as long work: a row that a worker of any replica takes up.
+
+use std::time::Duration;
+
+use prost::Message;
+use proto::{
+    auth::v1 as pb,
+    operations::v1::{Operation, OperationFilter, OperationMetadata, operation::Outcome},
+};
+use rpc::{FieldError, OperationPage, OperationStore};
+use storage::operations::{Claimed, Listing, New, Stored};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tracing::warn;
+use uuid::Uuid;
+use vocabulary::{
+    ids::{ConnectionId, OperationId, TenantId},
+    names,
+    page::{PageError, PageRequest},
+};
+
+use crate::{
+    by::{By, Repeat},
+    connections::Connections,
+    error::Error,
+    now::Now,
+    store::{Store, Told},
+    wire::timestamp,
+};
+
+const KIND: &str = "discover_assets";
+/// Longer than a discovery of thousands of accounts takes.
+const LEASE: Duration = Duration::from_mins(10);
+/// How often a worker looks for work.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often a discovery that Meta cannot serve now is tried.
+const TRIES_MAX: i32 = 5;
+
+/// The use cases and the worker.
+#[derive(Clone)]
+pub struct Discovery {
+    store: Store,
+    connections: Connections,
+    now: Now,
+}
+
+impl Discovery {
+    /// Over the store and the connections.
+    pub fn new(store: Store, connections: Connections, now: Now) -> Self {
+        Self { store, connections, now }
+    }
+
+    /// Accepts a discovery.
+    pub async fn create(
+        &self,
+        by: &By,
+        id: ConnectionId,
+        validate_only: bool,
+        (repeat, answer): (&Repeat, impl FnOnce(&Operation) -> Vec<u8>),
+    ) -> Result<Operation, Error> {
+        self.connections.get(by, id).await?.require_active()?;
+        let resource = names::of_connection(id);
+        if validate_only {
+            let metadata = Some(OperationMetadata { resource, ..OperationMetadata::default() });
+            return Ok(Operation { name: String::new(), done: true, metadata, outcome: None });
+        }
+        let operation_id = Uuid::now_v7();
+        let now = Some(timestamp((self.now)()));
+        let operation = Operation {
+            name: name(operation_id),
+            metadata: Some(OperationMetadata {
+                resource: resource.clone(),
+                phase: "waiting for a worker".to_owned(),
+                steps_total: 1,
+                create_time: now,
+                update_time: now,
+                ..OperationMetadata::default()
+            }),
+            ..Operation::default()
+        };
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        let new = New {
+            tenant: by.tenant.as_str(),
+            id: operation_id,
+            kind: KIND,
+            resource: &resource,
+            input: by.actor.as_bytes(),
+            body: &operation.encode_to_vec(),
+        };
+        self.store.operations().create(&transaction, new).await?;
+        let detail = serde_json::json!({"operation": operation.name});
+        let told = Told { action: "discoveries.create", resource: &resource, detail };
+        self.store.commit(transaction, by, told, Some((repeat, answer(&operation)))).await?;
+        Ok(operation)
+    }
+
+    /// Works until `stop`. A discovery once begun is finished; one that a kill cut is taken up when its lease ends.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(LOOK);
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            if let Err(error) = self.round().await {
+                warn!(error = &error as &dyn std::error::Error, "a discovery stays in the queue");
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<(), Error> {
+        while let Some(claimed) = self.store.operations().claim(&[KIND], LEASE).await? {
+            let mut operation = Operation::decode(claimed.body.as_slice()).map_err(|_| Error::Corrupt("operation"))?;
+            let outcome = match self.work(&claimed).await {
+                Err(error) if is_temporary(&error) && claimed.attempt < TRIES_MAX => {
+                    self.postpone(&claimed, &mut operation).await?;
+                    continue;
+                }
+                Ok(result) => Outcome::Result(result),
+                Err(error) => Outcome::Error(rpc::row_error(&error)),
+            };
+            operation.done = true;
+            self.describe(&mut operation, "done", "");
+            if let Some(metadata) = &mut operation.metadata {
+                metadata.steps_done = i64::from(matches!(outcome, Outcome::Result(_)));
+            }
+            operation.outcome = Some(outcome);
+            self.store.operations().finish(&claimed, &operation.encode_to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    async fn work(&self, claimed: &Claimed) -> Result<prost_types::Any, Error> {
+        let tenant = claimed.tenant.parse().map_err(|_| Error::Corrupt("operation"))?;
+        let actor = String::from_utf8_lossy(&claimed.input).into();
+        let by = By { actor, ..By::ourselves(tenant) };
+        let id = names::connection(&claimed.resource).map_err(|_| Error::Corrupt("operation"))?;
+        let connected = self.connections.discover(&by, id).await?;
+        let result = pb::DiscoverAssetsResult::from(&connected);
+        Ok(prost_types::Any {
+            type_url: "type.googleapis.com/adplane.auth.v1.DiscoverAssetsResult".to_owned(),
+            value: result.encode_to_vec(),
+        })
+    }
+
+    async fn postpone(&self, claimed: &Claimed, operation: &mut Operation) -> Result<(), Error> {
+        let tries = u32::try_from(claimed.attempt).unwrap_or(1);
+        let delay = Duration::from_secs(2_u64.saturating_pow(tries)).min(Duration::from_mins(1));
+        self.describe(operation, "waiting", "meta");
+        if let Some(metadata) = &mut operation.metadata {
+            metadata.next_attempt_time = Some(timestamp((self.now)() + delay));
+        }
+        Ok(self.store.operations().postpone(claimed, delay, &operation.encode_to_vec()).await?)
+    }
+
+    fn describe(&self, operation: &mut Operation, phase: &str, waiting_on: &str) {
+        let metadata = operation.metadata.get_or_insert_default();
+        phase.clone_into(&mut metadata.phase);
+        waiting_on.clone_into(&mut metadata.waiting_on);
+        metadata.update_time = Some(timestamp((self.now)()));
+    }
+}
+
+fn is_temporary(error: &Error) -> bool {
+    matches!(error, Error::Meta(error) if error.is_temporary())
+}
+
+fn name(id: Uuid) -> String {
+    names::of_operation(&OperationId { service: crate::NAME.to_owned(), id })
+}
+
+/// The rows of long work, as `OperationService` shows them.
+pub struct Rows(pub Store);
+
+#[tonic::async_trait]
+impl OperationStore for Rows {
+    async fn get(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status> {
+        let stored = self.0.operations().get(tenant.as_str(), id).await.map_err(Error::from)?;
+        Ok(stored.map(|stored| shown(&stored)).transpose()?)
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &OperationFilter,
+        page: &PageRequest,
+    ) -> Result<OperationPage, Status> {
+        let after = page.after.as_deref().map(Uuid::try_parse).transpose();
+        let after = after.map_err(|_| FieldError::from(PageError::Token))?;
+        let listing = Listing { resource: &filter.resource, done: filter.done, after, size: page.size + 1 };
+        let mut rows = self.0.operations().list(tenant.as_str(), listing).await.map_err(Error::from)?;
+        let next = crate::wire::cut(&mut rows, page, |row| row.id.to_string());
+        let operations = rows.iter().map(shown).collect::<Result<_, _>>()?;
+        Ok(OperationPage { operations, next })
+    }
+
+    async fn cancel(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status> {
+        let stored = self.0.operations().cancel(tenant.as_str(), id).await.map_err(Error::from)?;
+        Ok(stored.map(|stored| shown(&stored)).transpose()?)
+    }
+}
+
+/// The operation as it stands: the worker's words, and whether somebody asked for it to stop since.
+fn shown(stored: &Stored) -> Result<Operation, Error> {
+    let mut operation = Operation::decode(stored.body.as_slice()).map_err(|_| Error::Corrupt("operation"))?;
+    operation.metadata.get_or_insert_default().cancel_requested = stored.cancel_requested;
+    Ok(operation)
+}

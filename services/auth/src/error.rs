@@ -1,0 +1,251 @@
+//! What can go wrong, by what the caller should do next.
+
+use std::time::Duration;
+
+use proto::common::v1::ErrorReason;
+use rpc::{Code, Fault, FieldError, Precondition, Violation};
+use vocabulary::{ids::AdAccountId, page::PageError};
+
+use crate::{secret::NoRandomness, vault::VaultError};
+
+/// Why a call to auth failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field is missing or wrong.
+    #[error(transparent)]
+    Fields(#[from] FieldError),
+    /// No such thing, or another tenant's.
+    #[error("{resource} does not exist")]
+    NotFound {
+        /// Its resource name.
+        resource: String,
+    },
+    /// It exists already.
+    #[error("{resource} exists already")]
+    Exists {
+        /// Its resource name.
+        resource: String,
+    },
+    /// The etag is an old one.
+    #[error("{resource} has changed since it was read")]
+    Stale {
+        /// Its resource name.
+        resource: String,
+        /// The current etag.
+        etag: String,
+    },
+    /// Its state does not allow this.
+    #[error("{resource} is {state}, which does not allow this")]
+    WrongState {
+        /// Its resource name.
+        resource: String,
+        /// The state, in capitals.
+        state: &'static str,
+    },
+    /// What should prove who asks does not. Which part is wrong is not said.
+    #[error("{what} is not valid")]
+    Unproven {
+        /// Such as `the caller or its secret`.
+        what: &'static str,
+    },
+    /// Somebody grants what they lack, or asks for what they may not.
+    #[error("not allowed without {}", lacks.join(", "))]
+    Lacking {
+        /// The scopes or tenants.
+        lacks: Vec<String>,
+    },
+    /// Another tenant owns the ad account.
+    #[error("ad account {account} belongs to another tenant; an operator must share it")]
+    Taken {
+        /// The account.
+        account: AdAccountId,
+    },
+    /// No connection of the tenant reaches it.
+    #[error("no connection reaches {resource}: connect, or import a system user's token")]
+    NotConnected {
+        /// Its resource name.
+        resource: String,
+    },
+    /// Those that reach it are dead.
+    #[error("{connection} does not work until somebody consents again: {cause}")]
+    NeedsConsent {
+        /// Its resource name.
+        connection: String,
+        /// Why, for a person.
+        cause: String,
+    },
+    /// Meta refused our app, our secret, a code or a token.
+    #[error("Meta refused the credential: {cause}")]
+    CredentialRefused {
+        /// A short word, such as `code_used`.
+        cause: &'static str,
+        /// What Meta answered, where it was an error.
+        #[source]
+        source: Option<graph::Error>,
+    },
+    /// The same request_id came before with another request.
+    #[error("this request_id was used before with another request: take a new UUID")]
+    RequestReused {
+        /// The id.
+        request_id: String,
+    },
+    /// The same request is being worked on.
+    #[error("the same request is being worked on")]
+    RequestInFlight {
+        /// The id.
+        request_id: String,
+    },
+    /// Meta.
+    #[error(transparent)]
+    Meta(#[from] graph::Error),
+    /// The vault.
+    #[error("the vault failed")]
+    Vault(#[from] VaultError),
+    /// The store.
+    #[error("the store of auth failed")]
+    Store(#[from] storage::Error),
+    /// A token could not be signed.
+    #[error("a token could not be signed")]
+    Signing(#[from] jsonwebtoken::errors::Error),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// A stored value has a form that it cannot have.
+    #[error("a stored {0} has an impossible form")]
+    Corrupt(&'static str),
+}
+
+impl Error {
+    /// A field is wrong.
+    pub fn field(field: &str, description: impl Into<String>, reason: &'static str) -> Self {
+        Self::Fields(FieldError::new(field, description, reason))
+    }
+
+    fn outage(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Vault(VaultError::Store(error)) => error.is_outage(),
+            _ => false,
+        }
+    }
+
+    fn sealed(&self) -> bool {
+        matches!(self, Self::Vault(error) if error.is_sealed())
+    }
+}
+
+impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Fields(_) | Self::RequestReused { .. } => Code::InvalidArgument,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::Exists { .. } => Code::AlreadyExists,
+            Self::Stale { .. } | Self::RequestInFlight { .. } => Code::Aborted,
+            Self::Unproven { .. } => Code::Unauthenticated,
+            Self::Lacking { .. } => Code::PermissionDenied,
+            Self::WrongState { .. }
+            | Self::Taken { .. }
+            | Self::NotConnected { .. }
+            | Self::NeedsConsent { .. }
+            | Self::CredentialRefused { .. } => Code::FailedPrecondition,
+            Self::Meta(error) => error.code(),
+            Self::Vault(_) | Self::Store(_) if self.outage() || self.sealed() => Code::Unavailable,
+            Self::Vault(_) | Self::Store(_) | Self::Signing(_) | Self::Random(_) | Self::Corrupt(_) => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> ErrorReason {
+        match self {
+            Self::Fields(_) => ErrorReason::InvalidField,
+            Self::RequestReused { .. } => ErrorReason::RequestIdReused,
+            Self::RequestInFlight { .. } => ErrorReason::RequestInFlight,
+            Self::NotFound { .. } => ErrorReason::NotFound,
+            Self::Exists { .. } => ErrorReason::AlreadyExists,
+            Self::Stale { .. } => ErrorReason::EtagMismatch,
+            Self::WrongState { .. } => ErrorReason::WrongState,
+            Self::Unproven { .. } => ErrorReason::TokenRefused,
+            Self::Lacking { .. } => ErrorReason::ScopeMissing,
+            Self::Taken { .. } => ErrorReason::AdAccountTaken,
+            Self::NotConnected { .. } => ErrorReason::NotConnected,
+            Self::NeedsConsent { .. } => ErrorReason::ConnectionNeedsConsent,
+            Self::CredentialRefused { .. } => ErrorReason::MetaRefusedCredential,
+            Self::Meta(error) => error.reason(),
+            Self::Vault(_) | Self::Store(_) if self.outage() => ErrorReason::StoreUnavailable,
+            Self::Vault(_) if self.sealed() => ErrorReason::VaultSealed,
+            Self::Vault(_) | Self::Store(_) | Self::Signing(_) | Self::Random(_) | Self::Corrupt(_) => {
+                ErrorReason::Internal
+            }
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::NotFound { resource } | Self::Exists { resource } | Self::NotConnected { resource } => {
+                vec![("resource", resource.clone())]
+            }
+            Self::Stale { resource, etag } => vec![("resource", resource.clone()), ("etag", etag.clone())],
+            Self::WrongState { resource, state } => {
+                vec![("resource", resource.clone()), ("state", (*state).to_owned())]
+            }
+            Self::Unproven { what } => vec![("cause", (*what).to_owned())],
+            Self::Lacking { lacks } => vec![("scope", lacks.join(","))],
+            Self::Taken { account } => vec![("resource", vocabulary::names::of_ad_account(*account))],
+            Self::NeedsConsent { connection, .. } => vec![("connection", connection.clone())],
+            Self::CredentialRefused { cause, source } => {
+                let mut metadata = vec![("cause", (*cause).to_owned())];
+                metadata.extend(source.iter().flat_map(Fault::metadata));
+                metadata
+            }
+            Self::RequestReused { request_id } | Self::RequestInFlight { request_id } => {
+                vec![("request_id", request_id.clone())]
+            }
+            Self::Meta(error) => error.metadata(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RequestInFlight { .. } => Some(Duration::from_secs(1)),
+            Self::Meta(error) => error.retry_after(),
+            _ if self.outage() || self.sealed() => Some(Duration::from_secs(2)),
+            _ => None,
+        }
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        match self {
+            Self::Fields(fields) => fields.violations(),
+            Self::Meta(error) => error.violations(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn preconditions(&self) -> Vec<Precondition> {
+        match self {
+            Self::NeedsConsent { connection, cause } => vec![Precondition {
+                kind: "CONNECTION_NEEDS_CONSENT",
+                subject: connection.clone(),
+                description: cause.clone(),
+            }],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl From<PageError> for Error {
+    fn from(error: PageError) -> Self {
+        Self::Fields(error.into())
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        rpc::status(&error)
+    }
+}

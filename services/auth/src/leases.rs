@@ -1,0 +1,256 @@
+//! Leases: the right to use a token for two minutes, and what to do when Meta refuses it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use uuid::Uuid;
+use vocabulary::{
+    ids::{AdAccountId, ConnectionId, DatasetId},
+    names,
+};
+
+use crate::{
+    assets::AssetKind,
+    by::By,
+    connections::{Connection, ConnectionKind, ConnectionState, Connections},
+    error::Error,
+    lease_rules::{Candidate, Choice, ResourceKind, choose, end_of_lease, may_lease},
+    now::Now,
+    settings::Settings,
+    store::{Store, connections, owners},
+    vault::Sealed,
+};
+
+/// What a service wants to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// An ad account.
+    AdAccount(AdAccountId),
+    /// A dataset, or pixel.
+    Dataset(DatasetId),
+    /// A connection itself.
+    Connection(ConnectionId),
+}
+
+impl Resource {
+    /// What it is.
+    pub fn kind(self) -> ResourceKind {
+        match self {
+            Self::AdAccount(_) => ResourceKind::AdAccount,
+            Self::Dataset(_) => ResourceKind::Dataset,
+            Self::Connection(_) => ResourceKind::Connection,
+        }
+    }
+
+    /// Its resource name.
+    pub fn name(self) -> String {
+        match self {
+            Self::AdAccount(id) => names::of_ad_account(id),
+            Self::Dataset(id) => names::of_dataset(id),
+            Self::Connection(id) => names::of_connection(id),
+        }
+    }
+}
+
+/// The right to use a token.
+#[derive(Debug)]
+pub struct Lease {
+    /// Names it when its token turns out to be dead.
+    pub id: LeaseId,
+    /// Meta's token.
+    pub token: SecretString,
+    /// What proves to Meta that the calls come from the app.
+    pub proof: SecretString,
+    /// The connection that serves.
+    pub connection: Connection,
+    /// The version of Meta's API to call.
+    pub api_version: String,
+    /// The last moment to use it.
+    pub expires: Timestamp,
+}
+
+/// Which token a lease is for. Nothing is stored for a lease, so its id says all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseId {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Which of its tokens.
+    pub token_version: i64,
+    /// Tells leases apart in logs.
+    pub unique: Uuid,
+}
+
+impl std::fmt::Display for LeaseId {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}.{}.{}", self.connection, self.token_version, self.unique)
+    }
+}
+
+impl std::str::FromStr for LeaseId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split('.');
+        let id = (|| {
+            Some(Self {
+                connection: parts.next()?.parse().ok()?,
+                token_version: parts.next()?.parse().ok()?,
+                unique: parts.next()?.parse().ok()?,
+            })
+        })();
+        id.filter(|_| parts.next().is_none()).ok_or(())
+    }
+}
+
+/// What to do after Meta refused a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Lease again, once.
+    RetryWithNewLease,
+    /// Somebody must consent again.
+    NeedsConsent,
+    /// The token is not to blame.
+    NotTheToken,
+}
+
+/// The use cases.
+#[derive(Clone)]
+pub struct Leases {
+    store: Store,
+    connections: Connections,
+    life: Duration,
+    now: Now,
+}
+
+impl Leases {
+    /// Over the store and what opens the tokens.
+    pub fn new(settings: &Settings, (store, now): (Store, Now), connections: Connections) -> Self {
+        Self { store, connections, life: settings.lease_life(), now }
+    }
+
+    /// Leases the token that serves a resource of the tenant of `by`.
+    pub async fn lease(
+        &self,
+        by: &By,
+        service: &str,
+        (resource, purpose): (Resource, &str),
+        min_ttl: Duration,
+    ) -> Result<Lease, Error> {
+        if !may_lease(service, purpose, resource.kind()) {
+            return Err(Error::Lacking { lacks: vec![format!("a lease for {purpose} on {}", resource.name())] });
+        }
+        let (connection, sealed) = self.serving(by, resource, min_ttl).await?;
+        // Before the token is opened: it says that the tenant still works.
+        let app = self.connections.app(by, connection.app).await?;
+        let token = self.connections.unseal(&connection, &sealed).await?;
+        let id = LeaseId {
+            connection: connection.id,
+            token_version: connection.token_version,
+            unique: Uuid::new_v4(),
+        };
+        Ok(Lease {
+            id,
+            proof: graph::oauth::proof(&app.secret, &token),
+            token,
+            expires: end_of_lease((self.now)(), self.life, connection.expires),
+            api_version: app.version,
+            connection,
+        })
+    }
+
+    /// Meta refused a leased token. Meta is asked about it before the connection is given up, so that one odd answer
+    /// does not stop a tenant.
+    pub async fn failed(&self, by: &By, lease: LeaseId, (code, subcode): (i32, i32)) -> Result<Verdict, Error> {
+        let connection = self.connections.get(by, lease.connection).await?;
+        if connection.token_version > lease.token_version {
+            return Ok(Verdict::RetryWithNewLease);
+        }
+        if connection.state != ConnectionState::Active {
+            return Ok(Verdict::NeedsConsent);
+        }
+        if !blames_token(code, subcode) {
+            return Ok(Verdict::NotTheToken);
+        }
+        let connection = self.connections.inspect(by, lease.connection).await?;
+        Ok(match connection.state {
+            _ if connection.token_version > lease.token_version => Verdict::RetryWithNewLease,
+            ConnectionState::Active => Verdict::NotTheToken,
+            ConnectionState::NeedsConsent | ConnectionState::Revoked => Verdict::NeedsConsent,
+        })
+    }
+
+    async fn serving(&self, by: &By, resource: Resource, min_ttl: Duration) -> Result<(Connection, Sealed), Error> {
+        let tenant = by.tenant.as_str();
+        let client = self.store.client().await?;
+        let reaching = match resource {
+            Resource::AdAccount(account) => {
+                if owners::get(&client, account).await?.is_some_and(|owner| owner.tenant != tenant) {
+                    return Err(Error::Taken { account });
+                }
+                connections::reaching(&client, tenant, AssetKind::AdAccount.number(), &account.to_string()).await?
+            }
+            Resource::Dataset(dataset) => {
+                connections::reaching(&client, tenant, AssetKind::Dataset.number(), &dataset.to_string()).await?
+            }
+            Resource::Connection(id) => connections::get(&client, tenant, id).await?.into_iter().collect(),
+        };
+        let candidates = reaching.into_iter().filter_map(|(connection, sealed)| candidate(connection, sealed?));
+        match choose(candidates.collect(), (self.now)(), min_ttl) {
+            Choice::Serve(serving) => Ok(serving),
+            Choice::NeedsConsent((connection, _)) => Err(Error::NeedsConsent {
+                connection: names::of_connection(connection.id),
+                cause: dead_because(&connection),
+            }),
+            Choice::NotConnected => Err(Error::NotConnected { resource: resource.name() }),
+        }
+    }
+}
+
+fn candidate(connection: Connection, sealed: Sealed) -> Option<Candidate<(Connection, Sealed)>> {
+    (connection.state != ConnectionState::Revoked).then(|| Candidate {
+        is_active: connection.state == ConnectionState::Active,
+        is_system_user: connection.kind == ConnectionKind::SystemUser,
+        scopes: connection.scopes.len(),
+        expires: connection.expires,
+        connection: (connection, sealed),
+    })
+}
+
+fn dead_because(connection: &Connection) -> String {
+    if connection.state_reason.is_empty() { "its token ends".to_owned() } else { connection.state_reason.clone() }
+}
+
+/// Does Meta's code speak of the token itself?
+fn blames_token(code: i32, subcode: i32) -> bool {
+    let subcode = Some(i64::from(subcode)).filter(|subcode| *subcode != 0);
+    let error = graph::MetaError { code: code.into(), subcode, ..graph::MetaError::default() };
+    error.verdict() == graph::Verdict::Token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_id_reads_back_as_it_prints() {
+        let id = LeaseId {
+            connection: ConnectionId(Uuid::from_u128(1)),
+            token_version: 3,
+            unique: Uuid::from_u128(2),
+        };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["", "a.b.c", "00000000-0000-0000-0000-000000000001.3"] {
+            assert_eq!(text.parse::<LeaseId>(), Err(()), "{text}");
+        }
+        assert_eq!(format!("{id}.x").parse::<LeaseId>(), Err(()));
+    }
+
+    #[test]
+    fn only_codes_of_the_token_blame_it() {
+        assert!(blames_token(190, 463) && blames_token(190, 0));
+        for code in [4, 10, 100, 200, 294, 368] {
+            assert!(!blames_token(code, 0), "{code}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Auth: who may call, whose consent at Meta we hold, and tokens for the services that call Meta.
+//!
+//! A caller proves itself with its secret and gets a JWT ([`tokens`]), which every service verifies by the keys at
+//! `/.well-known/jwks.json`. A tenant connects to Meta ([`connections`], [`logins`]); the token is sealed in the
+//! [`vault`] and never leaves it but as a lease of two minutes at most ([`leases`]), for a service that [`lease_rules`]
+//! names. What ends is told to every holder within two seconds ([`revocations`]).
+//!
+//! Invariants: no token, secret or key is stored, logged or returned in clear, save in the one answer that is for it; a
+//! change, its audit entry, its revocation and the answer to its request are one transaction; no call to Meta is made
+//! while one is open; every statement on tenant data says whose.
+
+pub mod assets;
+pub mod bootstrap;
+pub mod by;
+pub mod callers;
+pub mod connections;
+pub mod discovery;
+mod error;
+pub mod grants;
+pub mod lease_rules;
+pub mod leases;
+pub mod logins;
+pub mod meta_apps;
+pub mod now;
+pub mod once;
+pub mod revocations;
+pub mod secret;
+pub mod service;
+mod settings;
+pub mod signing;
+pub mod store;
+pub mod sweeper;
+pub mod tenants;
+pub mod token;
+pub mod tokens;
+pub mod vault;
+pub mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{Json, Router, routing::get};
+use proto::{
+    auth::v1::{
+        audit_service_server::AuditServiceServer, connection_service_server::ConnectionServiceServer,
+        credential_service_server::CredentialServiceServer, identity_service_server::IdentityServiceServer,
+        key_service_server::KeyServiceServer, meta_app_service_server::MetaAppServiceServer,
+        tenant_service_server::TenantServiceServer,
+    },
+    operations::v1::operation_service_server::OperationServiceServer,
+};
+use rpc::{Keys, OperationApi, Verifier};
+use runtime::{
+    Process,
+    admin::{self, Readiness},
+};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use vocabulary::{SystemClock, page::PageTokens};
+
+pub use self::{error::Error, settings::Settings};
+use self::{
+    bootstrap::Bootstrap,
+    callers::Callers,
+    connections::Connections,
+    discovery::{Discovery, Rows},
+    leases::Leases,
+    logins::Logins,
+    meta_apps::MetaApps,
+    revocations::Revocations,
+    service::{AuditApi, Common, ConnectionApi, CredentialApi, IdentityApi, KeyApi, MetaAppApi, TenantApi},
+    signing::SigningKeys,
+    store::Store,
+    sweeper::Sweeper,
+    tenants::Tenants,
+    tokens::Tokens,
+    vault::{Vault, provider::FileProvider},
+};
+
+/// The service's name: in errors, and in the names of its operations.
+pub const NAME: &str = "auth";
+
+/// The schema of its tables.
+pub const SCHEMA: &str = "auth";
+
+/// Its schema, step by step.
+pub fn migrations() -> Vec<storage::migrations::Source> {
+    vec![
+        ("V1__operations", storage::operations::SQL),
+        ("V2__requests", storage::requests::SQL),
+        ("V3__audit", storage::audit::SQL),
+        ("V4__identity", include_str!("../migrations/V4__identity.sql")),
+        ("V5__vault", include_str!("../migrations/V5__vault.sql")),
+        ("V6__connections", include_str!("../migrations/V6__connections.sql")),
+    ]
+}
+
+/// Serves until the process is asked to stop.
+///
+/// # Errors
+/// When a port is taken, the database stays away or is of an older schema, or the vault cannot be opened.
+pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| format!("port {}", settings.listen))?;
+    let admin_listener =
+        TcpListener::bind(settings.admin_listen).await.with_context(|| format!("port {}", settings.admin_listen))?;
+    let readiness = Readiness::new();
+    let (registry, stop) = (runtime::telemetry::metrics(), process.stop.clone());
+    process.tasks.spawn(admin::serve(admin_listener, readiness.clone(), registry, stop));
+    readiness.ready();
+    let served = serve_on(listener, settings, process.clone()).await;
+    readiness.drain();
+    process.finish(Duration::from_secs(10)).await;
+    served
+}
+
+/// Like [`serve`], on a listener that is there already, without health and metrics, and leaving the process to its owner.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on(listener: TcpListener, settings: Settings, process: Process) -> anyhow::Result<()> {
+    let now = now::of(SystemClock);
+    let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
+    storage::migrations::require(&postgres, &migrations()).await?;
+    let store = Store::new(postgres);
+    let vault = Vault::new(Arc::new(FileProvider::read(&settings.kek_file)?), store.keys());
+    let keys = SigningKeys::load(&store, &vault).await.context("the keys that sign tokens")?;
+    let oauth = graph::oauth::Oauth::new(&settings.graph)?;
+    let page_key = settings.page_key_file.read()?;
+    let common = Common { store: store.clone(), pages: PageTokens::new(page_key.expose_secret().as_bytes()) };
+    let verifier = Arc::new(Verifier::new(Keys::fixed(&serde_json::from_value(keys.jwks.clone())?)));
+
+    let tenants = Tenants::new(store.clone(), vault.clone(), now.clone());
+    let apps = MetaApps::new(store.clone(), vault.clone(), oauth.clone(), now.clone());
+    let base = (store.clone(), vault.clone(), now.clone());
+    let connections = Connections::new(base, (apps.clone(), tenants.clone()), oauth.clone());
+    let discovery = Discovery::new(store.clone(), connections.clone(), now.clone());
+    let logins = Logins::new(&settings, (store.clone(), now.clone()), connections.clone(), oauth);
+    let revocations = Revocations::start(store.clone()).await?;
+    let (tasks, stop) = (&process.tasks, &process.stop);
+    tasks.spawn(revocations.clone().run(stop.clone()));
+    tasks.spawn(revocations.clone().refuse(Arc::clone(&verifier), stop.clone()));
+    tasks.spawn(discovery.clone().run(stop.clone()));
+    let sweeper = Sweeper {
+        store: store.clone(),
+        connections: connections.clone(),
+        logins: logins.clone(),
+        revocations: revocations.clone(),
+        now: now.clone(),
+    };
+    tasks.spawn(sweeper.run(stop.clone()));
+
+    let leases = Leases::new(&settings, (store.clone(), now.clone()), connections.clone());
+    let identity = IdentityApi {
+        common: common.clone(),
+        bootstrap: Bootstrap::new(&settings, (store.clone(), now.clone()), vault.clone()),
+        tokens: Tokens::new(&settings, (store.clone(), now.clone()), keys.clone()),
+        callers: Callers::new(store.clone(), now.clone()),
+        now: now.clone(),
+    };
+    let operations = OperationApi::new(NAME, Rows(store), common.pages.clone());
+    rpc::Server::new(NAME, verifier)
+        .reflection(settings.reflection)
+        .http(jwks(keys.jwks))
+        .add(TenantServiceServer::new(TenantApi { common: common.clone(), tenants }))
+        .add(IdentityServiceServer::new(identity))
+        .add(MetaAppServiceServer::new(MetaAppApi { common: common.clone(), apps }))
+        .add(ConnectionServiceServer::new(ConnectionApi {
+            common: common.clone(),
+            connections,
+            logins,
+            discovery,
+            now,
+        }))
+        .add(CredentialServiceServer::new(CredentialApi { leases, revocations }))
+        .add(KeyServiceServer::new(KeyApi { common: common.clone(), vault }))
+        .add(AuditServiceServer::new(AuditApi { common }))
+        .add(OperationServiceServer::new(operations))
+        .serve(listener, process.stop.clone())
+        .await?;
+    Ok(())
+}
+
+/// The public keys, for whoever verifies our tokens.
+fn jwks(keys: serde_json::Value) -> Router {
+    Router::new().route("/.well-known/jwks.json", get(move || async move { Json(keys) }))
+}

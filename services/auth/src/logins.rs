@@ -1,0 +1,198 @@
+//! Meta's log-in: begun by a caller, finished with what the redirect brought.
+//!
+//! The state is random, kept as a hash, bound to the tenant, the app and the address it returns to; it works once and for
+//! ten minutes.
+
+use std::time::Duration;
+
+use graph::oauth::Oauth;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use vocabulary::ids::{MetaAppId, TenantId};
+
+use crate::{
+    by::{By, Repeat},
+    connections::{Checked, Connected, ConnectionKind, Connections},
+    error::Error,
+    meta_apps::refused,
+    now::Now,
+    secret::{self, Fingerprint},
+    settings::Settings,
+    store::{Store, login_states, login_states::LoginState},
+};
+
+/// How long a log-in may take.
+const LIFE: Duration = Duration::from_secs(600);
+/// Used and ended log-ins are kept a day, so that a late redirect is told from a foreign one.
+const KEEP: Duration = Duration::from_hours(24);
+
+/// A log-in that was begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// Where to send the person.
+    pub authorization_url: String,
+    /// Comes back with the redirect.
+    pub state: SecretString,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// The use cases.
+#[derive(Clone)]
+pub struct Logins {
+    store: Store,
+    connections: Connections,
+    oauth: Oauth,
+    dialog_url: String,
+    /// The one address that Meta may return to.
+    redirect_uri: String,
+    now: Now,
+}
+
+impl Logins {
+    /// Over the store, what a finished log-in becomes, and Meta.
+    pub fn new(settings: &Settings, (store, now): (Store, Now), connections: Connections, oauth: Oauth) -> Self {
+        let (dialog_url, redirect_uri) = (settings.dialog_url.clone(), settings.redirect_uri());
+        Self { store, connections, oauth, dialog_url, redirect_uri, now }
+    }
+
+    /// Begins a log-in. `None` where only checked.
+    pub async fn begin(
+        &self,
+        by: &By,
+        app: MetaAppId,
+        scopes: Vec<String>,
+        redirect_uri: &str,
+        validate_only: bool,
+    ) -> Result<Option<Begun>, Error> {
+        self.require_address(redirect_uri)?;
+        let at_meta = self.connections.app(by, app).await?;
+        if validate_only {
+            return Ok(None);
+        }
+        let (state, expires) = (secret::random()?, (self.now)() + LIFE);
+        let to = (app, at_meta.version.as_str());
+        let url = graph::oauth::dialog(&self.dialog_url, to, &self.redirect_uri, &state, &scopes)
+            .map_err(|_| Error::Corrupt("dialog address"))?;
+        let login = LoginState {
+            tenant: by.tenant.clone(),
+            app,
+            scopes,
+            redirect_uri: self.redirect_uri.clone(),
+            began_by: by.actor.to_string(),
+            expires,
+            used: None,
+        };
+        login_states::insert(&self.store.client().await?, &Fingerprint::of(&state), &login).await?;
+        Ok(Some(Begun { authorization_url: url.into(), state, expires }))
+    }
+
+    /// The log-in of a state, where it can be finished now. `tenant` is the caller's, where there is a caller.
+    pub async fn find(
+        &self,
+        state: &SecretString,
+        redirect_uri: &str,
+        tenant: Option<&TenantId>,
+    ) -> Result<(By, LoginState), Error> {
+        self.require_address(redirect_uri)?;
+        let login = login_states::get(&self.store.client().await?, &Fingerprint::of(state)).await?;
+        let login = usable(login, tenant, (self.now)())?;
+        let actor = login.began_by.as_str().into();
+        Ok((By { actor, ..By::ourselves(login.tenant.clone()) }, login))
+    }
+
+    /// Uses the state up and the code with it: from here on a failure means that the person logs in again.
+    pub async fn exchange(
+        &self,
+        by: &By,
+        login: &LoginState,
+        state: &SecretString,
+        code: &SecretString,
+    ) -> Result<Checked, Error> {
+        let app = self.connections.app(by, login.app).await?;
+        if !login_states::take(&self.store.client().await?, &Fingerprint::of(state), (self.now)()).await? {
+            return Err(wrong("USED"));
+        }
+        let short = self.oauth.exchange_code(&app, &login.redirect_uri, code).await.map_err(refused)?;
+        let long = self.oauth.exchange_long_lived(&app, &short.token).await.map_err(refused)?;
+        self.connections.check(app, long.token, ConnectionKind::User, login.scopes.clone()).await
+    }
+
+    /// Keeps what the log-in brought.
+    pub async fn keep(
+        &self,
+        by: &By,
+        checked: Checked,
+        closing: (&Repeat, impl FnOnce(&Connected) -> Vec<u8>),
+    ) -> Result<Connected, Error> {
+        self.connections.keep(by, checked, "connections.complete", closing).await
+    }
+
+    /// Forgets log-ins that ended long ago.
+    pub async fn sweep(&self) -> Result<u64, Error> {
+        Ok(login_states::sweep(&self.store.client().await?, (self.now)() - KEEP).await?)
+    }
+
+    fn require_address(&self, redirect_uri: &str) -> Result<(), Error> {
+        if redirect_uri.is_empty() || redirect_uri == self.redirect_uri {
+            return Ok(());
+        }
+        let description = format!("must be {} or empty", self.redirect_uri);
+        Err(Error::field("redirect_uri", description, "REDIRECT_NOT_ALLOWED"))
+    }
+}
+
+/// Can this log-in be finished now, and by this tenant? A foreign one does not exist.
+fn usable(login: Option<LoginState>, tenant: Option<&TenantId>, now: Timestamp) -> Result<LoginState, Error> {
+    let missing = || Error::NotFound { resource: "the log-in of this state".to_owned() };
+    let login = login.filter(|login| tenant.is_none_or(|tenant| *tenant == login.tenant)).ok_or_else(missing)?;
+    if login.used.is_some() {
+        Err(wrong("USED"))
+    } else if login.expires <= now {
+        Err(wrong("EXPIRED"))
+    } else {
+        Ok(login)
+    }
+}
+
+fn wrong(state: &'static str) -> Error {
+    Error::WrongState { resource: "the log-in of this state".to_owned(), state }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login() -> LoginState {
+        LoginState {
+            tenant: "acme".parse().unwrap(),
+            app: MetaAppId::new(1),
+            scopes: Vec::new(),
+            redirect_uri: "https://gateway/oauth/callback".to_owned(),
+            began_by: "callers/1".to_owned(),
+            expires: Timestamp::UNIX_EPOCH + LIFE,
+            used: None,
+        }
+    }
+
+    #[test]
+    fn a_state_works_for_its_tenant_and_for_nobody() {
+        let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(usable(Some(login()), None, now).is_ok());
+        assert!(usable(Some(login()), Some(&acme), now).is_ok());
+        assert!(matches!(usable(Some(login()), Some(&other), now), Err(Error::NotFound { .. })));
+        assert!(matches!(usable(None, None, now), Err(Error::NotFound { .. })));
+    }
+
+    #[test]
+    fn a_used_state_and_an_old_one_are_told_apart() {
+        let used = LoginState { used: Some(Timestamp::UNIX_EPOCH), ..login() };
+        let state = |result| match result {
+            Err(Error::WrongState { state, .. }) => state,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(state(usable(Some(used), None, Timestamp::UNIX_EPOCH)), "USED");
+        assert_eq!(state(usable(Some(login()), None, Timestamp::UNIX_EPOCH + LIFE)), "EXPIRED");
+    }
+}

@@ -1,0 +1,112 @@
+//! Our apps at Meta. The secret of each lies in the vault under the installation's key.
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use vocabulary::{ids::MetaAppId, names};
+
+use crate::{
+    by::{By, Repeat},
+    error::Error,
+    now::Now,
+    store::{Store, Told, meta_apps},
+    vault::{self, Cell, SYSTEM, Sealed, Vault},
+};
+
+/// One of our apps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetaApp {
+    /// Meta's id of it.
+    pub id: MetaAppId,
+    /// For people.
+    pub display_name: String,
+    /// The version of Meta's API to call.
+    pub api_version: String,
+    /// Grows with every change.
+    pub version: i64,
+    /// When it was created here.
+    pub created: Timestamp,
+    /// When it last changed here.
+    pub updated: Timestamp,
+}
+
+/// The use cases.
+#[derive(Clone)]
+pub struct MetaApps {
+    store: Store,
+    vault: Vault,
+    oauth: graph::oauth::Oauth,
+    now: Now,
+}
+
+impl MetaApps {
+    /// Over the store, the vault and Meta.
+    pub fn new(store: Store, vault: Vault, oauth: graph::oauth::Oauth, now: Now) -> Self {
+        Self { store, vault, oauth, now }
+    }
+
+    /// Registers an app, after Meta has accepted its secret.
+    pub async fn create(
+        &self,
+        by: &By,
+        (mut app, secret): (MetaApp, SecretString),
+        validate_only: bool,
+        (repeat, answer): (&Repeat, impl FnOnce(&MetaApp) -> Vec<u8>),
+    ) -> Result<MetaApp, Error> {
+        by.require_operator()?;
+        let exists = || Error::Exists { resource: names::of_meta_app(app.id) };
+        if meta_apps::get(&self.store.client().await?, app.id).await?.is_some() {
+            return Err(exists());
+        }
+        let at_meta = graph::oauth::App { id: app.id, secret, version: app.api_version.clone() };
+        self.oauth.check_secret(&at_meta).await.map_err(refused)?;
+        (app.created, app.updated) = ((self.now)(), (self.now)());
+        if validate_only {
+            return Ok(app);
+        }
+        self.vault.ensure_tenant(SYSTEM).await?;
+        let row = app.id.to_string();
+        let sealed = self.vault.seal(&cell(&row), at_meta.secret.expose_secret().as_bytes()).await?;
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        if !meta_apps::insert(&transaction, &app, &sealed).await? {
+            return Err(exists());
+        }
+        let resource = names::of_meta_app(app.id);
+        let told = Told { action: "meta_apps.create", resource: &resource, detail: json!({"version": app.api_version}) };
+        self.store.commit(transaction, by, told, Some((repeat, answer(&app)))).await?;
+        Ok(app)
+    }
+
+    /// One app.
+    pub async fn get(&self, id: MetaAppId) -> Result<MetaApp, Error> {
+        self.find(id).await.map(|(app, _)| app)
+    }
+
+    /// One app with its secret, for a tenant that may have a version of its own.
+    pub async fn open(&self, id: MetaAppId, tenant_version: &str) -> Result<graph::oauth::App, Error> {
+        let (app, sealed) = self.find(id).await?;
+        let row = id.to_string();
+        let secret = vault::text(&self.vault.open(&cell(&row), &sealed).await?)?;
+        let version = if tenant_version.is_empty() { app.api_version } else { tenant_version.to_owned() };
+        Ok(graph::oauth::App { id, secret, version })
+    }
+
+    async fn find(&self, id: MetaAppId) -> Result<(MetaApp, Sealed), Error> {
+        let client = self.store.client().await?;
+        let found = meta_apps::get(&client, id).await?;
+        found.ok_or_else(|| Error::NotFound { resource: names::of_meta_app(id) })
+    }
+}
+
+fn cell(row: &str) -> Cell<'_> {
+    Cell { tenant: SYSTEM, table: "meta_apps", column: "sealed_secret", row }
+}
+
+/// Tells what Meta refused from what merely failed.
+pub fn refused(error: graph::Error) -> Error {
+    match graph::oauth::refusal(&error) {
+        Some(cause) => Error::CredentialRefused { cause, source: Some(error) },
+        None => Error::Meta(error),
+    }
+}

@@ -1,0 +1,115 @@
+//! What an operator sets. All that is wrong is reported at once, at start.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use runtime::{
+    settings::{Check, Faults, Secret},
+    telemetry::TelemetrySettings,
+};
+use serde::Deserialize;
+use storage::PostgresSettings;
+
+/// Settings of auth.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where callers reach it. Default `127.0.0.1:7410`.
+    pub listen: SocketAddr,
+    /// Where health and metrics are. Default `127.0.0.1:7419`.
+    pub admin_listen: SocketAddr,
+    /// Its database.
+    pub postgres: PostgresSettings,
+    /// Meta.
+    pub graph: graph::Settings,
+    /// The host of Meta's log-in dialog. Default: Meta's own.
+    pub dialog_url: String,
+    /// The key-encryption key: 32 random bytes in base64. Required.
+    pub kek_file: PathBuf,
+    /// A folder with one file per service, named as the service and holding the secret it shares with us. Required.
+    pub service_secrets_dir: PathBuf,
+    /// The one-time code of `Bootstrap`. Default: none, so that nobody can bootstrap.
+    pub bootstrap_code_file: Option<PathBuf>,
+    /// What authenticates page tokens; the same file for all replicas. Required.
+    pub page_key_file: Secret,
+    /// What our tokens name as their issuer. Default `adplane`.
+    pub issuer: String,
+    /// The gateway as browsers reach it; Meta's log-in returns to its path `/oauth/callback`.
+    /// Default `http://127.0.0.1:7400`.
+    pub public_base_url: String,
+    /// How long a caller's token lives, in seconds. 60 to 86,400; default 900.
+    pub token_seconds: u32,
+    /// How long a service's token lives, in seconds. 60 to 86,400; default 3,600.
+    pub service_token_seconds: u32,
+    /// How long a lease lives, in seconds. 10 to 120; default 120.
+    pub lease_seconds: u32,
+    /// Reflection on the gRPC port. Default off.
+    pub reflection: bool,
+    /// Logs, metrics and traces.
+    pub telemetry: TelemetrySettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7410)),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 7419)),
+            postgres: PostgresSettings::default(),
+            graph: graph::Settings::default(),
+            dialog_url: graph::oauth::DIALOG_HOST.to_owned(),
+            kek_file: PathBuf::new(),
+            service_secrets_dir: PathBuf::new(),
+            bootstrap_code_file: None,
+            page_key_file: Secret::default(),
+            issuer: "adplane".to_owned(),
+            public_base_url: "http://127.0.0.1:7400".to_owned(),
+            token_seconds: 900,
+            service_token_seconds: 3_600,
+            lease_seconds: 120,
+            reflection: false,
+            telemetry: TelemetrySettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Where Meta's log-in returns to; nothing else is allowed.
+    pub fn redirect_uri(&self) -> String {
+        format!("{}/oauth/callback", self.public_base_url.trim_end_matches('/'))
+    }
+
+    /// How long a caller's token lives.
+    pub fn token_life(&self) -> Duration {
+        Duration::from_secs(self.token_seconds.into())
+    }
+
+    /// How long a service's token lives.
+    pub fn service_token_life(&self) -> Duration {
+        Duration::from_secs(self.service_token_seconds.into())
+    }
+
+    /// How long a lease lives.
+    pub fn lease_life(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds.into())
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, faults: &mut Faults) {
+        faults.nested("postgres", self.postgres.faults());
+        faults.nested("graph", self.graph.faults());
+        faults.check(is_address(&self.dialog_url), "dialog_url", "must be an http or https address");
+        faults.check(is_address(&self.public_base_url), "public_base_url", "must be an http or https address");
+        faults.check(!self.kek_file.as_os_str().is_empty(), "kek_file", "must name a file");
+        faults.check(!self.service_secrets_dir.as_os_str().is_empty(), "service_secrets_dir", "must name a folder");
+        self.page_key_file.check("page_key_file", faults);
+        faults.check(!self.issuer.is_empty(), "issuer", "must not be empty");
+        let token = 60..=86_400;
+        faults.check(token.contains(&self.token_seconds), "token_seconds", "must be 60 to 86400");
+        faults.check(token.contains(&self.service_token_seconds), "service_token_seconds", "must be 60 to 86400");
+        faults.check((10..=120).contains(&self.lease_seconds), "lease_seconds", "must be 10 to 120");
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}

@@ -1,0 +1,79 @@
+//! What connections reach.
+
+use jiff::Timestamp;
+use storage::{Error, GenericClient, Transaction};
+use tokio_postgres::Row;
+use vocabulary::ids::ConnectionId;
+
+use crate::assets::{Asset, AssetKind, Found};
+
+/// Replaces what a connection reaches by what was found just now.
+pub async fn replace(
+    transaction: &Transaction<'_>,
+    tenant: &str,
+    connection: ConnectionId,
+    found: &[Found],
+    now: Timestamp,
+) -> Result<(), Error> {
+    const FORGET: &str = "DELETE FROM assets WHERE tenant_id = $1 AND connection_id = $2";
+    const INSERT: &str = "
+        INSERT INTO assets (tenant_id, kind, meta_id, connection_id, display_name, roles, discovered_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT DO NOTHING";
+    let statement = transaction.prepare_cached(FORGET).await?;
+    transaction.execute(&statement, &[&tenant, &connection.0]).await?;
+    let statement = transaction.prepare_cached(INSERT).await?;
+    for Found { kind, meta_id, display_name, roles } in found {
+        let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+            &[&tenant, &kind.number(), meta_id, &connection.0, display_name, roles, &now];
+        transaction.execute(&statement, values).await?;
+    }
+    Ok(())
+}
+
+/// The tenant's assets by kind and id, after one, each with all connections that reach it.
+pub async fn list(
+    client: &impl GenericClient,
+    tenant: &str,
+    only: Option<AssetKind>,
+    (kind, meta_id): (i16, &str),
+    limit: i64,
+) -> Result<Vec<Asset>, Error> {
+    const SQL: &str = "
+        SELECT a.kind,
+               a.meta_id,
+               max(a.display_name) AS display_name,
+               max(a.discovered_at) AS discovered_at,
+               array_agg(DISTINCT a.connection_id) AS reachable_by,
+               coalesce(array_agg(DISTINCT role) FILTER (WHERE role IS NOT NULL), '{}') AS roles,
+               a.kind <> $6 OR EXISTS (
+                   SELECT FROM ad_account_owners AS o WHERE o.account_id = a.meta_id AND o.tenant_id = $1) AS owned
+          FROM assets AS a LEFT JOIN LATERAL unnest(a.roles) AS role ON true
+         WHERE a.tenant_id = $1
+           AND (a.kind, a.meta_id) > ($2, $3)
+           AND ($4::smallint IS NULL OR a.kind = $4)
+         GROUP BY a.kind, a.meta_id
+         ORDER BY a.kind, a.meta_id
+         LIMIT $5";
+    let statement = client.prepare_cached(SQL).await?;
+    let only = only.map(AssetKind::number);
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&tenant, &kind, &meta_id, &only, &limit, &AssetKind::AdAccount.number()];
+    client.query(&statement, values).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Asset, Error> {
+    let kind = AssetKind::from_number(row.try_get("kind")?);
+    let reachable_by: Vec<uuid::Uuid> = row.try_get("reachable_by")?;
+    Ok(Asset {
+        found: Found {
+            kind: kind.ok_or_else(|| Error::Broken("a stored asset has an impossible form".to_owned()))?,
+            meta_id: row.try_get("meta_id")?,
+            display_name: row.try_get("display_name")?,
+            roles: row.try_get("roles")?,
+        },
+        reachable_by: reachable_by.into_iter().map(ConnectionId).collect(),
+        owned: row.try_get("owned")?,
+        discovered: row.try_get("discovered_at")?,
+    })
+}

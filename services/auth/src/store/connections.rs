@@ -1,0 +1,251 @@
+//! Connections and their sealed tokens.
+
+use jiff::Timestamp;
+use storage::{Error, GenericClient, Transaction};
+use tokio_postgres::Row;
+use vocabulary::ids::{ConnectionId, MetaAppId};
+
+use super::keys::sealed;
+use crate::{
+    connections::{Connection, ConnectionKind, ConnectionState, Listing},
+    vault::Sealed,
+};
+
+const COLUMNS: &str = "
+    tenant_id, id, kind, state, state_reason, app_id, user_id, scopes, expected_scopes, granular_scopes, expires_at,
+    data_access_expires_at, inspected_at, token_version, version, tenant_key_version, key_version, wrapped_key,
+    sealed_token, created_at, updated_at";
+
+/// The connection of that app, kind and user that has not been revoked. Until the transaction ends nobody else can change
+/// it, nor make one where there is none.
+pub async fn of_user(
+    transaction: &Transaction<'_>,
+    tenant: &str,
+    app: MetaAppId,
+    kind: ConnectionKind,
+    user: &str,
+) -> Result<Option<Connection>, Error> {
+    const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1 || '/' || $2 || '/' || $3, 0))";
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM connections
+          WHERE tenant_id = $1 AND app_id = $2 AND kind = $3 AND user_id = $4 AND state <> 'revoked'
+            FOR UPDATE"
+    );
+    let app = app.to_string();
+    let statement = transaction.prepare_cached(LOCK).await?;
+    transaction.execute(&statement, &[&tenant, &app, &user]).await?;
+    let statement = transaction.prepare_cached(&sql).await?;
+    let row = transaction.query_opt(&statement, &[&tenant, &app, &kind.word(), &user]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Stores a connection and its token; one of the same id is replaced.
+pub async fn put(client: &impl GenericClient, connection: &Connection, token: &Sealed) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO connections
+               (tenant_id, id, kind, state, state_reason, app_id, user_id, scopes, expected_scopes, granular_scopes,
+                expires_at, data_access_expires_at, inspected_at, token_version, version, tenant_key_version,
+                key_version, wrapped_key, sealed_token, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+        ON CONFLICT (tenant_id, id) DO UPDATE
+           SET state = EXCLUDED.state,
+               state_reason = EXCLUDED.state_reason,
+               scopes = EXCLUDED.scopes,
+               expected_scopes = EXCLUDED.expected_scopes,
+               granular_scopes = EXCLUDED.granular_scopes,
+               expires_at = EXCLUDED.expires_at,
+               data_access_expires_at = EXCLUDED.data_access_expires_at,
+               inspected_at = EXCLUDED.inspected_at,
+               token_version = EXCLUDED.token_version,
+               version = EXCLUDED.version,
+               tenant_key_version = EXCLUDED.tenant_key_version,
+               key_version = EXCLUDED.key_version,
+               wrapped_key = EXCLUDED.wrapped_key,
+               sealed_token = EXCLUDED.sealed_token,
+               updated_at = EXCLUDED.updated_at";
+    let statement = client.prepare_cached(SQL).await?;
+    let c = connection;
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+        &c.tenant.as_str(),
+        &c.id.0,
+        &c.kind.word(),
+        &c.state.word(),
+        &c.state_reason,
+        &c.app.to_string(),
+        &c.user_id,
+        &c.scopes,
+        &c.expected_scopes,
+        &serde_json::json!(c.granular_scopes),
+        &c.expires,
+        &c.data_access_expires,
+        &c.inspected,
+        &c.token_version,
+        &c.version,
+        &token.key.tenant_key_version,
+        &token.key.key_version,
+        &token.key.wrapped,
+        &token.value,
+        &c.created,
+        &c.updated,
+    ];
+    client.execute(&statement, values).await?;
+    Ok(())
+}
+
+/// Stores what Meta said about a token, unless the connection has changed since `connection` was read. Says whether
+/// it was stored; the version grows by one.
+pub async fn note(client: &impl GenericClient, connection: &Connection) -> Result<bool, Error> {
+    const SQL: &str = "
+        UPDATE connections
+           SET state = $4,
+               state_reason = $5,
+               scopes = $6,
+               granular_scopes = $7,
+               expires_at = $8,
+               data_access_expires_at = $9,
+               inspected_at = $10,
+               version = version + 1,
+               updated_at = $10
+         WHERE tenant_id = $1 AND id = $2 AND version = $3";
+    let statement = client.prepare_cached(SQL).await?;
+    let c = connection;
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
+        &c.tenant.as_str(),
+        &c.id.0,
+        &c.version,
+        &c.state.word(),
+        &c.state_reason,
+        &c.scopes,
+        &serde_json::json!(c.granular_scopes),
+        &c.expires,
+        &c.data_access_expires,
+        &c.inspected,
+    ];
+    Ok(client.execute(&statement, values).await? == 1)
+}
+
+/// Ends a connection, unless it has changed since. The token stays until [`shred`].
+pub async fn revoke(client: &impl GenericClient, connection: &Connection, reason: &str, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "
+        UPDATE connections
+           SET state = 'revoked',
+               state_reason = $4,
+               version = version + 1,
+               updated_at = $5
+         WHERE tenant_id = $1 AND id = $2 AND version = $3";
+    let statement = client.prepare_cached(SQL).await?;
+    let c = connection;
+    let ended = client.execute(&statement, &[&c.tenant.as_str(), &c.id.0, &c.version, &reason, &now]).await?;
+    Ok(ended == 1)
+}
+
+/// Destroys the token of a revoked connection: its key, its ciphertext and what it reached.
+pub async fn shred(transaction: &Transaction<'_>, tenant: &str, id: ConnectionId) -> Result<(), Error> {
+    const SHRED: &str = "
+        UPDATE connections
+           SET wrapped_key = NULL,
+               sealed_token = NULL
+         WHERE tenant_id = $1 AND id = $2 AND state = 'revoked'";
+    const FORGET: &str = "DELETE FROM assets WHERE tenant_id = $1 AND connection_id = $2";
+    for sql in [SHRED, FORGET] {
+        let statement = transaction.prepare_cached(sql).await?;
+        transaction.execute(&statement, &[&tenant, &id.0]).await?;
+    }
+    Ok(())
+}
+
+/// Revoked connections, of all tenants, whose token is still there though nobody has touched them since `before`.
+pub async fn to_shred(client: &impl GenericClient, before: Timestamp) -> Result<Vec<(Connection, Option<Sealed>)>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM connections
+          WHERE state = 'revoked' AND sealed_token IS NOT NULL AND updated_at < $1
+          ORDER BY updated_at
+          LIMIT 20"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    client.query(&statement, &[&before]).await?.iter().map(with_token).collect()
+}
+
+/// One connection and its token; no token where it was shredded.
+pub async fn get(
+    client: &impl GenericClient,
+    tenant: &str,
+    id: ConnectionId,
+) -> Result<Option<(Connection, Option<Sealed>)>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM connections WHERE tenant_id = $1 AND id = $2");
+    let statement = client.prepare_cached(&sql).await?;
+    client.query_opt(&statement, &[&tenant, &id.0]).await?.as_ref().map(with_token).transpose()
+}
+
+/// The connections of the tenant that reach an asset, oldest first, with their tokens.
+pub async fn reaching(
+    client: &impl GenericClient,
+    tenant: &str,
+    kind: i16,
+    meta_id: &str,
+) -> Result<Vec<(Connection, Option<Sealed>)>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM connections
+          WHERE tenant_id = $1
+            AND state <> 'revoked'
+            AND id IN (SELECT connection_id FROM assets WHERE tenant_id = $1 AND kind = $2 AND meta_id = $3)
+          ORDER BY id"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    client.query(&statement, &[&tenant, &kind, &meta_id]).await?.iter().map(with_token).collect()
+}
+
+/// The tenant's connections by id, which is by age.
+pub async fn list(
+    client: &impl GenericClient,
+    tenant: &str,
+    listing: &Listing,
+) -> Result<Vec<Connection>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM connections
+          WHERE tenant_id = $1
+            AND id > $2
+            AND ($3::text IS NULL OR state = $3)
+            AND ($4::timestamptz IS NULL OR expires_at < $4)
+          ORDER BY id
+          LIMIT $5"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    let state = listing.state.map(ConnectionState::word);
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&tenant, &listing.after.0, &state, &listing.expires_before, &listing.limit];
+    client.query(&statement, values).await?.iter().map(read).collect()
+}
+
+fn with_token(row: &Row) -> Result<(Connection, Option<Sealed>), Error> {
+    let shredded = row.try_get::<_, Option<&[u8]>>("sealed_token")?.is_none();
+    let token = if shredded { None } else { Some(sealed(row, "sealed_token")?) };
+    Ok((read(row)?, token))
+}
+
+fn read(row: &Row) -> Result<Connection, Error> {
+    let corrupt = || Error::Broken("a stored connection has an impossible form".to_owned());
+    Ok(Connection {
+        tenant: row.try_get::<_, &str>("tenant_id")?.parse().map_err(|_| corrupt())?,
+        id: ConnectionId(row.try_get("id")?),
+        kind: ConnectionKind::from_word(row.try_get("kind")?).ok_or_else(corrupt)?,
+        state: ConnectionState::from_word(row.try_get("state")?).ok_or_else(corrupt)?,
+        state_reason: row.try_get("state_reason")?,
+        app: row.try_get::<_, &str>("app_id")?.parse().map_err(|_| corrupt())?,
+        user_id: row.try_get("user_id")?,
+        scopes: row.try_get("scopes")?,
+        expected_scopes: row.try_get("expected_scopes")?,
+        granular_scopes: serde_json::from_value(row.try_get("granular_scopes")?).map_err(|_| corrupt())?,
+        expires: row.try_get("expires_at")?,
+        data_access_expires: row.try_get("data_access_expires_at")?,
+        inspected: row.try_get("inspected_at")?,
+        token_version: row.try_get("token_version")?,
+        version: row.try_get("version")?,
+        created: row.try_get("created_at")?,
+        updated: row.try_get("updated_at")?,
+    })
+}

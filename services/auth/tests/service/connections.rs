@@ -1,0 +1,210 @@
+//! Import, log-in, discovery, revocation.
+
+use proto::{
+    auth::v1 as pb,
+    operations::v1::{GetOperationRequest, operation::Outcome, operation_service_client::OperationServiceClient},
+};
+use prost::Message;
+use tonic::Code;
+
+use crate::world::{ACCOUNT, APP, First, World, bearing, import, meta_app, uuid, why};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_imported_token_is_looked_at_and_its_accounts_claimed() {
+    let (world, first, imported) = World::connected().await;
+    let connection = imported.connection.unwrap();
+    assert_eq!(connection.state(), pb::ConnectionState::Active);
+    assert_eq!(connection.kind(), pb::ConnectionKind::SystemUser);
+    assert_eq!(connection.expire_time, None);
+    assert!(connection.scopes.contains(&"ads_management".to_owned()));
+    let assets = imported.assets.unwrap();
+    assert_eq!(assets.ad_accounts, 3);
+    assert_eq!(assets.claimed_ad_accounts.len(), 3);
+    assert!(assets.datasets >= 1 && assets.pages >= 1 && assets.instagram_users >= 1, "{assets:?}");
+
+    let list = pb::ListAssetsRequest { kind: pb::AssetKind::AdAccount.into(), ..Default::default() };
+    let listed = world.connections().list_assets(bearing(&first.caller, list)).await.unwrap().into_inner().assets;
+    assert_eq!(listed[0].name, ACCOUNT);
+    assert!(listed.iter().all(|asset| asset.owned && asset.reachable_by == [connection.name.clone()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_import_replaces_the_token_and_a_repeat_changes_nothing() {
+    let (world, first) = World::with_app().await;
+    let request = import();
+    let importing = async |request| {
+        let answer = world.connections().import_system_user_token(bearing(&first.caller, request)).await;
+        answer.unwrap().into_inner()
+    };
+    let once = importing(request.clone()).await;
+    assert_eq!(importing(request).await, once);
+    let newer = importing(import()).await.connection.unwrap();
+    let older = once.connection.unwrap();
+    assert_eq!(newer.name, older.name);
+    assert_ne!(newer.etag, older.etag);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_what_was_expected_is_kept_and_named() {
+    let (world, first) = World::with_app().await;
+    let expected_scopes = vec!["ads_read".to_owned(), "whatsapp_business_management".to_owned()];
+    let request = pb::ImportSystemUserTokenRequest { expected_scopes, ..import() };
+    let kept = world.connections().import_system_user_token(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let connection = kept.connection.unwrap();
+    assert_eq!(connection.state(), pb::ConnectionState::NeedsConsent);
+    assert_eq!(connection.missing_scopes, ["whatsapp_business_management"]);
+    assert!(connection.state_reason.contains("whatsapp_business_management"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_token_is_refused_and_nothing_is_stored() {
+    let (world, first) = World::with_app().await;
+    let request = pb::ImportSystemUserTokenRequest { token: "EAAnonsense".to_owned(), ..import() };
+    let refused = world.connections().import_system_user_token(bearing(&first.caller, request)).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "META_REFUSED_CREDENTIAL".to_owned()));
+    assert!(!refused.message().contains("EAAnonsense"));
+    let list = pb::ListConnectionsRequest::default();
+    let listed = world.connections().list_connections(bearing(&first.caller, list)).await.unwrap().into_inner();
+    assert!(listed.connections.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn validating_an_import_asks_meta_and_stores_nothing() {
+    let (world, first) = World::with_app().await;
+    let request = pb::ImportSystemUserTokenRequest { validate_only: true, ..import() };
+    let checked = world.connections().import_system_user_token(bearing(&first.caller, request)).await;
+    let checked = checked.unwrap().into_inner();
+    assert_eq!(checked.connection.unwrap().name, "");
+    assert_eq!(checked.assets.unwrap().ad_accounts, 3);
+    let list = pb::ListConnectionsRequest::default();
+    let listed = world.connections().list_connections(bearing(&first.caller, list)).await.unwrap().into_inner();
+    assert!(listed.connections.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_with_a_wrong_secret_is_not_registered() {
+    let world = World::empty().await;
+    let first = world.bootstrap().await;
+    let request = pb::CreateMetaAppRequest {
+        meta_app: Some(meta_app()),
+        app_secret: "wrong".to_owned(),
+        request_id: uuid(),
+        validate_only: false,
+    };
+    let refused = world.apps().create_meta_app(bearing(&first.operator, request)).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "META_REFUSED_CREDENTIAL".to_owned()));
+    let get = pb::GetMetaAppRequest { name: format!("metaApps/{APP}") };
+    assert_eq!(world.apps().get_meta_app(bearing(&first.caller, get)).await.unwrap_err().code(), Code::NotFound);
+}
+
+/// Begins a log-in and lets the sandbox's person agree: the state and the code.
+async fn logged_in(world: &World, first: &First) -> (String, String) {
+    let request = pb::BeginConnectionRequest { meta_app: format!("metaApps/{APP}"), ..Default::default() };
+    let begun = world.connections().begin_connection(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let answer = browser.get(&begun.authorization_url).send().await.unwrap();
+    let location: url::Url = answer.headers()["location"].to_str().unwrap().parse().unwrap();
+    let value = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    assert_eq!(value("state"), Some(begun.state.clone()));
+    (begun.state, value("code").unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_becomes_a_connection_once() {
+    let (world, first) = World::with_app().await;
+    let (state, code) = logged_in(&world, &first).await;
+    let complete = pb::CompleteConnectionRequest { state, code, ..Default::default() };
+    let done = world.connections().complete_connection(complete.clone()).await.unwrap().into_inner();
+    let connection = done.connection.unwrap();
+    assert_eq!(connection.kind(), pb::ConnectionKind::User);
+    assert_eq!(connection.state(), pb::ConnectionState::Active);
+    assert!(connection.expire_time.is_some());
+    let again = world.connections().complete_connection(complete).await.unwrap_err();
+    assert_eq!(why(&again), (Code::FailedPrecondition, "WRONG_STATE".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_state_does_not_exist_and_a_used_code_says_so() {
+    let (world, first) = World::with_app().await;
+    let other = world.tenant(&first, "other").await;
+    let (state, code) = logged_in(&world, &first).await;
+    let complete = |state: &str, code: &str| pb::CompleteConnectionRequest {
+        state: state.to_owned(),
+        code: code.to_owned(),
+        ..Default::default()
+    };
+    let foreign = world.connections().complete_connection(bearing(&other, complete(&state, &code))).await;
+    assert_eq!(why(&foreign.unwrap_err()), (Code::NotFound, "NOT_FOUND".to_owned()));
+    world.connections().complete_connection(complete(&state, &code)).await.unwrap();
+
+    let (fresh, _) = logged_in(&world, &first).await;
+    let used = world.connections().complete_connection(complete(&fresh, &code)).await.unwrap_err();
+    assert_eq!(why(&used), (Code::FailedPrecondition, "META_REFUSED_CREDENTIAL".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_our_own_address_may_be_returned_to() {
+    let (world, first) = World::with_app().await;
+    let request = pb::BeginConnectionRequest {
+        meta_app: format!("metaApps/{APP}"),
+        redirect_uri: "https://evil.example/oauth/callback".to_owned(),
+        ..Default::default()
+    };
+    let refused = world.connections().begin_connection(bearing(&first.caller, request)).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::InvalidArgument, "INVALID_FIELD".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discovery_is_an_operation_that_ends() {
+    let (world, first, imported) = World::connected().await;
+    let request = pb::DiscoverAssetsRequest {
+        name: imported.connection.unwrap().name,
+        request_id: uuid(),
+        validate_only: false,
+    };
+    let begun = world.connections().discover_assets(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let name = begun.operation.unwrap().name;
+    let mut operations = OperationServiceClient::new(world.pool());
+    let outcome = loop {
+        let get = GetOperationRequest { name: name.clone() };
+        let seen = operations.get_operation(bearing(&first.caller, get)).await.unwrap().into_inner().operation.unwrap();
+        if seen.done {
+            break seen.outcome;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let Some(Outcome::Result(result)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(pb::DiscoverAssetsResult::decode(result.value.as_slice()).unwrap().ad_accounts, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_connection_is_gone_here_and_at_meta() {
+    let (world, first, imported) = World::connected().await;
+    let name = imported.connection.unwrap().name;
+    let request = pb::RevokeConnectionRequest { name: name.clone(), request_id: uuid(), ..Default::default() };
+    let ended = world.connections().revoke_connection(bearing(&first.caller, request.clone())).await.unwrap();
+    let ended = ended.into_inner();
+    assert!(ended.revoked_at_meta);
+    assert_eq!(ended.connection.as_ref().unwrap().state(), pb::ConnectionState::Revoked);
+    let again = world.connections().revoke_connection(bearing(&first.caller, request)).await.unwrap().into_inner();
+    assert_eq!(again, ended);
+
+    let refused = world.connections().import_system_user_token(bearing(&first.caller, import())).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "META_REFUSED_CREDENTIAL".to_owned()));
+    let row = world.postgres().await;
+    let sealed = row.query_one("SELECT count(sealed_token) + count(wrapped_key) FROM connections", &[]).await.unwrap();
+    assert_eq!(sealed.get::<_, i64>(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_tenant_has_does_not_exist_for_another() {
+    let (world, first, imported) = World::connected().await;
+    let other = world.tenant(&first, "other").await;
+    let name = imported.connection.unwrap().name;
+    let get = pb::GetConnectionRequest { name };
+    let hidden = world.connections().get_connection(bearing(&other, get)).await.unwrap_err();
+    assert_eq!(why(&hidden), (Code::NotFound, "NOT_FOUND".to_owned()));
+    let taken = world.connections().import_system_user_token(bearing(&other, import())).await.unwrap().into_inner();
+    let assets = taken.assets.unwrap();
+    assert_eq!((assets.claimed_ad_accounts.len(), assets.taken_ad_accounts.len()), (0, 3));
+}

@@ -1,0 +1,12 @@
+//! Auth over a real socket, against a real PostgreSQL and the sandbox's Meta.
+
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod vault;
+#[cfg(test)]
+mod world;

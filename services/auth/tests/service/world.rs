@@ -1,0 +1,240 @@
+//! A world per test: a sandbox, a database, an auth, and who calls it.
+
+use std::{fs, path::Path};
+
+use auth::{SCHEMA, Settings};
+use devstack::shared;
+use proto::auth::v1::{
+    self as pb, connection_service_client::ConnectionServiceClient, credential_service_client::CredentialServiceClient,
+    identity_service_client::IdentityServiceClient, meta_app_service_client::MetaAppServiceClient,
+    tenant_service_client::TenantServiceClient,
+};
+use rpc::{Channel, Peer, Pool, ServiceIdentity};
+use runtime::{Process, settings::Secret};
+use storage::{Postgres, PostgresSettings};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::{Code, Request, Status};
+use uuid::Uuid;
+
+pub(crate) const APP: &str = "1000000000000001";
+pub(crate) const APP_SECRET: &str = "sandbox-app-secret";
+pub(crate) const TOKEN: &str = "sandbox-system-user-token";
+pub(crate) const ACCOUNT: &str = "adAccounts/act_1000000000001";
+pub(crate) const DATASET: &str = "datasets/2000000000000001";
+const BOOTSTRAP_CODE: &str = "once-and-never-again";
+const SERVICES: [&str; 4] = ["campaigns", "insights", "audiences", "conversions"];
+
+/// Everything that runs. It stops when it is dropped.
+pub(crate) struct World {
+    pub(crate) endpoint: String,
+    pub(crate) settings: Settings,
+    /// Holds the settings' files as long as they are needed.
+    _folder: TempDir,
+    process: Process,
+}
+
+/// The first operator, the first tenant `acme` and its caller, with their tokens.
+pub(crate) struct First {
+    pub(crate) operator: String,
+    pub(crate) caller: String,
+    pub(crate) answer: pb::BootstrapResponse,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.process.stop.cancel();
+    }
+}
+
+impl World {
+    /// Sandbox, database and auth, with nobody in it.
+    pub(crate) async fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let process = Process::detached();
+        let (listener, sandbox) = free_port().await;
+        process.tasks.spawn(sandbox::serve_on(listener, sandbox::Options::default(), process.stop.clone()));
+        let database = shared().create_database().await.unwrap();
+        let settings = settings(folder.path(), &database, &sandbox);
+        let postgres = Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await.unwrap();
+        storage::migrations::run(&postgres, SCHEMA, &auth::migrations()).await.unwrap();
+        let mut world = Self { endpoint: String::new(), settings, _folder: folder, process };
+        world.endpoint = world.replica().await;
+        world
+    }
+
+    /// One more auth on the same database; its address.
+    pub(crate) async fn replica(&self) -> String {
+        let (listener, endpoint) = free_port().await;
+        let (settings, process) = (self.settings.clone(), self.process.clone());
+        self.process.tasks.spawn(async move { auth::serve_on(listener, settings, process).await.unwrap() });
+        endpoint
+    }
+
+    /// With the first operator, tenant and caller, and the sandbox's app registered.
+    pub(crate) async fn with_app() -> (Self, First) {
+        let world = Self::empty().await;
+        let first = world.bootstrap().await;
+        let request = pb::CreateMetaAppRequest {
+            meta_app: Some(meta_app()),
+            app_secret: APP_SECRET.to_owned(),
+            request_id: uuid(),
+            validate_only: false,
+        };
+        world.apps().create_meta_app(bearing(&first.operator, request)).await.unwrap();
+        (world, first)
+    }
+
+    /// And with the sandbox's system user imported for the first tenant.
+    pub(crate) async fn connected() -> (Self, First, pb::ImportSystemUserTokenResponse) {
+        let (world, first) = Self::with_app().await;
+        let imported = world.connections().import_system_user_token(bearing(&first.caller, import())).await;
+        let imported = imported.unwrap().into_inner();
+        (world, first, imported)
+    }
+
+    pub(crate) async fn bootstrap(&self) -> First {
+        let answer = self.identity().bootstrap(bootstrap()).await.unwrap().into_inner();
+        let operator = self.token_of(answer.operator.as_ref(), &answer.operator_secret).await;
+        let caller = self.token_of(answer.caller.as_ref(), &answer.caller_secret).await;
+        First { operator, caller, answer }
+    }
+
+    pub(crate) async fn token_of(&self, caller: Option<&pb::Caller>, secret: &str) -> String {
+        let request = pb::IssueTokenRequest {
+            caller: caller.unwrap().name.clone(),
+            secret: secret.to_owned(),
+            scopes: Vec::new(),
+        };
+        self.identity().issue_token(request).await.unwrap().into_inner().token
+    }
+
+    /// A further tenant with a caller of its own; the caller's token.
+    pub(crate) async fn tenant(&self, first: &First, id: &str) -> String {
+        let request = pb::CreateTenantRequest {
+            tenant_id: id.to_owned(),
+            tenant: Some(pb::Tenant::default()),
+            request_id: uuid(),
+            validate_only: false,
+        };
+        self.tenants().create_tenant(bearing(&first.operator, request)).await.unwrap();
+        let caller = pb::Caller {
+            tenants: vec![format!("tenants/{id}")],
+            scopes: vec!["auth.read".to_owned(), "auth.write".to_owned()],
+            ..pb::Caller::default()
+        };
+        let request = pb::CreateCallerRequest { caller: Some(caller), request_id: uuid(), validate_only: false };
+        let made = self.identity().create_caller(for_tenant(bearing(&first.operator, request), id)).await;
+        let made = made.unwrap().into_inner();
+        self.token_of(made.caller.as_ref(), &made.secret).await
+    }
+
+    /// A client of our own services, as the service of this name, by its secret.
+    pub(crate) fn service(&self, name: &'static str) -> CredentialServiceClient<Channel> {
+        let settings = rpc::PeerSettings {
+            endpoint: self.endpoint.clone(),
+            service_secret_file: self.settings.service_secrets_dir.join(name),
+        };
+        let identity = ServiceIdentity::of_service(name, &settings).unwrap();
+        CredentialServiceClient::new(Peer::connect(&self.endpoint, identity).unwrap().channel())
+    }
+
+    pub(crate) fn identity(&self) -> IdentityServiceClient<Pool> {
+        IdentityServiceClient::new(self.pool())
+    }
+
+    pub(crate) fn tenants(&self) -> TenantServiceClient<Pool> {
+        TenantServiceClient::new(self.pool())
+    }
+
+    pub(crate) fn apps(&self) -> MetaAppServiceClient<Pool> {
+        MetaAppServiceClient::new(self.pool())
+    }
+
+    pub(crate) fn connections(&self) -> ConnectionServiceClient<Pool> {
+        ConnectionServiceClient::new(self.pool())
+    }
+
+    pub(crate) fn pool(&self) -> Pool {
+        Pool::new(&self.endpoint.parse().unwrap())
+    }
+
+    /// The database, past auth.
+    pub(crate) async fn postgres(&self) -> storage::Client {
+        let settings = self.settings.postgres.in_schema(SCHEMA);
+        Postgres::connect(&settings).await.unwrap().client().await.unwrap()
+    }
+}
+
+pub(crate) fn bootstrap() -> pb::BootstrapRequest {
+    pb::BootstrapRequest {
+        code: BOOTSTRAP_CODE.to_owned(),
+        tenant_id: "acme".to_owned(),
+        tenant: Some(pb::Tenant { display_name: "Acme".to_owned(), ..pb::Tenant::default() }),
+        caller: Some(pb::Caller { scopes: vec!["*".to_owned()], ..pb::Caller::default() }),
+        ..pb::BootstrapRequest::default()
+    }
+}
+
+pub(crate) fn meta_app() -> pb::MetaApp {
+    pb::MetaApp { app_id: APP.to_owned(), api_version: "v26.0".to_owned(), ..pb::MetaApp::default() }
+}
+
+pub(crate) fn import() -> pb::ImportSystemUserTokenRequest {
+    pb::ImportSystemUserTokenRequest {
+        token: TOKEN.to_owned(),
+        meta_app: format!("metaApps/{APP}"),
+        request_id: uuid(),
+        ..pb::ImportSystemUserTokenRequest::default()
+    }
+}
+
+pub(crate) fn uuid() -> String {
+    Uuid::new_v4().to_string()
+}
+
+pub(crate) fn bearing<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+pub(crate) fn for_tenant<T>(mut request: Request<T>, tenant: &str) -> Request<T> {
+    request.metadata_mut().insert("x-adplane-tenant", tenant.parse().unwrap());
+    request
+}
+
+/// The code of a failure and the reason in its ErrorInfo.
+pub(crate) fn why(status: &Status) -> (Code, String) {
+    use rpc::Fault;
+    let upstream = rpc::Upstream::from(status.clone());
+    (status.code(), upstream.reason().as_str_name().trim_start_matches("ERROR_REASON_").to_owned())
+}
+
+async fn free_port() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    (listener, address)
+}
+
+fn settings(folder: &Path, database: &str, sandbox: &str) -> Settings {
+    let write = |name: &str, text: &str| {
+        let file = folder.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+        file
+    };
+    for service in SERVICES {
+        write(&format!("services/{service}"), &format!("secret-of-{service}"));
+    }
+    Settings {
+        postgres: PostgresSettings::at(database),
+        graph: graph::Settings { base_url: sandbox.to_owned(), ..graph::Settings::default() },
+        dialog_url: sandbox.to_owned(),
+        kek_file: write("kek", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
+        service_secrets_dir: folder.join("services"),
+        bootstrap_code_file: Some(write("code", BOOTSTRAP_CODE)),
+        page_key_file: Secret::in_file(write("page_key", "a key for pages")),
+        ..Settings::default()
+    }
+}

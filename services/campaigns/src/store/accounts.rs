@@ -1,0 +1,112 @@
+use jiff::Timestamp;
+use serde_json::Value;
+use storage::Error;
+use vocabulary::ids::{AdAccountId, TenantId};
+
+use super::{Store, account, id};
+
+/// An ad account as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) id: AdAccountId,
+    pub(crate) graph: Value,
+    pub(crate) fetched: Timestamp,
+}
+
+impl Store {
+    /// `None` where the tenant has not used this account yet.
+    pub(crate) async fn account(&self, tenant: &TenantId, of: AdAccountId) -> Result<Option<Account>, Error> {
+        const SQL: &str = "
+            SELECT account_id, graph, fetched_at
+              FROM ad_accounts
+             WHERE tenant_id = $1 AND account_id = $2";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        let row = client.query_opt(&statement, &[&tenant.as_str(), &account(of)]).await?;
+        row.as_ref().map(Account::try_from).transpose()
+    }
+
+    /// Keeps an account as it was read just now.
+    pub(crate) async fn keep_account(&self, tenant: &TenantId, of: &Account) -> Result<(), Error> {
+        const SQL: &str = "
+            INSERT INTO ad_accounts (tenant_id, account_id, graph, fetched_at)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (tenant_id, account_id) DO UPDATE
+               SET graph = EXCLUDED.graph,
+                   fetched_at = EXCLUDED.fetched_at";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        client.execute(&statement, &[&tenant.as_str(), &account(of.id), &of.graph, &of.fetched]).await?;
+        Ok(())
+    }
+
+    /// The tenant may use it no longer, so nothing of it is shown any more.
+    pub(crate) async fn forget_account(&self, tenant: &TenantId, of: AdAccountId) -> Result<(), Error> {
+        const SQL: &str = "
+            DELETE FROM ad_accounts
+             WHERE tenant_id = $1 AND account_id = $2";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        client.execute(&statement, &[&tenant.as_str(), &account(of)]).await?;
+        Ok(())
+    }
+
+    /// The accounts that the tenant has used, by id, after one of them.
+    pub(crate) async fn accounts(&self, tenant: &TenantId, after: u64, size: usize) -> Result<Vec<Account>, Error> {
+        const SQL: &str = "
+            SELECT account_id, graph, fetched_at
+              FROM ad_accounts
+             WHERE tenant_id = $1 AND account_id > $2
+             ORDER BY account_id
+             LIMIT $3";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let rows = client.query(&statement, &[&tenant.as_str(), &super::column(after), &size]).await?;
+        rows.iter().map(Account::try_from).collect()
+    }
+
+    /// The label of an account by its name with us.
+    pub(crate) async fn label(&self, tenant: &TenantId, of: AdAccountId, name: &str) -> Result<Option<String>, Error> {
+        const SQL: &str = "
+            SELECT label_id
+              FROM labels
+             WHERE tenant_id = $1 AND account_id = $2 AND name = $3";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        let row = client.query_opt(&statement, &[&tenant.as_str(), &account(of), &name]).await?;
+        row.map(|row| Ok(row.try_get(0)?)).transpose()
+    }
+
+    /// Keeps a label and says which one stands: the first, should two have been made at once.
+    pub(crate) async fn keep_label(
+        &self,
+        tenant: &TenantId,
+        of: AdAccountId,
+        name: &str,
+        label: &str,
+    ) -> Result<String, Error> {
+        const SQL: &str = "
+            INSERT INTO labels AS l (tenant_id, account_id, name, label_id)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (tenant_id, account_id, name) DO UPDATE
+               SET label_id = l.label_id
+            RETURNING label_id";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        let row = client.query_one(&statement, &[&tenant.as_str(), &account(of), &name, &label]).await?;
+        Ok(row.try_get(0)?)
+    }
+}
+
+impl TryFrom<&tokio_postgres::Row> for Account {
+    type Error = Error;
+
+    fn try_from(row: &tokio_postgres::Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: AdAccountId::new(id(row.try_get("account_id")?)),
+            graph: row.try_get("graph")?,
+            fetched: row.try_get("fetched_at")?,
+        })
+    }
+}

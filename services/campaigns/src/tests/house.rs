@@ -1,0 +1,219 @@
+//! The service's use cases with everything around them: a database, a Meta, and stand-ins for auth and ratelimit.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::{
+    auth::v1 as auth,
+    auth::v1::credential_service_server::{CredentialService, CredentialServiceServer},
+    operations::v1::Operation,
+    plans::v1::Plan,
+    ratelimit::v1 as ratelimit,
+    ratelimit::v1::quota_service_server::{QuotaService, QuotaServiceServer},
+};
+use rpc::{Caller, Peer, Scopes, ServiceIdentity};
+use storage::{Postgres, PostgresSettings};
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+use vocabulary::{SystemClock, ids::AdAccountId, names, page::PageTokens};
+
+use super::meta::Meta;
+use crate::{SCHEMA, Settings, context::Context, store::Store, worker};
+
+pub(super) const ACCOUNT: AdAccountId = AdAccountId::new(1);
+
+pub(super) struct House {
+    pub(super) context: Context,
+    pub(super) meta: Meta,
+    pub(super) caller: Caller,
+    process: runtime::Process,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.process.stop.cancel();
+    }
+}
+
+impl House {
+    pub(super) async fn open() -> Self {
+        let url = devstack::shared().create_database().await.unwrap();
+        let postgres = Postgres::connect(&PostgresSettings::at(url).in_schema(SCHEMA)).await.unwrap();
+        storage::migrations::run(&postgres, SCHEMA, &crate::migrations()).await.unwrap();
+        let meta = Meta::default();
+        let graph =
+            graph::Settings { base_url: meta.serve().await, call_timeout_seconds: 20, ..graph::Settings::default() };
+        let settings = Settings { graph, settle_seconds: 1, ..Settings::default() };
+        let process = runtime::Process::detached();
+        let peer = peer().await;
+        let context = Context {
+            store: Store::new(postgres),
+            graph: graph::Client::connect(&settings.graph, peer.clone(), peer).unwrap(),
+            tokens: PageTokens::new(&[7; 32]),
+            clock: SystemClock,
+            settings: Arc::new(settings),
+            tasks: process.tasks.clone(),
+            stop: process.stop.clone(),
+            wake: Arc::new(Notify::new()),
+        };
+        let caller = Caller::resumed("acme".parse().unwrap(), "callers/test", Scopes::All);
+        Self { context, meta, caller, process }
+    }
+
+    /// Lets the workers begin.
+    pub(super) fn work(&self) {
+        worker::spawn(&self.context, &self.process);
+    }
+
+    /// The operation, once it has ended.
+    pub(super) async fn ended(&self, name: &str) -> Operation {
+        let id = names::operation(name).unwrap().id;
+        for _ in 0..200 {
+            let stored = self.context.store.operations.get("acme", id).await.unwrap().unwrap();
+            let operation = crate::operations::read(&stored).unwrap();
+            if operation.done {
+                return operation;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{name} did not end");
+    }
+
+    pub(super) async fn only_operation(&self) -> String {
+        let listing = storage::operations::Listing { size: 10, ..Default::default() };
+        let stored = self.context.store.operations.list("acme", listing).await.unwrap();
+        assert_eq!(stored.len(), 1);
+        crate::operations::name(stored[0].id)
+    }
+
+    pub(super) async fn store_plan(&self, plan: Plan) -> String {
+        let stored = self.context.create_plan(&self.caller, ACCOUNT, plan, Uuid::new_v4(), false).await;
+        stored.unwrap().0.name
+    }
+
+    pub(super) async fn plan(&self, name: &str) -> Plan {
+        let (account, id) = names::plan(name).unwrap();
+        self.context.plan(&self.caller.tenant, account, id.0).await.unwrap()
+    }
+
+    pub(super) async fn apply(&self, name: &str) -> String {
+        let (account, id) = names::plan(name).unwrap();
+        let applied = self.context.apply(&self.caller, account, id.0, "", Uuid::new_v4(), false).await;
+        applied.unwrap().name
+    }
+
+    /// Action and resource of every audit entry.
+    pub(super) async fn audit(&self) -> Vec<(String, String)> {
+        let client = self.context.store.postgres.client().await.unwrap();
+        let listing = storage::audit::Listing { size: 100, ..Default::default() };
+        let entries = storage::audit::list(&client, "acme", listing).await.unwrap();
+        entries.into_iter().map(|entry| (entry.action, entry.resource)).collect()
+    }
+
+    /// Lets an hour pass for what is on its way.
+    pub(super) async fn age_intents(&self) {
+        let client = self.context.store.postgres.client().await.unwrap();
+        client.execute("UPDATE intents SET updated_at = updated_at - interval '1 hour'", &[]).await.unwrap();
+    }
+
+    /// Sweeps as if it were time to.
+    pub(super) async fn sweep_now(&self) {
+        let client = self.context.store.postgres.client().await.unwrap();
+        let sql = "UPDATE intents SET sweep_at = clock_timestamp() WHERE sweep_at IS NOT NULL";
+        client.execute(sql, &[]).await.unwrap();
+        self.context.sweep().await.unwrap();
+    }
+}
+
+/// One server that stands for auth and for ratelimit.
+async fn peer() -> Peer {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = tonic::transport::Server::builder()
+        .add_service(CredentialServiceServer::new(Lenient))
+        .add_service(QuotaServiceServer::new(Lenient));
+    #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
+    Peer::connect(&format!("http://{address}"), ServiceIdentity::fixed("test")).unwrap()
+}
+
+/// Lends and permits whatever is asked for.
+struct Lenient;
+
+#[tonic::async_trait]
+impl CredentialService for Lenient {
+    async fn lease_credential(
+        &self,
+        _: Request<auth::LeaseCredentialRequest>,
+    ) -> Result<Response<auth::LeaseCredentialResponse>, Status> {
+        let expire = std::time::SystemTime::now() + Duration::from_secs(100);
+        let lease = auth::Lease {
+            lease_id: "1".to_owned(),
+            token: "token".to_owned(),
+            appsecret_proof: "proof".to_owned(),
+            meta_app: "metaApps/1".to_owned(),
+            api_version: "v26.0".to_owned(),
+            expire_time: Some(expire.into()),
+            ..auth::Lease::default()
+        };
+        Ok(Response::new(auth::LeaseCredentialResponse { lease: Some(lease) }))
+    }
+
+    type WatchRevocationsStream = ReceiverStream<Result<auth::WatchRevocationsResponse, Status>>;
+
+    async fn watch_revocations(
+        &self,
+        _: Request<auth::WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        Ok(Response::new(ReceiverStream::new(tokio::sync::mpsc::channel(1).1)))
+    }
+
+    async fn report_credential_failure(
+        &self,
+        _: Request<auth::ReportCredentialFailureRequest>,
+    ) -> Result<Response<auth::ReportCredentialFailureResponse>, Status> {
+        Ok(Response::new(auth::ReportCredentialFailureResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl QuotaService for Lenient {
+    async fn acquire(
+        &self,
+        _: Request<ratelimit::AcquireRequest>,
+    ) -> Result<Response<ratelimit::AcquireResponse>, Status> {
+        let send_before = Some(prost_types::Duration { seconds: 5, nanos: 0 });
+        let permit = ratelimit::Permit { value: vec![1], send_before };
+        let decision = Some(ratelimit::acquire_response::Decision::Permit(permit));
+        Ok(Response::new(ratelimit::AcquireResponse { decision, epoch: 1 }))
+    }
+
+    async fn settle(
+        &self,
+        _: Request<ratelimit::SettleRequest>,
+    ) -> Result<Response<ratelimit::SettleResponse>, Status> {
+        Ok(Response::new(ratelimit::SettleResponse::default()))
+    }
+
+    async fn release(
+        &self,
+        _: Request<ratelimit::ReleaseRequest>,
+    ) -> Result<Response<ratelimit::ReleaseResponse>, Status> {
+        Ok(Response::new(ratelimit::ReleaseResponse::default()))
+    }
+
+    async fn get_quota(
+        &self,
+        _: Request<ratelimit::GetQuotaRequest>,
+    ) -> Result<Response<ratelimit::GetQuotaResponse>, Status> {
+        Ok(Response::new(ratelimit::GetQuotaResponse::default()))
+    }
+
+    async fn list_quotas(
+        &self,
+        _: Request<ratelimit::ListQuotasRequest>,
+    ) -> Result<Response<ratelimit::ListQuotasResponse>, Status> {
+        Ok(Response::new(ratelimit::ListQuotasResponse::default()))
+    }
+}

@@ -1,0 +1,100 @@
+//! Conversion events: taken when durable, carried to Meta afterwards, each with a ledger of what became of it.
+//!
+//! An event is checked by itself ([`check`]): what Meta would refuse a whole call for is refused here, and people's
+//! identifiers are normalised and hashed before anything is stored. One statement stores the events of a request
+//! ([`store`]) and finds those that are known. A dispatcher ([`dispatcher`]) claims what is due, sends up to a thousand
+//! events in a call, and decides by the answer ([`delivery`]): taken, halved to find the bad one, later, or once more
+//! under the same ids.
+//!
+//! What must hold:
+//! - An event that was accepted is at Meta, waiting, or a dead letter: no answer, crash or lease loses it.
+//! - The same dataset, name and id is sent under one id only, so that Meta counts it once.
+//! - No plain e-mail address, telephone number, name or birthday is stored; only what Meta wants as it is (the browser's
+//!   address and words, Meta's own ids) waits in clear, and goes when the event is delivered.
+//! - A dispatcher that lost its lease changes nothing.
+//!
+//! Deliberately absent: a transaction per event, and any retry below the dispatcher.
+
+mod check;
+mod delivery;
+mod dispatcher;
+mod error;
+mod events;
+mod payload;
+mod service;
+mod settings;
+mod store;
+mod sweep;
+mod wire;
+
+use std::sync::Arc;
+
+use proto::conversions::v1::{dataset_service_server::DatasetServiceServer, event_service_server::EventServiceServer};
+use rpc::{Keys, Peer, Pool, ServiceIdentity, Verifier};
+use secrecy::ExposeSecret;
+use tokio::{net::TcpListener, sync::Notify};
+use vocabulary::{SystemClock, page::PageTokens};
+
+pub use error::Error;
+pub use settings::{DispatcherSettings, Settings};
+
+use crate::{dispatcher::Dispatcher, events::Events, service::Api, store::Store};
+
+/// The PostgreSQL schema of this service.
+pub const SCHEMA: &str = "conversions";
+
+const NAME: &str = "conversions";
+
+/// The schema's migrations, in order.
+pub fn migrations() -> Vec<(&'static str, &'static str)> {
+    vec![("V1__events", include_str!("migrations/V1__events.sql"))]
+}
+
+/// Binds the ports of the settings and serves until the process stops.
+///
+/// # Errors
+/// Fails when a port cannot be bound, or the database is away or behind.
+pub async fn serve(settings: Settings, process: runtime::Process) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    serve_on(listener, settings, process).await
+}
+
+/// As [`serve`], on a listener that is bound already.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtime::Process) -> anyhow::Result<()> {
+    let readiness = runtime::admin::Readiness::new();
+    let admin = TcpListener::bind(settings.admin_listen).await?;
+    let registry = runtime::telemetry::metrics();
+    process.tasks.spawn(runtime::admin::serve(admin, readiness.clone(), registry, process.stop.clone()));
+
+    let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
+    storage::migrations::require(&postgres, &migrations()).await?;
+    let auth = Pool::new(&settings.auth.endpoint.parse()?);
+    let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
+    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity.clone())?;
+    let graph = graph::Client::connect(&settings.graph, Peer::new(auth.clone(), identity), ratelimit)?;
+    process.tasks.spawn(graph.clone().watch_revocations(process.stop.clone()));
+
+    let (store, clock, woken) = (Store::new(postgres), SystemClock, Arc::new(Notify::new()));
+    for _ in 0..settings.dispatcher.workers {
+        let dispatcher = Dispatcher::new(store.clone(), clock, woken.clone(), settings.dispatcher);
+        process.tasks.spawn(dispatcher.run(graph.clone(), process.stop.clone()));
+    }
+    process.tasks.spawn(sweep::run(store.clone(), settings.ledger_days, process.stop.clone()));
+    let tokens = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
+    let api = Api::new(Events::new(store, clock, woken), tokens);
+    let server = rpc::Server::new(NAME, Arc::new(Verifier::new(Keys::of_auth(auth))))
+        .reflection(settings.reflection)
+        .add(
+            EventServiceServer::new(api.clone())
+                .max_decoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX),
+        )
+        .add(DatasetServiceServer::new(api));
+    readiness.ready();
+    let served = server.serve(listener, process.stop.clone()).await;
+    readiness.drain();
+    Ok(served?)
+}

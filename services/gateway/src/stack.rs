@@ -1,0 +1,52 @@
+//! What a call passes, from the outside in. `rpc::Server` holds the first half, which every service of ours has.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Context;
+use proto::gateway::v1::system_service_server::SystemServiceServer;
+use rpc::{Keys, Pool, Server, Verifier};
+
+use crate::{
+    doors,
+    forward::Forward,
+    settings::{Settings, endpoint_of},
+    shed::Shed,
+    system::System,
+};
+
+/// The server, ready to serve.
+pub(crate) fn server(settings: &Settings) -> anyhow::Result<Server> {
+    let pools = pools(settings)?;
+    let auth = pools.get("auth").context("services.auth must be set")?.clone();
+    let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.clone())));
+    Ok(with(settings, verifier, pools, auth))
+}
+
+/// As [`server`], with a verifier of the caller's choice.
+pub(crate) fn with(settings: &Settings, verifier: Arc<Verifier>, pools: BTreeMap<String, Pool>, auth: Pool) -> Server {
+    // Last, the body goes on untouched to the service that owns the package.
+    let forward = Forward::new(pools);
+    // Before it, what is too much at once is refused, while the caller can still go elsewhere.
+    let shed = Shed::new(forward, settings.limits.in_flight_max);
+    // First of all: the trace; the deadline, so that nothing below outlives its caller; who calls, by the token alone; may
+    // they, by the method's scope, where a method without one does not exist.
+    Server::new("gateway", Arc::clone(&verifier))
+        // Nobody outside comes as a service, and internal methods do not exist here.
+        .public()
+        // Clients without our protos ask what there is.
+        .reflection(settings.reflection)
+        // People's browsers come by plain HTTP, without a token.
+        .http(doors::routes(auth))
+        // What the gateway itself knows.
+        .add(SystemServiceServer::new(System::new(verifier, settings)))
+        .forward(shed)
+}
+
+/// Connections to every service that is set up.
+pub(crate) fn pools(settings: &Settings) -> anyhow::Result<BTreeMap<String, Pool>> {
+    let pool = |(service, endpoint): (&String, &String)| {
+        let endpoint = endpoint_of(endpoint).with_context(|| format!("services.{service} is no address"))?;
+        Ok((service.clone(), Pool::new(&endpoint)))
+    };
+    settings.services.iter().map(pool).collect()
+}

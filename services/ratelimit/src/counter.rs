@@ -1,0 +1,78 @@
+//! Asking Redis, behind the memory of what it refused.
+
+use crate::demand::{Bucket, Demand};
+use crate::error::Error;
+use crate::permit::{Charged, Permit};
+use crate::refusals::Refusals;
+use crate::store::{Admission, Outcome, Store};
+use crate::usage::Correction;
+
+/// Decides demands. One per replica.
+pub(crate) struct Counter {
+    store: Store,
+    refusals: Refusals,
+}
+
+impl Counter {
+    /// Counts in `store`.
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, refusals: Refusals::default() }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes from all buckets or from none; a refusal that still stands is answered from memory.
+    pub(crate) async fn take(&self, demand: &Demand) -> Result<Outcome, Error> {
+        if let Some(refusal) = self.refusals.standing(demand) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        let outcome = self.store.acquire(demand).await?;
+        if let Outcome::Refused(refusal) = &outcome {
+            self.refusals.note(demand, refusal);
+        }
+        Ok(outcome)
+    }
+
+    /// Corrects buckets of one app.
+    pub(crate) async fn settle(&self, corrections: &[(Bucket, Correction)]) -> Result<(), Error> {
+        self.refusals.forget(corrections.iter().map(|(bucket, _)| bucket.key.as_str()));
+        self.store.settle(corrections).await
+    }
+
+    /// Gives a permit back; `buckets` are those of its charges, in their order.
+    pub(crate) async fn release(&self, permit: &Permit, buckets: &[Bucket]) -> Result<bool, Error> {
+        let released = self.store.release(permit, buckets).await?;
+        self.refusals.forget(buckets.iter().map(|bucket| bucket.key.as_str()));
+        Ok(released)
+    }
+
+    /// Gives back what nobody took. A failure costs points and admits nothing more.
+    pub(crate) async fn give_back(&self, demand: &Demand, admission: &Admission) {
+        let buckets: Vec<Bucket> = demand.charges.iter().map(|(bucket, _)| bucket.clone()).collect();
+        if let Err(error) = self.release(&permit(demand, admission), &buckets).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a charge that nobody took could not be given back"
+            );
+        }
+    }
+}
+
+/// The permit for what was charged.
+pub(crate) fn permit(demand: &Demand, admission: &Admission) -> Permit {
+    let charged = demand.charges.iter().zip(&admission.cells).map(|((bucket, cost), (cell, _))| Charged {
+        key: bucket.key.clone(),
+        cell: *cell,
+        cost: *cost,
+    });
+    Permit {
+        epoch: admission.epoch,
+        app: demand.app,
+        nonce: uuid::Uuid::new_v4().as_bytes().to_vec(),
+        issued_ms: admission.issued_ms,
+        probing: admission.probing,
+        charged: charged.collect(),
+    }
+}

@@ -1,0 +1,125 @@
+//! What a call asks for, with everything that the script has to know about its buckets.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ceilings::{Ceiling, Ceilings, Tier};
+use crate::priority::Priority;
+use crate::scope::Scope;
+use crate::window::Window;
+
+/// One bucket with its rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Bucket {
+    pub(crate) scope: Scope,
+    /// Its key in Redis.
+    pub(crate) key: String,
+    pub(crate) window: Window,
+    pub(crate) ceiling: Ceiling,
+}
+
+/// What one call takes, from all buckets or from none.
+#[derive(Debug, Clone)]
+pub(crate) struct Demand {
+    pub(crate) app: u64,
+    pub(crate) priority: Priority,
+    /// Each bucket once.
+    pub(crate) charges: Vec<(Bucket, u32)>,
+}
+
+/// Turns scopes into buckets.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    ceilings: Ceilings,
+    travel: Duration,
+}
+
+impl Rules {
+    /// `travel` is how long after its permit a call may still arrive at Meta.
+    pub(crate) fn new(ceilings: Ceilings, travel: Duration) -> Self {
+        Self { ceilings, travel }
+    }
+
+    /// The bucket that a scope is counted in, for the tier that Meta named for its ad account, if it did.
+    pub(crate) fn bucket(&self, scope: Scope, tier: Option<Tier>) -> Bucket {
+        let scope = self.ceilings.bucket_of(scope);
+        Bucket {
+            key: scope.key(),
+            window: Window::of(&scope, self.travel),
+            ceiling: self.ceilings.of(&scope, tier),
+            scope,
+        }
+    }
+
+    /// Scopes that fall into one bucket are charged there together.
+    pub(crate) fn demand(
+        &self,
+        app: u64,
+        priority: Priority,
+        charges: impl IntoIterator<Item = (Scope, Option<Tier>, u32)>,
+    ) -> Demand {
+        let mut by_key: BTreeMap<String, (Bucket, u32)> = BTreeMap::new();
+        for (scope, tier, cost) in charges {
+            let bucket = self.bucket(scope, tier);
+            let entry = by_key.entry(bucket.key.clone()).or_insert_with(|| (bucket, 0));
+            entry.1 = entry.1.saturating_add(cost);
+        }
+        Demand { app, priority, charges: by_key.into_values().collect() }
+    }
+}
+
+impl Bucket {
+    /// How long anything that was counted can matter, in ms.
+    pub(crate) fn kept_ms(&self) -> i64 {
+        i64::from(self.window.cells).saturating_mul(self.cell_ms())
+    }
+
+    /// The length of a cell in ms.
+    pub(crate) fn cell_ms(&self) -> i64 {
+        i64::try_from(self.window.cell.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Demand {
+    /// The number of the bucket in which the demand alone is more than its class may ever fill, and how long that
+    /// bucket counts: no waiting helps.
+    pub(crate) fn never_fits(&self) -> Option<(i64, Duration)> {
+        let above = |bucket: &Bucket, cost| bucket.ceiling.limit.is_some_and(|limit| cost > self.priority.cap(limit));
+        let numbered = (1..).zip(&self.charges);
+        let (number, (bucket, _)) = numbered.into_iter().find(|(_, (bucket, cost))| above(bucket, *cost))?;
+        Some((number, bucket.window.span))
+    }
+
+    /// The bucket with this number in the answers of the scripts, which count from 1.
+    pub(crate) fn bucket(&self, number: i64) -> Option<&Bucket> {
+        let place = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.charges.get(place).map(|(bucket, _)| bucket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ceilings::Profile;
+    use crate::scope::{ADS_INSIGHTS, ADS_MANAGEMENT};
+
+    #[test]
+    fn scopes_that_share_a_bucket_are_charged_together() {
+        let ceilings = Ceilings { profile: Profile::Source, ..Ceilings::default() };
+        let rules = Rules::new(ceilings, Duration::from_secs(35));
+        let charges = [ADS_INSIGHTS, ADS_MANAGEMENT].map(|use_case| (Scope::of_app(1, use_case), None, 2));
+        let demand = rules.demand(1, Priority::Sync, charges);
+        assert_eq!(demand.charges.len(), 1);
+        assert_eq!((demand.charges[0].1, demand.bucket(1).unwrap().ceiling.limit), (4, Some(4_800)));
+        assert!(demand.bucket(0).is_none() && demand.bucket(2).is_none());
+    }
+
+    #[test]
+    fn a_cost_above_the_share_of_its_class_never_fits() {
+        let rules = Rules::new(Ceilings::default(), Duration::ZERO);
+        let demand = |cost, class| rules.demand(1, class, [(Scope::ad_account(1, "2", ADS_MANAGEMENT), None, cost)]);
+        assert_eq!(demand(225, Priority::Bulk).never_fits(), None);
+        assert_eq!(demand(226, Priority::Bulk).never_fits(), Some((1, Duration::from_hours(1))));
+        assert_eq!(demand(226, Priority::Sync).never_fits(), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a request fails, and what its caller does next. A demand that has to wait is no failure.
+
+use std::time::Duration;
+
+use proto::common::v1::ErrorReason;
+use rpc::{Fault, FieldError};
+use tonic::{Code, Status};
+use vocabulary::page::PageError;
+
+/// Everything that can go wrong here.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request has to change.
+    #[error("a field is missing or wrong")]
+    Field(#[from] FieldError),
+    /// Redis is away, or refused what we asked of it.
+    #[error("the quota store failed")]
+    Store(#[from] storage::Error),
+    /// The server behind Redis' address changed again and again while we asked.
+    #[error("the quota store keeps changing under us")]
+    ServerChanges,
+    /// The server cannot hold our counters.
+    #[error("Redis cannot hold the quota: {0}")]
+    UnfitServer(String),
+    /// A script answered what no script of ours answers.
+    #[error("a script answered what we cannot read")]
+    Script,
+}
+
+impl From<redis::RedisError> for Error {
+    fn from(error: redis::RedisError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<PageError> for Error {
+    fn from(error: PageError) -> Self {
+        Self::Field(error.into())
+    }
+}
+
+impl Fault for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::Field(error) => error.code(),
+            Self::ServerChanges => Code::Unavailable,
+            Self::Store(error) if error.is_outage() => Code::Unavailable,
+            Self::Store(_) | Self::UnfitServer(_) | Self::Script => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> ErrorReason {
+        match self {
+            Self::Field(error) => error.reason(),
+            Self::ServerChanges => ErrorReason::StoreUnavailable,
+            Self::Store(error) if error.is_outage() => ErrorReason::StoreUnavailable,
+            Self::Store(_) | Self::UnfitServer(_) | Self::Script => ErrorReason::Internal,
+        }
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Field(error) => error.metadata(),
+            _ => vec![],
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (self.code() == Code::Unavailable).then_some(Duration::from_secs(1))
+    }
+
+    fn violations(&self) -> Vec<rpc::Violation> {
+        match self {
+            Self::Field(error) => error.violations(),
+            _ => vec![],
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        rpc::status(&error)
+    }
+}

@@ -1,0 +1,101 @@
+//! The quota of every ad account and app at Meta, counted exactly for all replicas.
+//!
+//! A call to Meta needs a permit. `Acquire` names the buckets that the call costs something ([`scope`]: Meta counts per
+//! app, so the app is part of each) and how urgent it is ([`priority`]). One Lua script in Redis takes from all of them
+//! or from none ([`store`]). A bucket is a sliding window of cells ([`window`]), wide enough for the time that a call
+//! may take to arrive, so that no window at Meta sees more than the ceiling. Where ceilings come from is [`ceilings`].
+//!
+//! What Meta answers comes back as reports ([`usage`], [`throttle`]): a higher percent than we counted is what others
+//! used, a regain time or a throttle code closes the bucket for everyone, CPU time stops the less urgent first.
+//!
+//! Who has to wait does so in order, in this replica's memory, as long as its deadline allows ([`waiting`]); a refusal
+//! that still stands costs Redis nothing ([`refusals`]). Order is per replica, counting is exact.
+//!
+//! Invariants:
+//! - A refused demand takes nothing. A lost answer costs points and admits nothing more.
+//! - Nothing is stored for a permit: it is signed ([`permit`]) and names the very cells it was charged to.
+//! - Headers may add to what was counted and never subtract.
+//! - Counters that were lost are noticed by the server's run id and by an epoch per app. Until a window has passed,
+//!   only safety calls go on, within the share that no other class can have used (setting `after_loss`).
+//!
+//! Known limit: an app whose keys vanished while no replica that knew it was running counts as new. Closing that needs
+//! a durable record of what was allowed.
+
+mod ceilings;
+mod counter;
+mod demand;
+mod error;
+mod permit;
+mod priority;
+mod quotas;
+mod refusals;
+mod scope;
+mod service;
+mod settings;
+mod store;
+mod throttle;
+mod tiers;
+mod usage;
+mod waiting;
+mod window;
+mod wire;
+
+use std::sync::Arc;
+
+use proto::ratelimit::v1::quota_service_server::QuotaServiceServer;
+use rpc::{Keys, Pool, Verifier};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use vocabulary::page::PageTokens;
+
+pub use ceilings::{Ceilings, Profile, Tier, TierFromHeaders};
+pub use error::Error;
+pub use settings::Settings;
+pub use store::AfterLoss;
+
+use crate::{
+    counter::Counter, demand::Rules, permit::Permits, quotas::Quotas, service::Api, store::Store, waiting::Waiting,
+};
+
+const NAME: &str = "ratelimit";
+
+/// Binds the ports of the settings and serves until the process stops.
+///
+/// # Errors
+/// Fails when a port cannot be bound, or Redis is away or unfit.
+pub async fn serve(settings: Settings, process: runtime::Process) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    serve_on(listener, settings, process).await
+}
+
+/// As [`serve`], on a listener that is bound already.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtime::Process) -> anyhow::Result<()> {
+    let readiness = runtime::admin::Readiness::new();
+    let admin = TcpListener::bind(settings.admin_listen).await?;
+    let registry = runtime::telemetry::metrics();
+    process.tasks.spawn(runtime::admin::serve(admin, readiness.clone(), registry, process.stop.clone()));
+
+    let api = api(&settings, &process).await?;
+    let auth = Pool::new(&settings.auth.endpoint.parse()?);
+    let server = rpc::Server::new(NAME, Arc::new(Verifier::new(Keys::of_auth(auth))))
+        .reflection(settings.reflection)
+        .add(QuotaServiceServer::new(api));
+    readiness.ready();
+    let served = server.serve(listener, process.stop.clone()).await;
+    readiness.drain();
+    Ok(served?)
+}
+
+async fn api(settings: &Settings, process: &runtime::Process) -> anyhow::Result<Api> {
+    let redis = storage::Redis::connect(&settings.redis).await?;
+    let counter = Arc::new(Counter::new(Store::open(redis, settings.after_loss).await?));
+    let waiting = Waiting::new(Arc::clone(&counter), process.tasks.clone(), process.stop.clone());
+    let rules = Rules::new(settings.ceilings.clone(), settings.travel());
+    let permits = Permits::new(settings.permit_key_file.read()?.expose_secret().as_bytes());
+    let pages = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
+    let quotas = Arc::new(Quotas::new(counter, waiting, rules, permits));
+    Ok(Api::new(quotas, pages, settings.send_before()))
+}

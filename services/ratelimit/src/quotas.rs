@@ -1,0 +1,265 @@
+//! The use cases: take, tell, give back, show.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use proto::ratelimit::v1::UsageReport;
+use tokio::time::Instant;
+use tracing::warn;
+use vocabulary::ids::TenantId;
+use vocabulary::page::PageRequest;
+
+use crate::ceilings::Tier;
+use crate::counter::{self, Counter};
+use crate::demand::{Bucket, Demand, Rules};
+use crate::error::Error;
+use crate::permit::Permits;
+use crate::priority::Priority;
+use crate::scope::{Kind, Scope};
+use crate::store::{Outcome, Reason, Standing};
+use crate::tiers::Tiers;
+use crate::usage::{self, Correction, Findings};
+use crate::waiting::Waiting;
+
+/// How often a tenant's use of a bucket is written down.
+const NOTED_FOR: Duration = Duration::from_secs(600);
+
+/// As many uses as are remembered; beyond, all are written down again.
+const NOTED_MAX: usize = 200_000;
+
+/// As many buckets as one script looks at.
+const LOOK_MAX: usize = 100;
+
+/// What a call asks for, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Acquire {
+    pub(crate) app: u64,
+    /// All of that app.
+    pub(crate) charges: Vec<(Scope, u32)>,
+    pub(crate) priority: Priority,
+    pub(crate) reports: Vec<UsageReport>,
+}
+
+/// What it gets.
+#[derive(Debug, Clone)]
+pub(crate) enum Decision {
+    /// The signed permit.
+    Permit {
+        value: Vec<u8>,
+        epoch: i64,
+    },
+    Wait {
+        delay: Duration,
+        scope: Option<Scope>,
+        reason: Reason,
+        epoch: i64,
+    },
+}
+
+/// Which buckets to list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    pub(crate) app: Option<u64>,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) id: Option<String>,
+}
+
+/// A bucket and how it stands.
+pub(crate) type Shown = (Bucket, Standing);
+
+/// Everything that a replica of ratelimit does.
+pub(crate) struct Quotas {
+    counter: Arc<Counter>,
+    waiting: Waiting,
+    rules: Rules,
+    permits: Permits,
+    tiers: Tiers,
+    noted: Mutex<HashMap<(TenantId, String), Instant>>,
+}
+
+impl Quotas {
+    pub(crate) fn new(counter: Arc<Counter>, waiting: Waiting, rules: Rules, permits: Permits) -> Self {
+        Self { counter, waiting, rules, permits, tiers: Tiers::default(), noted: Mutex::default() }
+    }
+
+    /// Applies the reports and decides. Both go to Redis in one trip: corrections are sent first.
+    pub(crate) async fn acquire(&self, tenant: &TenantId, ask: Acquire, deadline: Instant) -> Result<Decision, Error> {
+        let findings = usage::read(&ask.reports, &self.permits);
+        self.learn_tiers(&findings).await;
+        let demand = self.demand(&ask).await?;
+        let (settled, outcome, noted) = tokio::join!(
+            self.correct(findings),
+            self.waiting.acquire(demand.clone(), deadline),
+            self.note_use(tenant, &demand),
+        );
+        // The answer is worth more than what rode along with it.
+        for lost in [settled, noted].into_iter().filter_map(Result::err) {
+            warn!(error = &lost as &dyn std::error::Error, "usage that rode on an Acquire was lost");
+        }
+        Ok(self.decision(&demand, outcome?))
+    }
+
+    /// Applies reports at once.
+    pub(crate) async fn settle(&self, reports: &[UsageReport]) -> Result<(), Error> {
+        let findings = usage::read(reports, &self.permits);
+        self.learn_tiers(&findings).await;
+        self.correct(findings).await
+    }
+
+    /// Gives permits back; answers how many. Values that are no permits of ours count as none.
+    pub(crate) async fn release(&self, values: &[Vec<u8>]) -> Result<u32, Error> {
+        let mut released = 0;
+        for permit in values.iter().filter_map(|value| self.permits.open(value)) {
+            let buckets: Vec<Bucket> = permit.scopes().map(|scope| self.rules.bucket(scope, None)).collect();
+            if buckets.len() == permit.charged.len() && self.counter.release(&permit, &buckets).await? {
+                released += 1;
+                self.waiting.reconsider(buckets.iter().map(|bucket| bucket.key.as_str()));
+            }
+        }
+        Ok(released)
+    }
+
+    /// How one bucket stands. Its sums show only to tenants whose calls used it: what another tenant's account does is
+    /// nobody else's business.
+    pub(crate) async fn get(&self, tenant: &TenantId, scope: Scope) -> Result<Shown, Error> {
+        let bucket = self.bucket(scope).await?;
+        if !self.counter.store().used_by(tenant).await?.contains(&bucket.key) {
+            return Ok((bucket, Standing::default()));
+        }
+        let mut shown = self.look(vec![bucket]).await?;
+        shown.pop().ok_or(Error::Script)
+    }
+
+    /// The app through which a tenant's calls used a bucket like this.
+    pub(crate) async fn app_of(&self, tenant: &TenantId, like: &Scope) -> Result<Option<u64>, Error> {
+        let used = self.counter.store().used_by(tenant).await?;
+        let mut scopes = used.iter().filter_map(|key| Scope::from_key(key));
+        let same = |scope: &Scope| (scope.kind, &scope.id, &scope.use_case) == (like.kind, &like.id, &like.use_case);
+        Ok(scopes.find(same).map(|scope| scope.app))
+    }
+
+    /// The buckets that the tenant's calls used, in the order of their keys, and the last key where more follow.
+    pub(crate) async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        page: &PageRequest,
+    ) -> Result<(Vec<Shown>, Option<String>), Error> {
+        let used = self.counter.store().used_by(tenant).await?;
+        let after = page.after.as_deref().unwrap_or_default();
+        let mut scopes: Vec<Scope> = used
+            .iter()
+            .filter(|key| key.as_str() > after)
+            .filter_map(|key| Scope::from_key(key))
+            .filter(|scope| filter.matches(scope))
+            .take(page.size + 1)
+            .collect();
+        let more = scopes.len() > page.size;
+        scopes.truncate(page.size);
+        let last = scopes.last().filter(|_| more).map(Scope::key);
+        let mut buckets = Vec::with_capacity(scopes.len());
+        for scope in scopes {
+            buckets.push(self.bucket(scope).await?);
+        }
+        Ok((self.look(buckets).await?, last))
+    }
+
+    async fn demand(&self, ask: &Acquire) -> Result<Demand, Error> {
+        let mut charges = Vec::with_capacity(ask.charges.len());
+        for (scope, cost) in &ask.charges {
+            charges.push((scope.clone(), self.tier(scope).await?, *cost));
+        }
+        Ok(self.rules.demand(ask.app, ask.priority, charges))
+    }
+
+    async fn bucket(&self, scope: Scope) -> Result<Bucket, Error> {
+        let tier = self.tier(&scope).await?;
+        Ok(self.rules.bucket(scope, tier))
+    }
+
+    async fn tier(&self, scope: &Scope) -> Result<Option<Tier>, Error> {
+        match scope.account() {
+            Some(account) => self.tiers.of(self.counter.store(), scope.app, account).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A tier that cannot be kept is named again by Meta's next answer.
+    async fn learn_tiers(&self, findings: &Findings) {
+        for (account, tier) in &findings.tiers {
+            if let Err(error) = self.tiers.learn(self.counter.store(), account.clone(), *tier).await {
+                warn!(error = &error as &dyn std::error::Error, "an access tier could not be kept");
+            }
+        }
+    }
+
+    async fn correct(&self, findings: Findings) -> Result<(), Error> {
+        let mut by_app: BTreeMap<u64, Vec<(Bucket, Correction)>> = BTreeMap::new();
+        for (scope, correction) in findings.corrections {
+            by_app.entry(scope.app).or_default().push((self.bucket(scope).await?, correction));
+        }
+        for corrections in by_app.values() {
+            self.counter.settle(corrections).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&self, buckets: Vec<Bucket>) -> Result<Vec<Shown>, Error> {
+        let mut shown = Vec::with_capacity(buckets.len());
+        for part in buckets.chunk_by(|one, next| one.scope.app == next.scope.app).flat_map(|app| app.chunks(LOOK_MAX)) {
+            let app = part.first().map_or(0, |bucket| bucket.scope.app);
+            let standings = self.counter.store().look(app, part).await?;
+            shown.extend(part.iter().cloned().zip(standings));
+        }
+        Ok(shown)
+    }
+
+    async fn note_use(&self, tenant: &TenantId, demand: &Demand) -> Result<(), Error> {
+        let keys = self.to_note(tenant, demand);
+        if keys.is_empty() { Ok(()) } else { self.counter.store().note_use(tenant, &keys).await }
+    }
+
+    fn to_note<'a>(&self, tenant: &TenantId, demand: &'a Demand) -> Vec<&'a str> {
+        let now = Instant::now();
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() >= NOTED_MAX {
+            noted.clear();
+        }
+        let keys = demand.charges.iter().map(|(bucket, _)| bucket.key.as_str());
+        keys.filter(|key| {
+            let before = noted.insert((tenant.clone(), (*key).to_owned()), now);
+            match before {
+                Some(before) if now - before < NOTED_FOR => {
+                    noted.insert((tenant.clone(), (*key).to_owned()), before);
+                    false
+                }
+                _ => true,
+            }
+        })
+        .collect()
+    }
+
+    fn decision(&self, demand: &Demand, outcome: Outcome) -> Decision {
+        match outcome {
+            Outcome::Admitted(admission) => Decision::Permit {
+                value: self.permits.sign(&counter::permit(demand, &admission)),
+                epoch: admission.epoch,
+            },
+            Outcome::Refused(refusal) => Decision::Wait {
+                delay: refusal.wait,
+                scope: demand.bucket(refusal.binding).map(|bucket| bucket.scope.clone()),
+                reason: refusal.reason,
+                epoch: refusal.epoch,
+            },
+        }
+    }
+}
+
+impl Filter {
+    fn matches(&self, scope: &Scope) -> bool {
+        self.app.is_none_or(|app| scope.app == app)
+            && self.kind.is_none_or(|kind| scope.kind == kind)
+            && self.id.as_ref().is_none_or(|id| scope.id == *id)
+    }
+}

@@ -1,0 +1,112 @@
+//! The gRPC surface: open, decode, do, encode.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use proto::ratelimit::v1 as pb;
+use proto::ratelimit::v1::quota_service_server::QuotaService;
+use rpc::FieldError;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+use vocabulary::page::PageTokens;
+
+use crate::error::Error;
+use crate::quotas::{Acquire, Filter, Quotas};
+use crate::scope::Scope;
+use crate::wire;
+
+/// How long a call without deadline may wait.
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Serves `QuotaService`.
+pub(crate) struct Api {
+    quotas: Arc<Quotas>,
+    pages: PageTokens,
+    send_before: Duration,
+}
+
+impl Api {
+    /// `send_before` is how long after its receipt a permit may be used.
+    pub(crate) fn new(quotas: Arc<Quotas>, pages: PageTokens, send_before: Duration) -> Self {
+        Self { quotas, pages, send_before }
+    }
+}
+
+#[tonic::async_trait]
+impl QuotaService for Api {
+    async fn acquire(&self, request: Request<pb::AcquireRequest>) -> Result<Response<pb::AcquireResponse>, Status> {
+        let (caller, request) = rpc::open(request)?;
+        caller.require_service()?;
+        let ask = Acquire::try_from(request).map_err(Error::Field)?;
+        let decision = self.quotas.acquire(&caller.tenant, ask, deadline()).await?;
+        Ok(Response::new(wire::acquired(decision, self.send_before)))
+    }
+
+    async fn settle(&self, request: Request<pb::SettleRequest>) -> Result<Response<pb::SettleResponse>, Status> {
+        let (caller, request) = rpc::open_untenanted(request)?;
+        caller.require_service()?;
+        let reports = wire::reports(request).map_err(Error::Field)?;
+        self.quotas.settle(&reports).await?;
+        Ok(Response::new(pb::SettleResponse {}))
+    }
+
+    async fn release(&self, request: Request<pb::ReleaseRequest>) -> Result<Response<pb::ReleaseResponse>, Status> {
+        let (caller, request) = rpc::open_untenanted(request)?;
+        caller.require_service()?;
+        let permits = wire::permits(request).map_err(Error::Field)?;
+        let released = self.quotas.release(&permits).await?;
+        Ok(Response::new(pb::ReleaseResponse { released }))
+    }
+
+    async fn get_quota(&self, request: Request<pb::GetQuotaRequest>) -> Result<Response<pb::GetQuotaResponse>, Status> {
+        let (caller, request) = rpc::open(request)?;
+        let wire = request.scope.ok_or_else(|| Error::Field(FieldError::required("scope")))?;
+        let scope = self.scope(&caller, wire).await?;
+        let shown = self.quotas.get(&caller.tenant, scope).await?;
+        Ok(Response::new(pb::GetQuotaResponse { quota: Some(wire::quota(&shown)) }))
+    }
+
+    async fn list_quotas(
+        &self,
+        request: Request<pb::ListQuotasRequest>,
+    ) -> Result<Response<pb::ListQuotasResponse>, Status> {
+        let (caller, request) = rpc::open(request)?;
+        let filter = request.filter.unwrap_or_default();
+        let covered = filter.encode_to_vec();
+        let page = self
+            .pages
+            .request(&caller.tenant, &covered, request.page_size, &request.page_token)
+            .map_err(Error::from)?;
+        let filter = Filter::try_from(filter).map_err(Error::Field)?;
+        let (shown, last) = self.quotas.list(&caller.tenant, &filter, &page).await?;
+        let next_page_token = last.map(|last| self.pages.seal(&caller.tenant, &covered, &last)).unwrap_or_default();
+        Ok(Response::new(pb::ListQuotasResponse { quotas: shown.iter().map(wire::quota).collect(), next_page_token }))
+    }
+}
+
+impl Api {
+    /// The scope asked for. Without `meta_app`, that of the app through which the tenant's calls used it.
+    async fn scope(&self, caller: &rpc::Caller, wire: pb::Scope) -> Result<Scope, Error> {
+        let within = |error: FieldError| Error::Field(error.within("scope."));
+        if !wire.meta_app.is_empty() {
+            return Scope::try_from(wire).map_err(within);
+        }
+        let like = wire::scope_in(0, wire).map_err(within)?;
+        match self.quotas.app_of(&caller.tenant, &like).await? {
+            Some(app) => Ok(Scope { app, ..like }),
+            None => Err(within(FieldError::new(
+                "meta_app",
+                "is required, because no call of yours used this bucket yet",
+                "REQUIRED",
+            ))),
+        }
+    }
+}
+
+fn deadline() -> Instant {
+    rpc::deadline::current().map_or_else(|| Instant::now() + DEADLINE_DEFAULT, Instant::from_std)
+}
+
+#[cfg(test)]
+mod tests;

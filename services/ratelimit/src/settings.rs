@@ -1,0 +1,111 @@
+//! What an operator sets. All that is wrong is reported at once, at start.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use runtime::settings::{Check, Faults, Secret};
+use runtime::telemetry::TelemetrySettings;
+use serde::Deserialize;
+use storage::RedisSettings;
+
+use crate::ceilings::Ceilings;
+use crate::store::AfterLoss;
+
+/// Settings of ratelimit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where callers reach it. Default `127.0.0.1:7420`.
+    pub listen: SocketAddr,
+    /// Where health and metrics are. Default `127.0.0.1:7429`.
+    pub admin_listen: SocketAddr,
+    /// Where the counters are. Redis 7 or Valkey with `maxmemory-policy noeviction`.
+    pub redis: RedisSettings,
+    /// Where auth publishes the keys that callers are verified with. No secret is needed: we call nobody.
+    pub auth: rpc::PeerSettings,
+    /// What signs permits: 32 random bytes or more; the same file for all replicas. Required.
+    pub permit_key_file: Secret,
+    /// What authenticates page tokens; the same file for all replicas. Required.
+    pub page_key_file: Secret,
+    /// Which ceilings count.
+    pub ceilings: Ceilings,
+    /// How long after its receipt a permit may be used, in seconds. 1 to 60; default 5.
+    pub send_before_seconds: u64,
+    /// The longest that a call to Meta may take, in seconds: the callers' `graph.call_timeout_seconds` must not be
+    /// longer. All windows are widened by it, because a call counts at Meta when it arrives. 1 to 600; default 60.
+    pub call_timeout_seconds: u64,
+    /// What holds after the counters were lost: `safety_only` or, for development, `start_over`.
+    /// Default `safety_only`.
+    pub after_loss: AfterLoss,
+    /// Reflection on the gRPC port. Default off.
+    pub reflection: bool,
+    /// Logs, metrics and traces.
+    pub telemetry: TelemetrySettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7420)),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 7429)),
+            redis: RedisSettings::default(),
+            auth: rpc::PeerSettings::default(),
+            permit_key_file: Secret::default(),
+            page_key_file: Secret::default(),
+            ceilings: Ceilings::default(),
+            send_before_seconds: 5,
+            call_timeout_seconds: 60,
+            after_loss: AfterLoss::default(),
+            reflection: false,
+            telemetry: TelemetrySettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// How long after its receipt a permit may be used.
+    pub fn send_before(&self) -> Duration {
+        Duration::from_secs(self.send_before_seconds)
+    }
+
+    /// How long after its permit a call may still arrive at Meta.
+    pub fn travel(&self) -> Duration {
+        Duration::from_secs(self.send_before_seconds.saturating_add(self.call_timeout_seconds))
+    }
+}
+
+impl Check for Settings {
+    fn check(&self, faults: &mut Faults) {
+        faults.nested("redis", self.redis.faults());
+        let plain = self.auth.endpoint.starts_with("http://");
+        faults.check(plain, "auth.endpoint", "must be http://host:port");
+        self.permit_key_file.check("permit_key_file", faults);
+        self.page_key_file.check("page_key_file", faults);
+        faults.check((1..=60).contains(&self.send_before_seconds), "send_before_seconds", "must be 1 to 60");
+        faults.check((1..=600).contains(&self.call_timeout_seconds), "call_timeout_seconds", "must be 1 to 600");
+        for (key, problem) in self.ceilings.faults() {
+            faults.add(key, problem);
+        }
+        faults.section("telemetry", &self.telemetry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let mut faults = Faults::default();
+        Settings { send_before_seconds: 0, call_timeout_seconds: 700, ..Settings::default() }.check(&mut faults);
+        let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        for key in ["permit_key_file", "page_key_file", "send_before_seconds", "call_timeout_seconds"] {
+            assert!(keys.contains(&key), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_may_arrive_until_its_permit_and_then_its_timeout_are_over() {
+        assert_eq!(Settings::default().travel(), Duration::from_secs(65));
+    }
+}

@@ -1,0 +1,251 @@
+//! All that is kept in Redis: buckets, epochs, the tiers that Meta named, and which tenant used which bucket.
+//!
+//! Invariants: a refused demand writes nothing; per bucket, the own sum is charges less releases within the cells kept.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use storage::Redis;
+use tracing::{info, warn};
+use vocabulary::ids::TenantId;
+
+use crate::ceilings::Tier;
+use crate::demand::{Bucket, Demand};
+use crate::error::Error;
+use crate::permit::Permit;
+use crate::priority::Priority;
+use crate::scope::app_tag;
+use crate::usage::{Close, Correction};
+
+mod horizon;
+mod outcome;
+mod scripts;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub(crate) use horizon::Horizon;
+pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
+use scripts::{Script, Scripts};
+
+/// How long a percent of CPU or wall time counts when no newer report comes: then calls bring a new one.
+const GATE_MS: i64 = 60_000;
+
+/// How long a bucket stays in a tenant's list after its last use.
+const USED_FOR: Duration = Duration::from_hours(24);
+
+/// How often a call tries again after another replica opened an epoch.
+const EPOCH_TRIES: usize = 4;
+
+/// What holds after the counters of an app were lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterLoss {
+    /// For one window of each bucket only safety calls go on, within the share that no other class can have used.
+    #[default]
+    SafetyOnly,
+    /// Counting starts from what is left, as if nothing else had been spent. For development only.
+    StartOver,
+}
+
+/// The counters.
+pub(crate) struct Store {
+    scripts: Scripts,
+    horizon: Horizon,
+    after_loss: AfterLoss,
+    /// The newest epoch of each app that this replica has seen: where Redis has none, the counters are lost.
+    epochs: Mutex<HashMap<u64, i64>>,
+}
+
+impl Store {
+    /// Loads the scripts into the server.
+    pub(crate) async fn open(redis: Redis, after_loss: AfterLoss) -> Result<Self, Error> {
+        let scripts = Scripts::load(redis).await?;
+        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut scripts.connection()).await?;
+        let horizon = Horizon::starting_at(seconds.saturating_mul(1_000).saturating_add(micros / 1_000));
+        Ok(Self { scripts, horizon, after_loss, epochs: Mutex::default() })
+    }
+
+    /// Takes the demand's costs from all its buckets, or from none. One round trip.
+    pub(crate) async fn acquire(&self, demand: &Demand) -> Result<Outcome, Error> {
+        let epoch_key = epoch_key(demand.app);
+        let mut keys = vec![epoch_key.as_str()];
+        let mut args =
+            vec![self.horizon.not_after_ms(), demand.priority.class(), i64::from(demand.priority.gate_percent())];
+        for (bucket, cost) in &demand.charges {
+            keys.push(&bucket.key);
+            args.extend(terms(bucket, *cost, demand.priority));
+        }
+        for _ in 0..EPOCH_TRIES {
+            let answer = self.scripts.run(Script::Acquire, &keys, &args).await?;
+            match outcome::decode(&answer)? {
+                outcome::Answer::NoEpoch(seen) => self.open_epoch(demand.app, &seen).await?,
+                outcome::Answer::Decided { time_ms, outcome } => {
+                    self.horizon.observe(time_ms);
+                    self.remember_epoch(demand.app, outcome.epoch());
+                    return Ok(outcome);
+                }
+            }
+        }
+        Err(Error::ServerChanges)
+    }
+
+    /// Corrects buckets of one app by what Meta said.
+    pub(crate) async fn settle(&self, corrections: &[(Bucket, Correction)]) -> Result<(), Error> {
+        let keys: Vec<&str> = corrections.iter().map(|(bucket, _)| bucket.key.as_str()).collect();
+        let mut args = vec![self.horizon.not_after_ms(), GATE_MS];
+        for (bucket, correction) in corrections {
+            args.extend(correction_terms(bucket, correction));
+        }
+        let answer = self.scripts.run(Script::Settle, &keys, &args).await?;
+        self.horizon.observe(outcome::number(&answer, 0)?);
+        Ok(())
+    }
+
+    /// Gives a permit back. False where that was done before, or its epoch or window is over.
+    pub(crate) async fn release(&self, permit: &Permit, buckets: &[Bucket]) -> Result<bool, Error> {
+        let (epoch_key, marker) = (epoch_key(permit.app), marker_key(permit));
+        let mut keys = vec![epoch_key.as_str(), marker.as_str()];
+        let kept_ms = buckets.iter().map(Bucket::kept_ms).max().unwrap_or(1);
+        let mut args = vec![self.horizon.not_after_ms(), permit.epoch, kept_ms.max(1)];
+        for (charged, bucket) in permit.charged.iter().zip(buckets) {
+            keys.push(&charged.key);
+            let cells = i64::from(bucket.window.cells);
+            args.extend([charged.cell, i64::from(charged.cost), bucket.cell_ms(), cells]);
+        }
+        let answer = self.scripts.run(Script::Release, &keys, &args).await?;
+        Ok(outcome::number(&answer, 0)? == 1)
+    }
+
+    /// How buckets of one app stand.
+    pub(crate) async fn look(&self, app: u64, buckets: &[Bucket]) -> Result<Vec<Standing>, Error> {
+        let epoch_key = epoch_key(app);
+        let mut keys = vec![epoch_key.as_str()];
+        let mut args = vec![self.horizon.not_after_ms()];
+        for bucket in buckets {
+            keys.push(&bucket.key);
+            args.extend([bucket.cell_ms(), i64::from(bucket.window.cells)]);
+        }
+        outcome::standings(&self.scripts.run(Script::Look, &keys, &args).await?)
+    }
+
+    /// The access tier that Meta named for an ad account.
+    pub(crate) async fn tier(&self, app: u64, account: &str) -> Result<Option<Tier>, Error> {
+        let mut command = redis::cmd("HGET");
+        command.arg(tiers_key(app)).arg(account);
+        let word: Option<String> = command.query_async(&mut self.scripts.connection()).await?;
+        Ok(word.as_deref().and_then(Tier::from_word))
+    }
+
+    /// Keeps the tier for all replicas.
+    pub(crate) async fn learn_tier(&self, app: u64, account: &str, tier: Tier) -> Result<(), Error> {
+        let mut command = redis::cmd("HSET");
+        command.arg(tiers_key(app)).arg(account).arg(tier.word());
+        Ok(command.query_async(&mut self.scripts.connection()).await?)
+    }
+
+    /// Notes that a tenant's calls use these buckets.
+    pub(crate) async fn note_use(&self, tenant: &TenantId, keys: &[&str]) -> Result<(), Error> {
+        let (list, now) = (used_key(tenant), self.horizon.now_ms());
+        let mut pipe = redis::pipe();
+        let noted = pipe.cmd("ZADD").arg(&list);
+        for key in keys {
+            noted.arg(now).arg(key);
+        }
+        noted.ignore();
+        pipe.cmd("EXPIRE").arg(&list).arg(USED_FOR.as_secs()).ignore();
+        Ok(pipe.query_async(&mut self.scripts.connection()).await?)
+    }
+
+    /// The buckets that a tenant's calls used lately, in the order of their keys.
+    pub(crate) async fn used_by(&self, tenant: &TenantId) -> Result<BTreeSet<String>, Error> {
+        let list = used_key(tenant);
+        let since = self.horizon.now_ms() - i64::try_from(USED_FOR.as_millis()).unwrap_or(i64::MAX);
+        let mut pipe = redis::pipe();
+        pipe.cmd("ZREMRANGEBYSCORE").arg(&list).arg("-inf").arg(since).ignore();
+        pipe.cmd("ZRANGE").arg(&list).arg(0).arg(-1);
+        let (keys,): (BTreeSet<String>,) = pipe.query_async(&mut self.scripts.connection()).await?;
+        Ok(keys)
+    }
+
+    /// Opens the app's next epoch, unless another replica is faster.
+    ///
+    /// An app without epoch that this replica has never seen is a new one. One that it has seen, or whose epoch was
+    /// opened on another run of the server, has lost counters: all of them, or those of the last moments.
+    async fn open_epoch(&self, app: u64, seen: &str) -> Result<(), Error> {
+        let known = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).get(&app).copied();
+        let lost = known.is_some() || !seen.is_empty();
+        let closed = lost && self.after_loss == AfterLoss::SafetyOnly;
+        let known = known.unwrap_or_default().to_string();
+        let args = [seen, if closed { "1" } else { "0" }, &known];
+        let answer = self.scripts.run_words(Script::Epoch, &[&epoch_key(app)], &args).await?;
+        let epoch = outcome::number(&answer, 0)?;
+        if lost {
+            warn!(meta_app = app, quota.epoch = epoch, after_loss = ?self.after_loss, "the counters of an app were lost");
+        } else {
+            info!(meta_app = app, quota.epoch = epoch, "counting for a new app");
+        }
+        Ok(())
+    }
+
+    fn remember_epoch(&self, app: u64, epoch: i64) {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).insert(app, epoch);
+    }
+}
+
+/// As acquire.lua reads them: cost, cap, pace, lost_cap, cell_ms, cells.
+fn terms(bucket: &Bucket, cost: u32, priority: Priority) -> [i64; 6] {
+    let (cap, pace, lost_cap) = match bucket.ceiling.limit {
+        None => (-1, -1, -1),
+        Some(limit) => {
+            let pace = priority.pace(limit).filter(|_| bucket.window.is_paced()).map_or(-1, i64::from);
+            (i64::from(priority.cap(limit)), pace, i64::from(Priority::lost_cap(limit)))
+        }
+    };
+    [i64::from(cost), cap, pace, lost_cap, bucket.cell_ms(), i64::from(bucket.window.cells)]
+}
+
+/// As settle.lua reads them. A percent of a ceiling that we do not count can only be a gate.
+fn correction_terms(bucket: &Bucket, correction: &Correction) -> [i64; 9] {
+    let percent = correction.used_percent;
+    let (used, gate) = match bucket.ceiling.limit {
+        Some(limit) => (percent.map(|percent| u64::from(limit) * u64::from(percent) / 100), correction.gate_percent),
+        None => (None, correction.gate_percent.max(percent)),
+    };
+    let close_ms = match correction.close {
+        Close::No => 0,
+        Close::BackOff => -1,
+        Close::For(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
+    };
+    let observed = percent.map_or(-1, |percent| i64::from(percent.min(1_000)));
+    [
+        used.and_then(|used| i64::try_from(used).ok()).unwrap_or(-1),
+        observed,
+        gate.map_or(-1, |gate| i64::from(gate.min(1_000))),
+        close_ms,
+        i64::from(correction.code),
+        correction.let_through_ms.unwrap_or(-1),
+        i64::from(correction.extra),
+        bucket.cell_ms(),
+        i64::from(bucket.window.cells),
+    ]
+}
+
+fn epoch_key(app: u64) -> String {
+    format!("{}:epoch", app_tag(app))
+}
+
+fn tiers_key(app: u64) -> String {
+    format!("{}:tiers", app_tag(app))
+}
+
+/// Says that a permit was given back.
+fn marker_key(permit: &Permit) -> String {
+    format!("{}:r:{}", app_tag(permit.app), hex::encode(&permit.nonce))
+}
+
+/// Not of one app, so in a slot of its own.
+fn used_key(tenant: &TenantId) -> String {
+    format!("tenant:{tenant}:quotas")
+}

@@ -1,0 +1,206 @@
+//! Running our scripts by their hash, and noticing when the server is not the one they were loaded into.
+//!
+//! The server's run id is part of every script's text. A server that restarted, or a replica that was promoted, has
+//! another run id and has never seen our hash, so it answers NOSCRIPT. We never fall back to EVAL: that would count in
+//! an empty store as if nothing had been spent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redis::aio::ConnectionManager;
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use storage::Redis;
+use tracing::{info, warn};
+
+use crate::error::Error;
+
+const SHARED: &str = include_str!("bucket.lua");
+
+/// How often a script is loaded again for one call before the call fails: each time the server changed under it.
+const TRIES: usize = 4;
+
+/// One of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    Acquire,
+    Settle,
+    Release,
+    Look,
+    Epoch,
+}
+
+impl Script {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Acquire => include_str!("acquire.lua"),
+            Self::Settle => include_str!("settle.lua"),
+            Self::Release => include_str!("release.lua"),
+            Self::Look => include_str!("look.lua"),
+            Self::Epoch => include_str!("epoch.lua"),
+        }
+    }
+}
+
+/// The hashes under which one server knows our scripts.
+struct Loaded {
+    run_id: String,
+    acquire: String,
+    settle: String,
+    release: String,
+    look: String,
+    epoch: String,
+}
+
+impl Loaded {
+    fn hash(&self, script: Script) -> &str {
+        match script {
+            Script::Acquire => &self.acquire,
+            Script::Settle => &self.settle,
+            Script::Release => &self.release,
+            Script::Look => &self.look,
+            Script::Epoch => &self.epoch,
+        }
+    }
+}
+
+/// Runs scripts over one multiplexed connection.
+pub(crate) struct Scripts {
+    redis: Redis,
+    loaded: RwLock<Arc<Loaded>>,
+    loading: tokio::sync::Mutex<()>,
+}
+
+impl Scripts {
+    /// Loads the scripts. Fails where the server is away, older than Redis 7, or may evict keys.
+    pub(crate) async fn load(redis: Redis) -> Result<Self, Error> {
+        check_server(&redis.info("server").await?, &redis.info("memory").await?)?;
+        let loaded = load_all(&redis).await?;
+        Ok(Self { redis, loaded: RwLock::new(Arc::new(loaded)), loading: tokio::sync::Mutex::new(()) })
+    }
+
+    /// The connection, for plain commands.
+    pub(crate) fn connection(&self) -> ConnectionManager {
+        self.redis.connection()
+    }
+
+    /// Runs a script. What it wrote, if the answer is lost, stays written.
+    pub(crate) async fn run(&self, script: Script, keys: &[&str], args: &[i64]) -> Result<Vec<Value>, Error> {
+        let mut command = |hash: &str| {
+            let mut command = redis::cmd("EVALSHA");
+            command.arg(hash).arg(keys.len()).arg(keys).arg(args);
+            command
+        };
+        self.run_with(script, &mut command).await
+    }
+
+    /// As [`Scripts::run`], with arguments that are no numbers.
+    pub(crate) async fn run_words(&self, script: Script, keys: &[&str], args: &[&str]) -> Result<Vec<Value>, Error> {
+        let mut command = |hash: &str| {
+            let mut command = redis::cmd("EVALSHA");
+            command.arg(hash).arg(keys.len()).arg(keys).arg(args);
+            command
+        };
+        self.run_with(script, &mut command).await
+    }
+
+    async fn run_with(
+        &self,
+        script: Script,
+        command: &mut (dyn FnMut(&str) -> redis::Cmd + Send),
+    ) -> Result<Vec<Value>, Error> {
+        for _ in 0..TRIES {
+            let loaded = self.current();
+            let ready = command(loaded.hash(script));
+            match ready.query_async(&mut self.connection()).await {
+                Err(error) if is_unknown_script(&error) => self.load_again(&loaded).await?,
+                answer => return Ok(answer?),
+            }
+        }
+        Err(Error::ServerChanges)
+    }
+
+    fn current(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One task loads, the others wait for it.
+    async fn load_again(&self, missing: &Arc<Loaded>) -> Result<(), Error> {
+        let _one = self.loading.lock().await;
+        if !Arc::ptr_eq(missing, &self.current()) {
+            return Ok(());
+        }
+        let loaded = load_all(&self.redis).await?;
+        if loaded.run_id == missing.run_id {
+            info!("the server's scripts were flushed; loaded again");
+        } else {
+            warn!("the quota server restarted or failed over; what it kept is checked app by app");
+        }
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+        Ok(())
+    }
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+/// Effects of scripts are replicated from version 7 on, and an evicted bucket would be an empty one.
+fn check_server(server: &BTreeMap<String, String>, memory: &BTreeMap<String, String>) -> Result<(), Error> {
+    let version = server.get("redis_version").map(String::as_str).unwrap_or_default();
+    let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
+    if major < 7 {
+        return Err(Error::UnfitServer(format!("needs Redis 7 or Valkey, is {version:?}")));
+    }
+    match memory.get("maxmemory_policy").map(String::as_str) {
+        Some("noeviction") => Ok(()),
+        policy => Err(Error::UnfitServer(format!("needs maxmemory-policy noeviction, is {policy:?}"))),
+    }
+}
+
+async fn run_id(redis: &Redis) -> Result<String, Error> {
+    redis.info("server").await?.remove("run_id").ok_or(Error::Script)
+}
+
+/// The run id is read again after loading, because the server behind the address may change in between.
+async fn load_all(redis: &Redis) -> Result<Loaded, Error> {
+    let connection = &mut redis.connection();
+    for _ in 0..TRIES {
+        let run_id = run_id(redis).await?;
+        let loaded = Loaded {
+            acquire: load_one(connection, &run_id, Script::Acquire).await?,
+            settle: load_one(connection, &run_id, Script::Settle).await?,
+            release: load_one(connection, &run_id, Script::Release).await?,
+            look: load_one(connection, &run_id, Script::Look).await?,
+            epoch: load_one(connection, &run_id, Script::Epoch).await?,
+            run_id,
+        };
+        if self::run_id(redis).await? == loaded.run_id {
+            return Ok(loaded);
+        }
+    }
+    Err(Error::ServerChanges)
+}
+
+async fn load_one(connection: &mut ConnectionManager, run_id: &str, script: Script) -> Result<String, RedisError> {
+    let text = format!("local RUN_ID = '{run_id}'\n{SHARED}\n{}", script.text());
+    redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(name: &str, value: &str) -> BTreeMap<String, String> {
+        [(name.to_owned(), value.to_owned())].into()
+    }
+
+    #[test]
+    fn a_server_that_evicts_or_is_old_is_refused() {
+        let (new, old) = (pairs("redis_version", "7.0.15"), pairs("redis_version", "6.2.1"));
+        let (keeps, evicts) = (pairs("maxmemory_policy", "noeviction"), pairs("maxmemory_policy", "allkeys-lru"));
+        assert!(check_server(&new, &keeps).is_ok());
+        assert!(check_server(&old, &keeps).is_err());
+        assert!(check_server(&new, &evicts).is_err());
+        assert!(check_server(&BTreeMap::new(), &keeps).is_err());
+    }
+}

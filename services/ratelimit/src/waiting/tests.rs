@@ -1,0 +1,115 @@
+//! Order and deadlines, over the real scripts. Room is made by giving a permit back, so nothing sleeps.
+
+use super::*;
+use crate::counter;
+use crate::demand::Bucket;
+use crate::permit::Permit;
+use crate::scope::ADS_MANAGEMENT;
+use crate::store::tests::{Bench, admitted, refused};
+
+struct Room {
+    bench: Bench,
+    waiting: Waiting,
+    /// What fills the account's hour.
+    full: (Permit, Vec<Bucket>),
+}
+
+type Waits = tokio::task::JoinHandle<Result<Outcome, Error>>;
+
+impl Room {
+    /// An account whose 291 interactive calls are spent.
+    async fn full() -> Self {
+        let bench = Bench::new().await;
+        let counter = Arc::new(Counter::new(bench.replica().await));
+        let waiting = Waiting::new(counter, TaskTracker::new(), CancellationToken::new());
+        let demand = bench.demand(bench.account(ADS_MANAGEMENT), 291, Priority::Interactive);
+        let outcome = bench.store.acquire(&demand).await.unwrap();
+        let permit = counter::permit(&demand, admitted(&outcome));
+        let buckets = demand.charges.into_iter().map(|(bucket, _)| bucket).collect();
+        Self { bench, waiting, full: (permit, buckets) }
+    }
+
+    fn ask(&self, cost: u32, priority: Priority, patience: Duration) -> Waits {
+        let demand = self.bench.demand(self.bench.account(ADS_MANAGEMENT), cost, priority);
+        let (waiting, deadline) = (self.waiting.clone(), Instant::now() + patience);
+        self.waiting.tasks.spawn(async move { waiting.acquire(demand, deadline).await })
+    }
+
+    async fn until_waiting(&self, waiters: usize) {
+        while self.waiting.lock().waiters != waiters {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn make_room(&self) {
+        let (permit, buckets) = &self.full;
+        assert!(self.waiting.counter.release(permit, buckets).await.unwrap());
+        self.waiting.reconsider(buckets.iter().map(|bucket| bucket.key.as_str()));
+    }
+}
+
+const PATIENT: Duration = Duration::from_secs(100_000);
+
+#[tokio::test]
+async fn the_more_urgent_goes_first_and_then_who_came_first() {
+    let room = Room::full().await;
+    let sync = room.ask(100, Priority::Sync, PATIENT);
+    room.until_waiting(1).await;
+    let first = room.ask(150, Priority::Interactive, PATIENT);
+    room.until_waiting(2).await;
+    let second = room.ask(141, Priority::Interactive, PATIENT);
+    room.until_waiting(3).await;
+    room.make_room().await;
+    // Exactly the two interactive ones fit.
+    let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
+    assert_eq!((admitted(&first).cells[0].1, admitted(&second).cells[0].1), (150, 291));
+    room.until_waiting(1).await;
+    room.waiting.stop.cancel();
+    refused(&sync.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn who_comes_later_does_not_overtake_although_it_would_fit() {
+    let room = Room::full().await;
+    let first = room.ask(291, Priority::Interactive, PATIENT);
+    room.until_waiting(1).await;
+    // Room for a small one, not for the first in the queue.
+    let small = room.bench.demand(room.bench.account(ADS_MANAGEMENT), 1, Priority::Sync);
+    let outcome = room.waiting.acquire(small, Instant::now() + Duration::from_secs(1)).await.unwrap();
+    assert_eq!(refused(&outcome).epoch, 0, "answered from memory");
+    room.make_room().await;
+    admitted(&first.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn who_cannot_be_served_in_time_is_told_at_once() {
+    let room = Room::full().await;
+    let begun = Instant::now();
+    let outcome = room.ask(1, Priority::Interactive, Duration::from_secs(600)).await.unwrap().unwrap();
+    assert!(refused(&outcome).wait > Duration::from_secs(3_000));
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    let never = room.ask(300, Priority::Interactive, PATIENT).await.unwrap().unwrap();
+    assert_eq!(refused(&never).reason, Reason::CostAboveCeiling);
+}
+
+#[tokio::test]
+async fn whoever_went_away_is_skipped() {
+    let room = Room::full().await;
+    let gone = room.ask(291, Priority::Interactive, PATIENT);
+    room.until_waiting(1).await;
+    let stays = room.ask(291, Priority::Interactive, PATIENT);
+    room.until_waiting(2).await;
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    room.make_room().await;
+    admitted(&stays.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn at_shutdown_everybody_is_told_to_ask_again() {
+    let room = Room::full().await;
+    let waits = room.ask(1, Priority::Interactive, PATIENT);
+    room.until_waiting(1).await;
+    room.waiting.stop.cancel();
+    refused(&waits.await.unwrap().unwrap());
+}

@@ -1,0 +1,276 @@
+//! Proto to domain by `TryFrom`, domain to proto by `From`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proto::ratelimit::v1 as pb;
+use rpc::{FieldError, Fields};
+use vocabulary::names;
+
+use crate::ceilings::Profile;
+use crate::priority::Priority;
+use crate::quotas::{Acquire, Decision, Filter, Shown};
+use crate::scope::{Kind, Scope};
+use crate::store::{Reason, Standing};
+
+const CHARGES_MAX: usize = 16;
+const REPORTS_MAX: usize = 100;
+const PERMITS_MAX: usize = 100;
+
+/// More than any call costs; keeps sums far from what a cell can hold.
+const COST_MAX: u32 = 1_000_000;
+
+impl TryFrom<pb::AcquireRequest> for Acquire {
+    type Error = FieldError;
+
+    fn try_from(wire: pb::AcquireRequest) -> Result<Self, FieldError> {
+        let mut fields = Fields::new();
+        let count = wire.charges.len();
+        fields.check((1..=CHARGES_MAX).contains(&count), "charges", "must be 1 to 16", "CHARGES_COUNT");
+        fields.check(wire.reports.len() <= REPORTS_MAX, "reports", "must be at most 100", "REPORTS_COUNT");
+        let priority = fields.take(priority(wire.priority()));
+        let mut charges = Vec::with_capacity(count.min(CHARGES_MAX));
+        for (index, charge) in wire.charges.into_iter().enumerate().take(CHARGES_MAX) {
+            let checked = charge_of(charge).map_err(|error| error.within(&format!("charges[{index}].")));
+            charges.extend(fields.take(checked));
+        }
+        let apps: BTreeSet<u64> = charges.iter().map(|(scope, _)| scope.app).collect();
+        let scopes: BTreeSet<&Scope> = charges.iter().map(|(scope, _)| scope).collect();
+        fields.check(apps.len() <= 1, "charges", "must all be of one Meta app", "ONE_META_APP");
+        fields.check(scopes.len() == charges.len(), "charges", "must name each scope once", "SCOPE_TWICE");
+        fields.finish()?;
+        match (apps.first(), priority) {
+            (Some(app), Some(priority)) => Ok(Self { app: *app, charges, priority, reports: wire.reports }),
+            _ => Err(FieldError::required("charges")),
+        }
+    }
+}
+
+fn charge_of(wire: pb::Charge) -> Result<(Scope, u32), FieldError> {
+    let scope = wire.scope.ok_or_else(|| FieldError::required("scope"))?;
+    if !(1..=COST_MAX).contains(&wire.cost) {
+        return Err(FieldError::new("cost", "must be 1 to 1,000,000", "COST_RANGE"));
+    }
+    Ok((Scope::try_from(scope).map_err(|error| error.within("scope."))?, wire.cost))
+}
+
+impl TryFrom<pb::Scope> for Scope {
+    type Error = FieldError;
+
+    fn try_from(wire: pb::Scope) -> Result<Self, FieldError> {
+        let app = names::meta_app(&wire.meta_app)
+            .map_err(|error| FieldError::new("meta_app", error.to_string(), "RESOURCE_NAME"))?;
+        scope_in(app.get(), wire)
+    }
+}
+
+/// A scope of this app, whatever `meta_app` says.
+pub(crate) fn scope_in(app: u64, wire: pb::Scope) -> Result<Scope, FieldError> {
+    let kind = kind(wire.kind()).ok_or_else(|| FieldError::required("kind"))?;
+    let id = id_of(kind, &wire.id)?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if wire.use_case.len() > 40 || !wire.use_case.bytes().all(plain) {
+        return Err(FieldError::new("use_case", "must be a word of Meta's, such as ads_management", "USE_CASE"));
+    }
+    Ok(Scope { app, kind, id, use_case: wire.use_case })
+}
+
+/// An app needs no id, because it stands in `meta_app`; ids of ad accounts come with and without `act_`.
+fn id_of(kind: Kind, id: &str) -> Result<String, FieldError> {
+    if kind == Kind::App {
+        return Ok(String::new());
+    }
+    let id = id.strip_prefix("adAccounts/").unwrap_or(id);
+    let id = id.strip_prefix("act_").unwrap_or(id);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/.".contains(&byte);
+    if (1..=64).contains(&id.len()) && id.bytes().all(plain) {
+        Ok(id.to_owned())
+    } else {
+        Err(FieldError::new("id", "must be 1 to 64 letters, digits, or one of _ - / .", "SCOPE_ID"))
+    }
+}
+
+fn priority(wire: pb::Priority) -> Result<Priority, FieldError> {
+    match wire {
+        pb::Priority::Unspecified => Err(FieldError::required("priority")),
+        pb::Priority::Safety => Ok(Priority::Safety),
+        pb::Priority::Interactive => Ok(Priority::Interactive),
+        pb::Priority::Sync => Ok(Priority::Sync),
+        pb::Priority::Bulk => Ok(Priority::Bulk),
+        pb::Priority::Backfill => Ok(Priority::Backfill),
+    }
+}
+
+fn kind(wire: pb::ScopeKind) -> Option<Kind> {
+    match wire {
+        pb::ScopeKind::Unspecified => None,
+        pb::ScopeKind::App => Some(Kind::App),
+        pb::ScopeKind::User => Some(Kind::User),
+        pb::ScopeKind::AdAccount => Some(Kind::AdAccount),
+        pb::ScopeKind::Page => Some(Kind::Page),
+        pb::ScopeKind::TenantShare => Some(Kind::TenantShare),
+        pb::ScopeKind::Mutation => Some(Kind::Mutation),
+        pb::ScopeKind::BudgetChange => Some(Kind::BudgetChange),
+    }
+}
+
+/// The reports of a Settle, counted.
+pub(crate) fn reports(wire: pb::SettleRequest) -> Result<Vec<pb::UsageReport>, FieldError> {
+    let mut fields = Fields::new();
+    fields.check((1..=REPORTS_MAX).contains(&wire.reports.len()), "reports", "must be 1 to 100", "REPORTS_COUNT");
+    fields.finish()?;
+    Ok(wire.reports)
+}
+
+/// The permits of a Release, counted.
+pub(crate) fn permits(wire: pb::ReleaseRequest) -> Result<Vec<Vec<u8>>, FieldError> {
+    let mut fields = Fields::new();
+    fields.check((1..=PERMITS_MAX).contains(&wire.permits.len()), "permits", "must be 1 to 100", "PERMITS_COUNT");
+    fields.finish()?;
+    Ok(wire.permits)
+}
+
+impl TryFrom<pb::QuotaFilter> for Filter {
+    type Error = FieldError;
+
+    fn try_from(wire: pb::QuotaFilter) -> Result<Self, FieldError> {
+        let app = match wire.meta_app.as_str() {
+            "" => None,
+            name => Some(
+                names::meta_app(name)
+                    .map_err(|error| FieldError::new("filter.meta_app", error.to_string(), "RESOURCE_NAME"))?,
+            ),
+        };
+        let kind = kind(wire.kind());
+        let id = Some(wire.id.strip_prefix("act_").unwrap_or(&wire.id).to_owned()).filter(|id| !id.is_empty());
+        Ok(Self { app: app.map(vocabulary::ids::MetaAppId::get), kind, id })
+    }
+}
+
+/// A decision on the wire; `send_before` is how long a permit may wait to be sent.
+pub(crate) fn acquired(decision: Decision, send_before: Duration) -> pb::AcquireResponse {
+    match decision {
+        Decision::Permit { value, epoch } => pb::AcquireResponse {
+            decision: Some(pb::acquire_response::Decision::Permit(pb::Permit {
+                value,
+                send_before: duration(send_before),
+            })),
+            epoch,
+        },
+        Decision::Wait { delay, scope, reason, epoch } => pb::AcquireResponse {
+            decision: Some(pb::acquire_response::Decision::Wait(pb::Wait {
+                delay: duration(delay),
+                binding_scope: scope.as_ref().map(pb::Scope::from),
+                reason: pb::WaitReason::from(reason).into(),
+            })),
+            epoch,
+        },
+    }
+}
+
+impl From<&Scope> for pb::Scope {
+    fn from(scope: &Scope) -> Self {
+        let kind = match scope.kind {
+            Kind::App => pb::ScopeKind::App,
+            Kind::User => pb::ScopeKind::User,
+            Kind::AdAccount => pb::ScopeKind::AdAccount,
+            Kind::Page => pb::ScopeKind::Page,
+            Kind::TenantShare => pb::ScopeKind::TenantShare,
+            Kind::Mutation => pb::ScopeKind::Mutation,
+            Kind::BudgetChange => pb::ScopeKind::BudgetChange,
+        };
+        Self {
+            meta_app: format!("metaApps/{}", scope.app),
+            kind: kind.into(),
+            id: scope.id.clone(),
+            use_case: scope.use_case.clone(),
+        }
+    }
+}
+
+impl From<Reason> for pb::WaitReason {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Ceiling => Self::Ceiling,
+            Reason::Pace => Self::Pace,
+            Reason::Closed => Self::Closed,
+            Reason::Gate => Self::Gate,
+            Reason::CountersLost => Self::CountersLost,
+            Reason::CostAboveCeiling => Self::CostAboveCeiling,
+        }
+    }
+}
+
+/// A bucket as people see it.
+pub(crate) fn quota(shown: &Shown) -> pb::Quota {
+    let (bucket, standing) = shown;
+    let limit = bucket.ceiling.limit.map(i64::from);
+    let profile = match bucket.ceiling.profile {
+        Profile::Meta => pb::CeilingProfile::Meta,
+        Profile::Source => pb::CeilingProfile::Source,
+    };
+    pb::Quota {
+        scope: Some((&bucket.scope).into()),
+        limit,
+        used: standing.own,
+        held: 0,
+        others: standing.others,
+        headroom: limit.map(|limit| headroom(limit, standing)),
+        observed_percent: standing.observed_percent,
+        closed_until: standing.closed_until_ms.and_then(timestamp),
+        epoch: standing.epoch,
+        profile: profile.into(),
+        why: why(&bucket.ceiling.why, standing),
+        unit: unit(&bucket.scope).into(),
+        window: duration(bucket.window.span),
+        gate_percent: standing.gate_percent,
+    }
+}
+
+fn headroom(limit: i64, standing: &Standing) -> i64 {
+    if standing.closed_until_ms.is_some() { 0 } else { (limit - standing.own - standing.others).max(0) }
+}
+
+fn unit(scope: &Scope) -> pb::QuotaUnit {
+    match scope.kind {
+        Kind::AdAccount if scope.use_case.is_empty() => pb::QuotaUnit::Points,
+        Kind::BudgetChange => pb::QuotaUnit::Changes,
+        _ => pb::QuotaUnit::Calls,
+    }
+}
+
+/// Where the ceiling comes from, then what holds calls back now, each a clause.
+fn why(ceiling: &str, standing: &Standing) -> String {
+    let mut clauses = vec![ceiling.to_owned()];
+    if let Some(until) = standing.closed_until_ms.and_then(moment) {
+        clauses.push(match standing.closed_code {
+            0 => format!("closed until {until}, as Meta's header said"),
+            code => format!("closed until {until}, because Meta answered with code {code}"),
+        });
+    }
+    if let Some(until) = standing.lost_until_ms.and_then(moment) {
+        clauses.push(format!("the counters were lost, so only safety calls go on until {until}"));
+    }
+    if let Some(percent) = standing.gate_percent.filter(|percent| *percent >= Priority::Backfill.gate_percent()) {
+        clauses.push(format!("Meta reports {percent} % of CPU or wall time used, so less urgent calls stop"));
+    }
+    clauses.join("; ")
+}
+
+fn moment(ms: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(ms).ok()
+}
+
+fn timestamp(ms: i64) -> Option<prost_types::Timestamp> {
+    let moment = moment(ms)?;
+    Some(prost_types::Timestamp { seconds: moment.as_second(), nanos: moment.subsec_nanosecond() })
+}
+
+/// Longer than a proto duration can be is no duration of ours.
+fn duration(span: Duration) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(span).ok()
+}
+
+#[cfg(test)]
+mod tests;

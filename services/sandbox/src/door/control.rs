@@ -1,0 +1,250 @@
+//! `/__sandbox/...`: what tests see and turn. None of it is Meta's.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::incoming::Incoming;
+use super::sandbox::Sandbox;
+use super::{json_response, plain};
+use crate::faults::Rule;
+use crate::route::Verb;
+use crate::state::{Kind, State, effective};
+use crate::usage::UseCase;
+
+/// Answers one call of the sandbox's own.
+pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incoming) -> Response<Body> {
+    match (incoming.verb, name) {
+        (Verb::Get, "requests") => {
+            let skip = incoming.params.integer("skip").ok().flatten().and_then(|skip| usize::try_from(skip).ok());
+            lines(sandbox.lock().requests.text(skip.unwrap_or_default()))
+        }
+        (Verb::Delete, "requests") => {
+            sandbox.lock().requests.clear();
+            done()
+        }
+        (Verb::Get, "world") => json_response(StatusCode::OK, &world(&sandbox.lock().state, sandbox.now())),
+        (Verb::Get, "events") => {
+            let dataset = incoming.params.integer("dataset").ok().flatten().and_then(|id| u64::try_from(id).ok());
+            lines(events(&sandbox.lock().state, dataset))
+        }
+        (Verb::Get, "clock") => clock(sandbox),
+        (Verb::Post, "clock") => turn(sandbox, incoming),
+        (Verb::Post, "reset") => reset(sandbox).await,
+        (Verb::Get, "faults") => json_response(StatusCode::OK, &json!(sandbox.lock().faults.rules())),
+        (Verb::Post, "faults") => faults(sandbox, incoming),
+        (Verb::Delete, "faults") => {
+            sandbox.lock().faults.set(Vec::new());
+            done()
+        }
+        (Verb::Get, "settings") => json_response(StatusCode::OK, &json!(sandbox.lock().state.settings)),
+        (Verb::Post, "settings") => settings(sandbox, incoming),
+        (Verb::Post, "usage") => usage(sandbox, incoming),
+        (Verb::Delete, "usage") => {
+            sandbox.lock().usage.clear();
+            done()
+        }
+        _ => plain(StatusCode::NOT_FOUND, "no such thing in this sandbox".to_owned()),
+    }
+}
+
+/// Turns the clock: to a moment, by some seconds, frozen or not.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Turn {
+    now: Option<Timestamp>,
+    advance_seconds: Option<i64>,
+    frozen: Option<bool>,
+}
+
+fn turn(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
+    let turn: Turn = match parsed(incoming) {
+        Ok(turn) => turn,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
+    };
+    let base = turn.now.unwrap_or_else(|| sandbox.now());
+    let ahead = SignedDuration::from_secs(turn.advance_seconds.unwrap_or_default());
+    let frozen = turn.frozen.unwrap_or_else(|| sandbox.clock.frozen());
+    match base.checked_add(ahead) {
+        Ok(now) => {
+            sandbox.clock.set(now, frozen);
+            clock(sandbox)
+        }
+        Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
+    }
+}
+
+fn clock(sandbox: &Sandbox) -> Response<Body> {
+    json_response(StatusCode::OK, &json!({ "now": sandbox.now(), "frozen": sandbox.clock.frozen() }))
+}
+
+async fn reset(sandbox: &Arc<Sandbox>) -> Response<Body> {
+    let sandbox = Arc::clone(sandbox);
+    match tokio::task::spawn_blocking(move || sandbox.reset()).await {
+        Ok(Ok(())) => done(),
+        _ => plain(StatusCode::INTERNAL_SERVER_ERROR, "the journal could not be begun anew".to_owned()),
+    }
+}
+
+/// One rule is added to those in force; a list takes their place.
+fn faults(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
+    let value: Value = match parsed(incoming) {
+        Ok(value) => value,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
+    };
+    let result = if value.is_array() {
+        serde_json::from_value(value).map(|rules: Vec<Rule>| sandbox.lock().faults.set(rules))
+    } else {
+        serde_json::from_value(value).map(|rule: Rule| sandbox.lock().faults.add(rule))
+    };
+    match result {
+        Ok(()) => done(),
+        Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
+    }
+}
+
+/// Changes the settings that are given; the others stay.
+fn settings(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
+    let given: serde_json::Map<String, Value> = match parsed(incoming) {
+        Ok(given) => given,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
+    };
+    let mut inner = sandbox.lock();
+    let mut all = json!(inner.state.settings);
+    if let Value::Object(map) = &mut all {
+        map.extend(given);
+    }
+    match serde_json::from_value(all) {
+        Ok(settings) => {
+            inner.state.settings = settings;
+            json_response(StatusCode::OK, &json!(inner.state.settings))
+        }
+        Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
+    }
+}
+
+/// Calls that others made on an account.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Others {
+    account: String,
+    use_case: String,
+    calls: u64,
+}
+
+fn usage(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
+    let others: Others = match parsed(incoming) {
+        Ok(others) => others,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
+    };
+    let account = others.account.trim_start_matches("act_").parse().ok();
+    let (Some(account), Some(use_case)) = (account, UseCase::parse(&others.use_case)) else {
+        return plain(StatusCode::BAD_REQUEST, "no such account or use case".to_owned());
+    };
+    let now = sandbox.now();
+    sandbox.lock().usage.add_others(account, use_case, others.calls, now);
+    done()
+}
+
+fn world(state: &State, now: Timestamp) -> Value {
+    let kinds = [
+        ("campaigns", Kind::Campaign),
+        ("adsets", Kind::AdSet),
+        ("ads", Kind::Ad),
+        ("adcreatives", Kind::Creative),
+        ("adimages", Kind::Image),
+        ("advideos", Kind::Video),
+        ("adlabels", Kind::Label),
+        ("adaccounts", Kind::AdAccount),
+    ];
+    let mut world = serde_json::Map::new();
+    for (name, kind) in kinds {
+        let rows = state.objects().filter(|object| object.kind == kind).map(|object| {
+            json!({
+                "id": object.id.to_string(),
+                "account_id": object.account.to_string(),
+                "name": object.name(),
+                "status": object.status.word(),
+                "effective_status": effective(state, object, now),
+                "created_time": object.created,
+                "labels": object.labels.iter().map(u64::to_string).collect::<Vec<_>>(),
+            })
+        });
+        world.insert(name.to_owned(), rows.collect());
+    }
+    world.insert("customaudiences".to_owned(), audiences(state));
+    world.insert("datasets".to_owned(), datasets(state));
+    Value::Object(world)
+}
+
+fn audiences(state: &State) -> Value {
+    let all = state.objects().filter(|object| object.kind == Kind::Audience);
+    all.map(|audience| {
+        let sessions: Vec<Value> = state
+            .sessions(audience.id)
+            .into_iter()
+            .flatten()
+            .map(|(id, session)| {
+                json!({
+                    "session_id": id,
+                    "received": session.received,
+                    "invalid": session.invalid,
+                    "batches": session.batches,
+                    "last_batch": session.last_seq,
+                    "complete": session.is_complete(),
+                })
+            })
+            .collect();
+        json!({
+            "id": audience.id.to_string(),
+            "account_id": audience.account.to_string(),
+            "name": audience.name(),
+            "status": audience.status.word(),
+            "members": state.member_count(audience.id),
+            "sessions": sessions,
+        })
+    })
+    .collect()
+}
+
+fn datasets(state: &State) -> Value {
+    let all = state.objects().filter(|object| object.kind == Kind::Dataset);
+    all.map(|dataset| {
+        let events = state.events(dataset.id);
+        let effective = events.iter().filter(|event| event.effective).count();
+        json!({ "id": dataset.id.to_string(), "name": dataset.name(), "received": events.len(), "effective": effective })
+    })
+    .collect()
+}
+
+fn events(state: &State, dataset: Option<u64>) -> String {
+    let datasets = state.objects().filter(|object| object.kind == Kind::Dataset);
+    let wanted = datasets.filter(|object| dataset.is_none_or(|id| id == object.id));
+    let mut text = String::new();
+    for event in wanted.flat_map(|object| state.events(object.id)) {
+        if let Ok(line) = serde_json::to_string(event) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(incoming: &Incoming) -> Result<T, String> {
+    serde_json::from_slice(&incoming.body).map_err(|error| error.to_string())
+}
+
+fn done() -> Response<Body> {
+    json_response(StatusCode::OK, &json!({ "success": true }))
+}
+
+fn lines(text: String) -> Response<Body> {
+    let mut response = plain(StatusCode::OK, text);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
+}

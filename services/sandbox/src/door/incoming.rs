@@ -1,0 +1,114 @@
+//! One HTTP request, read whole: parameters of all four kinds, merged, and files.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_NONE_MATCH};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
+
+use crate::params::Params;
+use crate::route::{File, Verb};
+
+/// The largest body. Videos are larger at Meta, but come in chunks.
+const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What a request says.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    pub(crate) verb: Verb,
+    /// The method as it was sent.
+    pub(crate) method: String,
+    /// Without the query.
+    pub(crate) path: String,
+    pub(crate) params: Params,
+    pub(crate) files: Vec<File>,
+    /// The body as it came, for the sandbox's own endpoints.
+    pub(crate) body: Bytes,
+    pub(crate) bearer: Option<String>,
+    pub(crate) if_none_match: Option<String>,
+    pub(crate) base: String,
+}
+
+/// Reads a request; fails with the status to answer.
+pub(crate) async fn read(request: Request<Body>) -> Result<Incoming, StatusCode> {
+    let method = request.method().as_str().to_owned();
+    let verb = match method.as_str() {
+        "GET" | "HEAD" => Verb::Get,
+        "POST" => Verb::Post,
+        "DELETE" => Verb::Delete,
+        "OPTIONS" => return Err(StatusCode::OK),
+        _ => return Err(StatusCode::METHOD_NOT_ALLOWED),
+    };
+    let path = request.uri().path().to_owned();
+    let query = Params::from_form(request.uri().query().unwrap_or_default());
+    let headers = request.headers().clone();
+    let authority = request.uri().authority().map(ToString::to_string);
+    let host = text(&headers, HOST.as_str()).or(authority).unwrap_or_else(|| "localhost".to_owned());
+    let kind = text(&headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let (mut params, files, body) = if kind.starts_with("multipart/form-data") {
+        let (params, files) = multipart(request).await?;
+        (params, files, Bytes::new())
+    } else {
+        let body = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        (of_body(&kind, &body), Vec::new(), body)
+    };
+    params.merge(query);
+    let verb = overridden(verb, &mut params);
+    let bearer = text(&headers, AUTHORIZATION.as_str());
+    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
+    let if_none_match = text(&headers, IF_NONE_MATCH.as_str());
+    let base = format!("http://{host}");
+    Ok(Incoming { verb, method, path, params, files, body, bearer, if_none_match, base })
+}
+
+/// Old clients send POST and say in a parameter what they mean.
+fn overridden(verb: Verb, params: &mut Params) -> Verb {
+    let meant = params.text("method").map(|method| method.to_ascii_lowercase());
+    match (verb, meant.as_deref()) {
+        (Verb::Post, Some("delete")) => {
+            params.remove("method");
+            Verb::Delete
+        }
+        (Verb::Post, Some("get")) => {
+            params.remove("method");
+            Verb::Get
+        }
+        _ => verb,
+    }
+}
+
+fn of_body(kind: &str, body: &Bytes) -> Params {
+    let Ok(text) = std::str::from_utf8(body) else { return Params::default() };
+    let looks_like_json = kind.contains("json") || (kind.is_empty() && text.trim_start().starts_with('{'));
+    if looks_like_json {
+        return match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => Params::from_map(map),
+            _ => Params::default(),
+        };
+    }
+    if text.is_empty() { Params::default() } else { Params::from_form(text) }
+}
+
+async fn multipart(mut request: Request<Body>) -> Result<(Params, Vec<File>), StatusCode> {
+    DefaultBodyLimit::max(BODY_BYTES_MAX).apply(&mut request);
+    let bad = StatusCode::BAD_REQUEST;
+    let mut multipart = Multipart::from_request(request, &()).await.map_err(|_| bad)?;
+    let mut params = Params::default();
+    let mut files = Vec::new();
+    while let Some(field) = multipart.next_field().await.map_err(|_| bad)? {
+        let part = field.name().unwrap_or_default().to_owned();
+        if let Some(name) = field.file_name().map(str::to_owned) {
+            let bytes = field.bytes().await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+            files.push(File { part, name, bytes });
+        } else {
+            let text = field.text().await.map_err(|_| bad)?;
+            params.put(&part, Value::String(text));
+        }
+    }
+    Ok((params, files))
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}

@@ -1,0 +1,154 @@
+//! Everything that one sandbox holds, behind one lock.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::incoming::Incoming;
+use crate::clock::Clock;
+use crate::error::Refusal;
+use crate::faults::{Action, Faults};
+use crate::journal::{self, Journal, Origin};
+use crate::options::Options;
+use crate::requests::{Line, Requests};
+use crate::state::State;
+use crate::usage::Usage;
+
+/// A running sandbox.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    options: Options,
+    pub(super) clock: Clock,
+    journal: Option<Journal>,
+    inner: Mutex<Inner>,
+    traces: AtomicU64,
+    stop: CancellationToken,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) state: State,
+    pub(crate) usage: Usage,
+    pub(crate) faults: Faults,
+    pub(crate) requests: Requests,
+}
+
+impl Sandbox {
+    /// Makes the world, or reads it back from its journal. Fails where that cannot be read.
+    pub(crate) fn open(options: Options, stop: CancellationToken) -> io::Result<Self> {
+        let clock = Clock::new(options.clock);
+        let fresh = Origin { world: options.world.to_string(), seed: options.seed, began: clock.now() };
+        let (journal, origin, changes) = match &options.data {
+            Some(folder) => {
+                let (journal, origin, changes) = journal::open(folder, &fresh)?;
+                (Some(journal), origin, changes)
+            }
+            None => (None, fresh, Vec::new()),
+        };
+        let mut state = State::new(options.world, origin.seed, origin.began);
+        for change in changes {
+            state.apply(change);
+        }
+        if journal.is_some() {
+            state.keep_changes();
+        }
+        let usage = Usage::new(options.tier);
+        let inner = Inner { state, usage, faults: Faults::default(), requests: Requests::default() };
+        let traces = AtomicU64::new(0);
+        Ok(Self { options, clock, journal, inner: Mutex::new(inner), traces, stop })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// An id of a call, as errors and headers carry it.
+    pub(super) fn trace(&self) -> String {
+        let number = self.traces.fetch_add(1, Ordering::Relaxed);
+        let text = crate::state::sealed(&format!("{}:{number}", self.options.seed));
+        format!("A{}", URL_SAFE_NO_PAD.encode(text.get(..15).unwrap_or_default()))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the world, and returns when what it changed is on disk.
+    pub(super) async fn change<T>(self: &Arc<Self>, work: impl FnOnce(&mut Inner) -> T) -> Result<T, Refusal> {
+        let (result, mark) = {
+            let mut inner = self.lock();
+            let result = work(&mut inner);
+            let lines = inner.state.take_pending();
+            let mark = match &self.journal {
+                Some(journal) if !lines.is_empty() => Some(journal.append(&lines)),
+                _ => None,
+            };
+            (result, mark)
+        };
+        let Some(mark) = mark else { return Ok(result) };
+        let mark = mark.map_err(|error| lost(&error))?;
+        let sandbox = Arc::clone(self);
+        let synced = tokio::task::spawn_blocking(move || match &sandbox.journal {
+            Some(journal) => journal.sync(mark),
+            None => Ok(()),
+        });
+        synced.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| lost(&error))?;
+        Ok(result)
+    }
+
+    /// The world as it was in the beginning, dated back from now.
+    pub(super) fn reset(&self) -> io::Result<()> {
+        let mut inner = self.lock();
+        let began = self.now();
+        let settings = inner.state.settings.clone();
+        inner.state = State::new(self.options.world, self.options.seed, began);
+        inner.state.settings = settings;
+        inner.usage.clear();
+        inner.faults = Faults::default();
+        inner.requests.clear();
+        if let Some(journal) = &self.journal {
+            journal.restart(&Origin { world: self.options.world.to_string(), seed: self.options.seed, began })?;
+            inner.state.keep_changes();
+        }
+        Ok(())
+    }
+
+    pub(super) fn strike(&self, method: &str, path: &str) -> Option<Action> {
+        self.lock().faults.strike(method, path)
+    }
+
+    /// Logs a call that a fault kept from being done.
+    pub(super) fn log_fault(&self, incoming: &Incoming, status: u16) {
+        let line = Line {
+            at: self.now(),
+            method: incoming.method.clone(),
+            path: incoming.path.clone(),
+            status,
+            code: None,
+            committed: false,
+            bucket: "none",
+            account: None,
+            item: None,
+            grant_type: None,
+            fault: true,
+        };
+        self.lock().requests.push(line);
+    }
+
+    /// Waits, unless the sandbox stops before.
+    pub(super) async fn hold(&self, time: Duration) {
+        self.stop.run_until_cancelled(tokio::time::sleep(time)).await;
+    }
+}
+
+fn lost(error: &io::Error) -> Refusal {
+    tracing::error!(error = error as &dyn std::error::Error, "journal not written");
+    Refusal::new(2, "(#2) Service temporarily unavailable").http(500).transient(true)
+}

@@ -1,0 +1,160 @@
+//! `filtering` and `effective_status` of edges.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::error::Refusal;
+use crate::loose;
+use crate::params::{Params, as_list, as_text};
+use crate::state::{Kind, Object, State, effective};
+
+/// One condition of `filtering`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Condition {
+    pub(crate) field: String,
+    pub(crate) operator: String,
+    pub(crate) values: Vec<String>,
+}
+
+impl Condition {
+    /// Whether a value meets the condition; `None` for an operator that is not known.
+    pub(crate) fn meets(&self, value: &str) -> Option<bool> {
+        let first = self.values.first().map(String::as_str).unwrap_or_default();
+        let listed = || self.values.iter().any(|wanted| wanted == value);
+        let order = || number(value).zip(number(first)).map(|(value, wanted)| value.cmp(&wanted));
+        Some(match self.operator.as_str() {
+            "EQUAL" | "IN" | "ANY" => listed(),
+            "NOT_EQUAL" | "NOT_IN" | "NONE" => !listed(),
+            "CONTAIN" => value.to_lowercase().contains(&first.to_lowercase()),
+            "NOT_CONTAIN" => !value.to_lowercase().contains(&first.to_lowercase()),
+            "GREATER_THAN" => order()?.is_gt(),
+            "GREATER_THAN_OR_EQUAL" => order()?.is_ge(),
+            "LESS_THAN" => order()?.is_lt(),
+            "LESS_THAN_OR_EQUAL" => order()?.is_le(),
+            _ => return None,
+        })
+    }
+}
+
+/// Reads `filtering`; fails where it is no list of conditions.
+pub(crate) fn conditions(params: &Params) -> Result<Vec<Condition>, Refusal> {
+    let Some(items) = params.list("filtering")? else { return Ok(Vec::new()) };
+    items.iter().map(condition).collect()
+}
+
+fn condition(item: &Value) -> Result<Condition, Refusal> {
+    // An item may itself be JSON in text.
+    let parsed = item.as_str().and_then(loose::parse);
+    let item = parsed.as_ref().unwrap_or(item);
+    let member = |name: &str| item.get(name).map(as_text);
+    let (Some(field), Some(operator)) = (member("field"), member("operator")) else {
+        return Err(Refusal::invalid("Param filtering must be an array of {field, operator, value}"));
+    };
+    let values = item.get("value").map(|value| as_list(value).unwrap_or_else(|| vec![value.clone()]));
+    let values = values.unwrap_or_default().iter().map(as_text).collect();
+    Ok(Condition { field, operator, values })
+}
+
+/// Which objects of an edge are wanted. Archived and deleted ones are not, unless they are asked for.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    statuses: Option<Vec<String>>,
+    conditions: Vec<Condition>,
+    updated_since: Option<i64>,
+}
+
+impl Filter {
+    pub(crate) fn of(params: &Params) -> Result<Self, Refusal> {
+        let statuses = params.words("effective_status")?.filter(|words| !words.is_empty());
+        Ok(Self { statuses, conditions: conditions(params)?, updated_since: params.integer("updated_since")? })
+    }
+
+    /// Whether the object belongs to the answer.
+    pub(crate) fn wants(&self, state: &State, object: &Object, now: Timestamp) -> Result<bool, Refusal> {
+        let status = effective(state, object, now);
+        let mut asked = self.statuses.is_some();
+        if self.statuses.as_ref().is_some_and(|statuses| !statuses.iter().any(|wanted| wanted == status)) {
+            return Ok(false);
+        }
+        if self.updated_since.is_some_and(|since| object.updated.as_second() < since) {
+            return Ok(false);
+        }
+        for condition in &self.conditions {
+            let (of, field) = split(&condition.field, object.kind);
+            asked |= field == "effective_status";
+            let Some(of) = related(state, object, of) else { return Ok(false) };
+            let value = match field {
+                "effective_status" => effective(state, of, now).to_owned(),
+                "status" | "configured_status" => of.status.word().to_owned(),
+                "id" => of.id.to_string(),
+                "updated_time" => of.updated.as_second().to_string(),
+                "created_time" => of.created.as_second().to_string(),
+                other => of.text(other).to_owned(),
+            };
+            match condition.meets(&value) {
+                Some(true) => {}
+                Some(false) => return Ok(false),
+                None => {
+                    let message = format!("Filtering operator {} is not valid", condition.operator);
+                    return Err(Refusal::invalid(message));
+                }
+            }
+        }
+        Ok(asked || !matches!(status, "ARCHIVED" | "DELETED"))
+    }
+}
+
+/// The object that a dotted field speaks of, and the field: `campaign.effective_status`.
+pub(crate) fn split(field: &str, own: Kind) -> (Kind, &str) {
+    let Some((prefix, rest)) = field.split_once('.') else { return (own, field) };
+    match prefix {
+        "campaign" => (Kind::Campaign, rest),
+        "adset" => (Kind::AdSet, rest),
+        "ad" => (Kind::Ad, rest),
+        _ => (own, rest),
+    }
+}
+
+/// The object itself, or the one above it of that kind.
+pub(crate) fn related<'a>(state: &'a State, object: &'a Object, kind: Kind) -> Option<&'a Object> {
+    match kind {
+        _ if kind == object.kind => Some(object),
+        Kind::Campaign => object.campaign.and_then(|id| state.object(id)),
+        Kind::AdSet => object.ad_set.and_then(|id| state.object(id)),
+        _ => None,
+    }
+}
+
+/// A decimal as thousandths, which is finer than any amount that is filtered by.
+fn number(text: &str) -> Option<i64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let part: String = part.chars().chain("000".chars()).take(3).collect();
+    let whole: i64 = whole.parse().ok()?;
+    let part: i64 = part.parse().ok()?;
+    whole.checked_mul(1_000)?.checked_add(if text.starts_with('-') { -part } else { part })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_compare_numbers_as_numbers() {
+        let params = Params::from_form(r#"filtering=[{"field":"spend","operator":"GREATER_THAN","value":9.5}]"#);
+        let conditions = conditions(&params).unwrap();
+        assert_eq!(conditions[0].meets("10.25"), Some(true));
+        assert_eq!(conditions[0].meets("9.5"), Some(false));
+    }
+
+    #[test]
+    fn an_unknown_operator_is_told() {
+        let condition = Condition { field: "name".to_owned(), operator: "LIKE".to_owned(), values: Vec::new() };
+        assert_eq!(condition.meets("x"), None);
+    }
+
+    #[test]
+    fn dotted_fields_speak_of_the_parents() {
+        assert_eq!(split("campaign.id", Kind::Ad), (Kind::Campaign, "id"));
+        assert_eq!(split("name", Kind::Ad), (Kind::Ad, "name"));
+    }
+}

@@ -1,0 +1,224 @@
+//! Ad sets.
+
+use serde_json::{Map, Value, json};
+
+use super::{budgets, campaigns, goals, labels, lifecycle, targeting, write};
+use crate::error::Refusal;
+use crate::render::{Shown, View};
+use crate::route::Call;
+use crate::spec::{self, Form, Row};
+use crate::state::{Kind, Object, State, iso, settle_delivery};
+
+pub(crate) const FIELDS: &str = "adlabels adset_schedule asset_feed_id attribution_spec bid_adjustments bid_amount \
+    bid_constraints bid_info bid_strategy billing_event budget_remaining campaign \
+    campaign_active_time campaign_attribution campaign_id configured_status created_time \
+    creative_sequence daily_budget daily_min_spend_target daily_spend_cap destination_type \
+    dsa_beneficiary dsa_payor effective_status end_time frequency_control_specs \
+    full_funnel_exploration_mode id instagram_user_id is_budget_schedule_enabled \
+    is_dynamic_creative is_incremental_attribution_enabled issues_info learning_stage_info \
+    lifetime_budget lifetime_imps lifetime_min_spend_target lifetime_spend_cap \
+    multi_optimization_goal_weight name optimization_goal optimization_sub_event pacing_type \
+    placement_soft_opt_out promoted_object recommendations recurring_budget_semantics \
+    regional_regulated_categories regional_regulation_identities review_feedback \
+    rf_prediction_id source_adset source_adset_id start_time status targeting \
+    targeting_optimization_types time_based_ad_rotation_id_blocks \
+    time_based_ad_rotation_intervals updated_time use_new_app_click value_rule_set_id";
+
+const PARAMS: &[Row] = &[
+    ("name", Form::Text),
+    (
+        "billing_event",
+        Form::Word(&[
+            "IMPRESSIONS",
+            "LINK_CLICKS",
+            "THRUPLAY",
+            "PAGE_LIKES",
+            "POST_ENGAGEMENT",
+            "APP_INSTALLS",
+            "CLICKS",
+            "OFFER_CLAIMS",
+            "NONE",
+            "PURCHASE",
+            "LISTING_INTERACTION",
+        ]),
+    ),
+    ("optimization_goal", Form::Text),
+    ("destination_type", Form::Text),
+    ("daily_budget", Form::Money),
+    ("lifetime_budget", Form::Money),
+    ("daily_min_spend_target", Form::Money),
+    ("daily_spend_cap", Form::Money),
+    ("lifetime_min_spend_target", Form::Money),
+    ("lifetime_spend_cap", Form::Money),
+    ("bid_strategy", Form::Word(campaigns::BID_STRATEGIES)),
+    ("bid_amount", Form::Integer),
+    ("bid_constraints", Form::Object),
+    ("targeting", Form::Object),
+    ("promoted_object", Form::Object),
+    ("attribution_spec", Form::List),
+    ("pacing_type", Form::List),
+    ("adset_schedule", Form::List),
+    ("frequency_control_specs", Form::List),
+    ("start_time", Form::Time),
+    ("end_time", Form::Time),
+    ("is_dynamic_creative", Form::Boolean),
+    ("is_incremental_attribution_enabled", Form::Boolean),
+    ("dsa_beneficiary", Form::Text),
+    ("dsa_payor", Form::Text),
+    ("placement_soft_opt_out", Form::Object),
+    ("regional_regulated_categories", Form::List),
+    ("regional_regulation_identities", Form::Object),
+];
+
+pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
+    call.caller.may_write()?;
+    let only = write::validates_only(&call.params)?;
+    let mut fields = spec::read(state, account, PARAMS, &call.params, call.now)?;
+    for name in ["name", "campaign_id", "billing_event", "optimization_goal", "targeting"] {
+        call.params.required(name)?;
+    }
+    let campaign_id = write::required_id(&call.params, "campaign_id")?;
+    let campaign = state
+        .of_kind(campaign_id, Kind::Campaign)
+        .filter(|campaign| campaign.account == account)
+        .ok_or_else(|| Refusal::invalid("Invalid parameter: campaign_id does not exist").blame(&["campaign_id"]))?
+        .clone();
+    lifecycle::takes_children(&campaign)?;
+    let status = lifecycle::initial(&call.params)?;
+    settle_fields(state, &campaign, &mut fields)?;
+    if !budgets::any(&campaign.fields) && !budgets::any(&fields) {
+        let advice = "Set a budget on the campaign or on the ad set.";
+        return Err(Refusal::rule(1_885_621, "Budget missing", advice, &["daily_budget"]));
+    }
+    let labels = labels::read(state, call, account)?;
+    if only {
+        return Ok(write::validated());
+    }
+    fields.entry("destination_type").or_insert_with(|| json!("UNDEFINED"));
+    if !budgets::any(&campaign.fields) {
+        // A bid without a strategy has meant a cap since before there were strategies.
+        let usual =
+            if fields.contains_key("bid_amount") { "LOWEST_COST_WITH_BID_CAP" } else { "LOWEST_COST_WITHOUT_CAP" };
+        fields.entry("bid_strategy").or_insert_with(|| json!(usual));
+    }
+    fields.entry("attribution_spec").or_insert_with(|| json!([{ "event_type": "CLICK_THROUGH", "window_days": 1 }]));
+    let mut ad_set = Object::new(state.fresh_id(), Kind::AdSet, account, call.now);
+    ad_set.status = status;
+    ad_set.campaign = Some(campaign_id);
+    ad_set.fields = fields;
+    ad_set.labels = labels.made(state, account, call.now);
+    let id = ad_set.id;
+    write::keep(state, ad_set);
+    write::created(state, call, id)
+}
+
+pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Value, Refusal> {
+    call.caller.may_write()?;
+    let only = write::validates_only(&call.params)?;
+    let status = lifecycle::next(old, &call.params)?;
+    let given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
+    let campaign = old.campaign.and_then(|id| state.object(id)).cloned();
+    let moved = call.params.text("campaign_id").is_some_and(|id| old.campaign.is_none_or(|own| own.to_string() != id));
+    if moved {
+        return Err(Refusal::invalid("The campaign of an ad set cannot be changed").blame(&["campaign_id"]));
+    }
+    let mut ad_set = old.clone();
+    budgets::given(&given, "daily_budget").and_then(|_| ad_set.fields.remove("lifetime_budget"));
+    budgets::given(&given, "lifetime_budget").and_then(|_| ad_set.fields.remove("daily_budget"));
+    let touches_money = given.contains_key("daily_budget") || given.contains_key("lifetime_budget");
+    if touches_money {
+        budgets::note_change(&mut ad_set, call.now)?;
+    }
+    let touches_rules = given.keys().any(|name| name != "name");
+    ad_set.fields.extend(given);
+    if let (Some(campaign), true) = (&campaign, touches_rules) {
+        settle_fields(state, campaign, &mut ad_set.fields)?;
+    }
+    let labels = labels::read(state, call, old.account)?;
+    if only {
+        return Ok(write::validated());
+    }
+    if call.params.has("adlabels") {
+        ad_set.labels = labels.made(state, old.account, call.now);
+    }
+    ad_set.updated = call.now;
+    write::keep(state, ad_set);
+    if let Some(status) = status {
+        lifecycle::set(state, old.id, status, call.now);
+    }
+    settle_delivery(state, old.id, call.now);
+    write::updated(state, call, old.id)
+}
+
+/// Checks all rules over the fields as they would stand, and fills in what Meta adds.
+fn settle_fields(state: &State, campaign: &Object, fields: &mut Map<String, Value>) -> Result<(), Refusal> {
+    let account = campaign.account;
+    budgets::check(fields, state.currency(account))?;
+    if budgets::any(&campaign.fields) && budgets::any(fields) {
+        let advice = "The campaign has a budget, so its ad sets cannot have their own.";
+        return Err(Refusal::rule(1_885_621, "Budget on two levels", advice, &["daily_budget"]));
+    }
+    if budgets::given(fields, "lifetime_budget").is_some() && fields.get("end_time").is_none_or(Value::is_null) {
+        let advice = "A lifetime budget needs an end time.";
+        return Err(Refusal::rule(1_487_033, "End time missing", advice, &["end_time"]));
+    }
+    bid(campaign, fields)?;
+    goals::check(state, campaign.text("objective"), fields)?;
+    if let Some(wanted) = fields.get("targeting") {
+        let settled = targeting::settled(state, account, campaign, wanted)?;
+        fields.insert("targeting".to_owned(), settled);
+    }
+    match state.object(account) {
+        Some(account) => targeting::transparency(account, fields),
+        None => Ok(()),
+    }
+}
+
+fn bid(campaign: &Object, fields: &Map<String, Value>) -> Result<(), Refusal> {
+    let own = fields.get("bid_strategy").and_then(Value::as_str);
+    let strategy = own.unwrap_or_else(|| campaign.text("bid_strategy"));
+    let amount = fields.get("bid_amount").and_then(Value::as_i64);
+    match strategy {
+        "LOWEST_COST_WITH_BID_CAP" | "COST_CAP" if amount.is_none_or(|amount| amount <= 0) => {
+            let advice = format!("The bid strategy {strategy} needs a bid amount.");
+            Err(Refusal::rule(1_815_857, "Bid amount required", advice, &["bid_amount"]))
+        }
+        "LOWEST_COST_WITHOUT_CAP" if amount.is_some() && own.is_some() => {
+            let advice = "A bid amount cannot be set with the lowest-cost strategy.";
+            Err(Refusal::rule(1_815_857, "Bid amount not allowed", advice, &["bid_amount"]))
+        }
+        "LOWEST_COST_WITH_MIN_ROAS" if !fields.contains_key("bid_constraints") => {
+            let advice = "A minimum return needs bid_constraints.";
+            Err(Refusal::rule(1_815_857, "Bid constraints required", advice, &["bid_constraints"]))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn show(view: &View<'_>, ad_set: &Object, name: &str) -> Option<Shown> {
+    match name {
+        "campaign" => Some(Shown::node(ad_set.campaign)),
+        "campaign_id" => ad_set.campaign.map(|id| Shown::text(id.to_string())),
+        "daily_budget" | "lifetime_budget" => Some(Shown::text(ad_set.minor(name).to_string())),
+        "budget_remaining" => {
+            let left = ad_set.minor("daily_budget").max(ad_set.minor("lifetime_budget"));
+            Some(Shown::text(left.to_string()))
+        }
+        "start_time" if !ad_set.fields.contains_key("start_time") => {
+            Some(Shown::text(iso(view.state, ad_set.account, ad_set.created)))
+        }
+        "bid_strategy" if !ad_set.fields.contains_key(name) => {
+            let campaign = ad_set.campaign.and_then(|id| view.state.object(id))?;
+            campaign.fields.get(name).cloned().map(Shown::Value)
+        }
+        "is_dynamic_creative" if !ad_set.fields.contains_key(name) => Some(Shown::Value(Value::Bool(false))),
+        "source_adset_id" => Some(Shown::text("0")),
+        "learning_stage_info" => Some(Shown::Value(json!({
+            "status": "LEARNING",
+            "conversions": 0,
+            "attribution_windows": ["1d", "7d"],
+            "last_sig_edit_ts": ad_set.created.as_second(),
+        }))),
+        _ => None,
+    }
+}

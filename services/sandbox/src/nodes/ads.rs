@@ -1,0 +1,130 @@
+//! Ads.
+
+use serde_json::{Value, json};
+
+use super::{creatives, labels, lifecycle, write};
+use crate::error::Refusal;
+use crate::render::{Shown, View};
+use crate::route::Call;
+use crate::spec::{self, Form, Row};
+use crate::state::{APP, Kind, Object, State, Status, settle_delivery};
+
+pub(crate) const FIELDS: &str = "ad_active_time ad_review_feedback ad_schedule_end_time ad_schedule_start_time adlabels \
+    adset adset_id bid_amount bid_info bid_type campaign campaign_id configured_status \
+    conversion_domain conversion_specs created_time creative creative_asset_groups_spec \
+    demolink_hash display_sequence effective_status engagement_audience \
+    failed_delivery_checks id issues_info last_updated_by_app_id name preview_shareable_link \
+    priority recommendations source_ad source_ad_id status targeting \
+    tracking_and_conversion_with_defaults tracking_specs updated_time";
+
+const PARAMS: &[Row] = &[
+    ("name", Form::Text),
+    ("tracking_specs", Form::List),
+    ("conversion_domain", Form::Text),
+    ("bid_amount", Form::Integer),
+    ("display_sequence", Form::Integer),
+    ("ad_schedule_start_time", Form::Time),
+    ("ad_schedule_end_time", Form::Time),
+];
+
+/// The most ads of one ad set.
+const ADS_PER_AD_SET: usize = 50;
+
+pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
+    call.caller.may_write()?;
+    let only = write::validates_only(&call.params)?;
+    let fields = spec::read(state, account, PARAMS, &call.params, call.now)?;
+    for name in ["name", "adset_id", "creative"] {
+        call.params.required(name)?;
+    }
+    let ad_set = parent(state, call, account)?;
+    lifecycle::takes_children(&ad_set)?;
+    let siblings = state.children(ad_set.id, Kind::Ad).filter_map(|id| state.object(id));
+    if siblings.filter(|ad| !ad.status.is_gone()).count() >= ADS_PER_AD_SET {
+        let advice = format!("An ad set holds at most {ADS_PER_AD_SET} ads.");
+        return Err(Refusal::rule(1_487_225, "Too many ads", advice, &["adset_id"]));
+    }
+    let status = lifecycle::initial(&call.params)?;
+    let creative = creatives::of_ad(state, call, account)?;
+    let labels = labels::read(state, call, account)?;
+    if only {
+        return Ok(write::validated());
+    }
+    let creative = creative.made(state, account, call.now);
+    let mut ad = Object::new(state.fresh_id(), Kind::Ad, account, call.now);
+    ad.status = status;
+    ad.campaign = ad_set.campaign;
+    ad.ad_set = Some(ad_set.id);
+    ad.creative = Some(creative);
+    ad.review_from = (status == Status::Active).then_some(call.now);
+    ad.fields = fields;
+    ad.labels = labels.made(state, account, call.now);
+    let id = ad.id;
+    write::keep(state, ad);
+    settle_delivery(state, id, call.now);
+    write::created(state, call, id)
+}
+
+pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Value, Refusal> {
+    call.caller.may_write()?;
+    let only = write::validates_only(&call.params)?;
+    let status = lifecycle::next(old, &call.params)?;
+    let given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
+    let creative = if call.params.has("creative") { Some(creatives::of_ad(state, call, old.account)?) } else { None };
+    let labels = labels::read(state, call, old.account)?;
+    if only {
+        return Ok(write::validated());
+    }
+    let mut ad = old.clone();
+    if let Some(creative) = creative {
+        let creative = creative.made(state, old.account, call.now);
+        if ad.creative != Some(creative) && ad.review_from.is_some() {
+            // New content is reviewed anew.
+            ad.review_from = Some(call.now);
+        }
+        ad.creative = Some(creative);
+    }
+    ad.fields.extend(given);
+    if call.params.has("adlabels") {
+        ad.labels = labels.made(state, old.account, call.now);
+    }
+    ad.updated = call.now;
+    write::keep(state, ad);
+    if let Some(status) = status {
+        lifecycle::set(state, old.id, status, call.now);
+    }
+    write::updated(state, call, old.id)
+}
+
+fn parent(state: &State, call: &Call, account: u64) -> Result<Object, Refusal> {
+    let id = write::required_id(&call.params, "adset_id")?;
+    state
+        .of_kind(id, Kind::AdSet)
+        .filter(|ad_set| ad_set.account == account)
+        .cloned()
+        .ok_or_else(|| Refusal::invalid("Invalid parameter: adset_id does not exist").blame(&["adset_id"]))
+}
+
+pub(crate) fn show(view: &View<'_>, ad: &Object, name: &str) -> Option<Shown> {
+    match name {
+        "campaign" => Some(Shown::node(ad.campaign)),
+        "campaign_id" => ad.campaign.map(|id| Shown::text(id.to_string())),
+        "adset" => Some(Shown::node(ad.ad_set)),
+        "adset_id" => ad.ad_set.map(|id| Shown::text(id.to_string())),
+        "creative" => Some(Shown::node(ad.creative)),
+        "bid_type" => Some(Shown::text("ABSOLUTE_OCPM")),
+        "source_ad_id" => Some(Shown::text("0")),
+        "last_updated_by_app_id" => Some(Shown::text(APP.to_string())),
+        "targeting" => {
+            let ad_set = ad.ad_set.and_then(|id| view.state.object(id))?;
+            ad_set.fields.get("targeting").cloned().map(Shown::Value)
+        }
+        "tracking_specs" if !ad.fields.contains_key(name) => {
+            let promoted = ad.ad_set.and_then(|id| view.state.object(id))?.fields.get("promoted_object")?;
+            let pixel = promoted.get("pixel_id")?;
+            Some(Shown::Value(json!([{ "action.type": ["offsite_conversion"], "fb_pixel": [pixel] }])))
+        }
+        "preview_shareable_link" => Some(Shown::text(format!("https://fb.me/sandbox{}", ad.id))),
+        _ => None,
+    }
+}

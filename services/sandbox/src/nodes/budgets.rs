@@ -1,0 +1,118 @@
+//! Budgets: one kind on one level, not below the minimum, not changed too often.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::error::Refusal;
+use crate::state::Object;
+
+/// How often an ad set's budget may be changed within an hour.
+const CHANGES_AN_HOUR: usize = 4;
+
+/// The smallest daily budget billed by impressions, in minor units. Only the one in US dollars is published; for the
+/// others about the same worth is taken.
+pub(crate) fn minimum_daily(currency: &str) -> i64 {
+    match currency {
+        "JPY" => 100,
+        "KRW" | "CLP" | "HUF" | "TWD" => 1_000,
+        _ => 100,
+    }
+}
+
+/// How many minor digits a currency has at Meta.
+pub(crate) fn minor_digits(currency: &str) -> usize {
+    match currency {
+        "CLP" | "COP" | "CRC" | "HUF" | "ISK" | "IDR" | "JPY" | "KRW" | "PYG" | "TWD" | "VND" => 0,
+        _ => 2,
+    }
+}
+
+/// Minor units as a decimal in major units.
+pub(crate) fn major(minor: i64, digits: usize) -> String {
+    if digits == 0 {
+        return minor.to_string();
+    }
+    let sign = if minor < 0 { "-" } else { "" };
+    let text = format!("{:0>width$}", minor.unsigned_abs(), width = digits + 1);
+    let (whole, part) = text.split_at(text.len() - digits);
+    format!("{sign}{whole}.{part}")
+}
+
+/// A budget that was given and is not zero, which takes it away.
+pub(crate) fn given(fields: &Map<String, Value>, name: &str) -> Option<i64> {
+    fields.get(name)?.as_str()?.parse().ok().filter(|&minor| minor > 0)
+}
+
+/// Whether one of the two budgets is set.
+pub(crate) fn any(fields: &Map<String, Value>) -> bool {
+    given(fields, "daily_budget").or_else(|| given(fields, "lifetime_budget")).is_some()
+}
+
+/// Fails where both kinds are given, or one is below the minimum.
+pub(crate) fn check(fields: &Map<String, Value>, currency: &str) -> Result<(), Refusal> {
+    if given(fields, "daily_budget").is_some() && given(fields, "lifetime_budget").is_some() {
+        let advice = "Choose either a daily or a lifetime budget.";
+        return Err(Refusal::rule(1_885_272, "Only one budget", advice, &["lifetime_budget"]));
+    }
+    for name in ["daily_budget", "lifetime_budget"] {
+        let least = minimum_daily(currency);
+        if let Some(minor) = given(fields, name)
+            && minor < least
+        {
+            let least = major(least, minor_digits(currency));
+            let advice = format!("Your budget must be at least {least} {currency}.");
+            return Err(Refusal::rule(1_885_272, "Budget too low", advice, &[name]));
+        }
+    }
+    Ok(())
+}
+
+/// Notes a change of an ad set's budget; the fifth within an hour is refused. Setting the same amount counts too.
+pub(crate) fn note_change(ad_set: &mut Object, now: Timestamp) -> Result<(), Refusal> {
+    ad_set.budget_changes.retain(|&at| now.duration_since(at) < SignedDuration::from_hours(1));
+    if ad_set.budget_changes.len() >= CHANGES_AN_HOUR {
+        let message = "(#613) Calls to this api have exceeded the rate limit.";
+        let advice = "You can change the budget of an ad set at most 4 times per hour.";
+        return Err(Refusal::new(613, message).subcode(1_487_632).shown("Budget changed too often", advice));
+    }
+    ad_set.budget_changes.push(now);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Kind;
+    use serde_json::json;
+
+    fn fields(value: &Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn amounts_are_shown_in_major_units() {
+        assert_eq!(major(5, 2), "0.05");
+        assert_eq!(major(123_456, 2), "1234.56");
+        assert_eq!(major(500, 0), "500");
+    }
+
+    #[test]
+    fn a_budget_below_the_minimum_is_blamed() {
+        let refusal = check(&fields(&json!({ "daily_budget": "99" })), "USD").unwrap_err();
+        assert!(refusal.envelope("x").to_string().contains("daily_budget"));
+        assert!(check(&fields(&json!({ "daily_budget": "100" })), "USD").is_ok());
+        assert!(check(&fields(&json!({ "daily_budget": "100", "lifetime_budget": "100" })), "USD").is_err());
+    }
+
+    #[test]
+    fn the_fifth_change_within_an_hour_is_refused() {
+        let now: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        let mut ad_set = Object::new(1, Kind::AdSet, 1, now);
+        for _ in 0..4 {
+            assert!(note_change(&mut ad_set, now).is_ok());
+        }
+        assert_eq!(note_change(&mut ad_set, now).unwrap_err().code(), 613);
+        let later = now.checked_add(SignedDuration::from_hours(1)).unwrap();
+        assert!(note_change(&mut ad_set, later).is_ok());
+    }
+}

@@ -1,0 +1,96 @@
+//! Status changes, and what they do to the objects below.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::write;
+use crate::error::Refusal;
+use crate::params::Params;
+use crate::state::{Kind, Object, State, Status, settle_delivery};
+
+/// The status that a create asks for. Only two may be; none means active.
+pub(crate) fn initial(params: &Params) -> Result<Status, Refusal> {
+    match params.text("status").as_deref().map(Status::parse) {
+        None => Ok(Status::Active),
+        Some(Some(status)) if !status.is_gone() => Ok(status),
+        Some(_) => Err(Refusal::invalid("Param status must be one of {ACTIVE, PAUSED}").blame(&["status"])),
+    }
+}
+
+/// The status that an update asks for. Fails where the object may no longer be changed like this.
+pub(crate) fn next(object: &Object, params: &Params) -> Result<Option<Status>, Refusal> {
+    let asked = match params.text("status") {
+        None => None,
+        Some(word) => Some(Status::parse(&word).ok_or_else(|| {
+            let words = Status::WORDS.join(", ");
+            Refusal::invalid(format!("Param status must be one of {{{words}}}")).blame(&["status"])
+        })?),
+    };
+    match object.status {
+        Status::Deleted if asked != Some(Status::Deleted) && !only_name(params) => Err(deleted(object.kind)),
+        Status::Archived if asked != Some(Status::Deleted) && !only_name(params) => {
+            let advice = "An archived object can only be renamed or deleted.";
+            Err(Refusal::rule(1_885_088, "Object is archived", advice, &["status"]))
+        }
+        _ => Ok(asked),
+    }
+}
+
+/// Fails where nothing may be added below the object.
+pub(crate) fn takes_children(object: &Object) -> Result<(), Refusal> {
+    if object.status == Status::Deleted {
+        return Err(deleted(object.kind));
+    }
+    if object.status == Status::Archived {
+        let advice = "Nothing can be added to an archived object.";
+        return Err(Refusal::rule(1_885_088, "Object is archived", advice, &["status"]));
+    }
+    Ok(())
+}
+
+/// Sets a status for good: archiving and deleting reach all below, and delivery starts or ends.
+pub(crate) fn set(state: &mut State, id: u64, status: Status, now: Timestamp) {
+    let Some(object) = state.object(id) else { return };
+    let mut all = vec![id];
+    if status.is_gone() {
+        for kind in [Kind::AdSet, Kind::Ad] {
+            if matches!(object.kind, Kind::Campaign | Kind::AdSet) {
+                all.extend(state.children(id, kind));
+            }
+        }
+    }
+    for id in all {
+        if let Some(object) = state.object(id)
+            && object.status != Status::Deleted
+            && object.status != status
+        {
+            let mut object = object.clone();
+            object.status = status;
+            object.updated = now;
+            if object.kind == Kind::Ad && status == Status::Active {
+                object.review_from.get_or_insert(now);
+            }
+            write::keep(state, object);
+        }
+        settle_delivery(state, id, now);
+    }
+}
+
+/// `DELETE /{id}`.
+pub(crate) fn delete(state: &mut State, id: u64, now: Timestamp) -> Value {
+    set(state, id, Status::Deleted, now);
+    write::validated()
+}
+
+fn only_name(params: &Params) -> bool {
+    params.iter().all(|(name, _)| matches!(name.as_str(), "name" | "id" | "fields"))
+}
+
+fn deleted(kind: Kind) -> Refusal {
+    let (subcode, what) = match kind {
+        Kind::Campaign => (1_487_566, "campaign"),
+        Kind::AdSet => (1_487_056, "ad set"),
+        _ => (1_487_056, "object"),
+    };
+    Refusal::rule(subcode, "Object is deleted", format!("The {what} is deleted and cannot be changed."), &["status"])
+}

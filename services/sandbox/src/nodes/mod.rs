@@ -1,0 +1,170 @@
+//! The nodes of the graph: which fields and edges each kind has, and what may be written.
+
+pub(crate) mod accounts;
+pub(crate) mod ad_sets;
+pub(crate) mod ads;
+pub(crate) mod audiences;
+pub(crate) mod budgets;
+pub(crate) mod campaigns;
+pub(crate) mod creatives;
+pub(crate) mod datasets;
+pub(crate) mod events;
+pub(crate) mod goals;
+pub(crate) mod images;
+pub(crate) mod labels;
+pub(crate) mod lifecycle;
+pub(crate) mod members;
+pub(crate) mod people;
+pub(crate) mod picture;
+pub(crate) mod targeting;
+pub(crate) mod videos;
+pub(crate) mod write;
+
+use serde_json::Value;
+
+use crate::insights;
+use crate::render::{Shown, View};
+use crate::state::{Kind, Object, effective, iso, shown_id};
+
+/// What a node shows when no fields are named. For most it is the id alone.
+pub(crate) fn default_fields(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::AdAccount => &["account_id"],
+        Kind::Image => &["hash"],
+        Kind::Page => &["name", "category"],
+        Kind::Person | Kind::Business | Kind::Label => &["name"],
+        Kind::Video => &["updated_time"],
+        Kind::Run => insights::RUN_DEFAULTS,
+        _ => &[],
+    }
+}
+
+/// The id under which a node is addressed in paths.
+pub(crate) fn path_id(object: &Object) -> String {
+    match shown_id(object) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// One field of a node.
+pub(crate) fn show(view: &View<'_>, object: &Object, name: &str) -> Shown {
+    if name == "id" {
+        return Shown::Value(shown_id(object));
+    }
+    if let Some(shown) = computed(view, object, name).or_else(|| own(view, object, name)) {
+        return shown;
+    }
+    if known_fields(object.kind).split_whitespace().any(|known| known == name) {
+        return object.fields.get(name).filter(|value| !value.is_null()).cloned().map_or(Shown::Absent, Shown::Value);
+    }
+    match edge(view, object, name) {
+        Some(ids) => Shown::Edge(ids),
+        None if name == "insights" && insights::is_target(object.kind) => Shown::Insights,
+        None => Shown::Unknown,
+    }
+}
+
+/// The names of all fields of a kind, with spaces between; computed or not, and most of them never set here.
+fn known_fields(kind: Kind) -> &'static str {
+    match kind {
+        Kind::AdAccount => accounts::FIELDS,
+        Kind::Campaign => campaigns::FIELDS,
+        Kind::AdSet => ad_sets::FIELDS,
+        Kind::Ad => ads::FIELDS,
+        Kind::Creative => creatives::FIELDS,
+        Kind::Image => images::FIELDS,
+        Kind::Video => videos::FIELDS,
+        Kind::Label => labels::FIELDS,
+        Kind::Audience => audiences::FIELDS,
+        Kind::Dataset => datasets::FIELDS,
+        Kind::Page => people::PAGE_FIELDS,
+        Kind::Instagram => people::INSTAGRAM_FIELDS,
+        Kind::Business => people::BUSINESS_FIELDS,
+        Kind::Person => people::PERSON_FIELDS,
+        Kind::Run => insights::RUN_FIELDS,
+    }
+}
+
+/// Fields that several kinds have and that are computed for all alike.
+fn computed(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
+    use Kind::{Ad, AdAccount, AdSet, Audience, Campaign, Creative, Image, Label, Video};
+    let has_status = matches!(object.kind, Campaign | AdSet | Ad);
+    let has_times = has_status || matches!(object.kind, Image | Video | Label);
+    match name {
+        "account_id" if object.account != 0 => Some(Shown::text(object.account.to_string())),
+        "account" if object.account != 0 && object.kind != AdAccount => Some(Shown::Node(object.account)),
+        "status" if has_status || matches!(object.kind, Creative | Image) => Some(Shown::text(object.status.word())),
+        "configured_status" if has_status => Some(Shown::text(object.status.word())),
+        "effective_status" if has_status => Some(Shown::text(effective(view.state, object, view.now))),
+        "created_time" if has_times => Some(Shown::text(iso(view.state, object.account, object.created))),
+        "updated_time" if has_times => Some(Shown::text(iso(view.state, object.account, object.updated))),
+        "adlabels" if matches!(object.kind, Campaign | AdSet | Ad | Creative) => Some(labels::shown(view, object)),
+        "time_created" if object.kind == Audience => Some(Shown::Value(object.created.as_second().into())),
+        "time_updated" if object.kind == Audience => Some(Shown::Value(object.updated.as_second().into())),
+        _ => None,
+    }
+}
+
+/// Fields that one kind computes.
+fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
+    match object.kind {
+        Kind::AdAccount => accounts::show(view, object, name),
+        Kind::Campaign => campaigns::show(view, object, name),
+        Kind::AdSet => ad_sets::show(view, object, name),
+        Kind::Ad => ads::show(view, object, name),
+        Kind::Creative => creatives::show(object, name),
+        Kind::Image => images::show(object, name),
+        Kind::Video => videos::show(view, object, name),
+        Kind::Audience => audiences::show(view, object, name),
+        Kind::Dataset => datasets::show(view, object, name),
+        Kind::Page => people::show_page(view, object, name),
+        Kind::Run => insights::show_run(view, object, name),
+        Kind::Person | Kind::Label | Kind::Instagram | Kind::Business => None,
+    }
+}
+
+/// The objects behind an edge, newest first; `None` where the kind has no such edge.
+pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Vec<u64>> {
+    use Kind::{
+        Ad, AdAccount, AdSet, Audience, Business, Campaign, Creative, Dataset, Image, Instagram, Label, Page, Person,
+        Video,
+    };
+    let kind = match (object.kind, name) {
+        (AdAccount | Label, "campaigns") => Campaign,
+        (AdAccount | Campaign | Label, "adsets") => AdSet,
+        (AdAccount | Campaign | AdSet | Label, "ads") => Ad,
+        (AdAccount | Label, "adcreatives") => Creative,
+        (AdAccount, "adimages") => Image,
+        (AdAccount, "advideos") => Video,
+        (AdAccount, "adlabels") => Label,
+        (AdAccount, "customaudiences") => Audience,
+        (AdAccount | Business, "adspixels") | (Business, "owned_pixels") => Dataset,
+        (Business, "owned_ad_accounts") => AdAccount,
+        (Business, "owned_pages") => Page,
+        (Business, "instagram_accounts") => Instagram,
+        (Business, "business_users" | "system_users") => Person,
+        (AdSet, "adcreatives") => {
+            let ads = view.state.children(object.id, Ad).filter_map(|id| view.state.object(id));
+            let mut ids: Vec<u64> = ads.filter_map(|ad| ad.creative).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids.reverse();
+            return Some(ids);
+        }
+        (Ad, "adcreatives") => return Some(object.creative.into_iter().collect()),
+        (AdAccount, "promote_pages") => return Some(owned(view, object, Page)),
+        (AdAccount, "instagram_accounts" | "connected_instagram_accounts") => {
+            return Some(owned(view, object, Instagram));
+        }
+        (Page, "instagram_accounts") => return Some(owned(view, object, Instagram)),
+        (Business, "client_ad_accounts" | "client_pages") => return Some(Vec::new()),
+        _ => return None,
+    };
+    Some(view.state.children(object.id, kind).rev().collect())
+}
+
+/// What the business of an account or page owns.
+fn owned(view: &View<'_>, object: &Object, kind: Kind) -> Vec<u64> {
+    object.owner.map(|owner| view.state.children(owner, kind).rev().collect()).unwrap_or_default()
+}

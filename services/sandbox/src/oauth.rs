@@ -1,0 +1,221 @@
+//! Logins: the dialog, codes, tokens and their inspection.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::error::Refusal;
+use crate::params::Params;
+use crate::state::{APP, APP_NAME, APP_SECRET, Change, Code, Dialog, Grant, Holder, State, USER, sealed};
+use crate::token;
+
+/// How long a login code may be used.
+const CODE_MINUTES: i64 = 10;
+/// How long a person's token lives, also after an exchange.
+const TOKEN_DAYS: i64 = 60;
+/// How long data may be read after the last login.
+const DATA_ACCESS_DAYS: i64 = 90;
+
+/// What the dialog answers: an address to go to, or a page that says what is wrong.
+#[derive(Debug)]
+pub(crate) enum Dialogue {
+    Redirect(String),
+    Page(String),
+}
+
+/// `GET /dialog/oauth`: the person grants at once, unless the settings or `sandbox_decision=deny` say otherwise.
+pub(crate) fn dialog(state: &mut State, params: &Params, now: Timestamp) -> Dialogue {
+    let text = |name: &str| params.text(name).unwrap_or_default();
+    if text("client_id") != APP.to_string() {
+        return Dialogue::Page("Invalid App ID: the provided app ID does not look like a valid app ID.".to_owned());
+    }
+    let Ok(mut address) = url::Url::parse(&text("redirect_uri")) else {
+        return Dialogue::Page("Invalid redirect_uri: it must be an absolute address.".to_owned());
+    };
+    let denied = match params.text("sandbox_decision").as_deref() {
+        Some("deny") => true,
+        Some("grant") => false,
+        _ => state.settings.dialog == Dialog::Deny,
+    };
+    if denied {
+        address
+            .query_pairs_mut()
+            .append_pair("error", "access_denied")
+            .append_pair("error_code", "200")
+            .append_pair("error_description", "Permissions error")
+            .append_pair("error_reason", "user_denied");
+    } else {
+        let declined: BTreeSet<String> = state.settings.declined_scopes.iter().cloned().collect();
+        let asked = text("scope");
+        let asked = asked.split([',', ' ']).filter(|scope| !scope.is_empty()).map(str::to_owned);
+        let (declined, scopes) = asked.chain(["public_profile".to_owned()]).partition(|scope| declined.contains(scope));
+        let code = format!("AQ{}", state.fresh_secret("code"));
+        let redirect_uri = text("redirect_uri");
+        let expires = after(now, SignedDuration::from_mins(CODE_MINUTES));
+        let given = Code { app: APP, redirect_uri, person: USER, scopes, declined, expires, used: false };
+        state.commit(Change::Code { digest: sealed(&code), code: given });
+        address.query_pairs_mut().append_pair("code", &code);
+    }
+    if let Some(given) = params.text("state") {
+        address.query_pairs_mut().append_pair("state", &given);
+    }
+    Dialogue::Redirect(address.into())
+}
+
+/// `GET` or `POST /oauth/access_token`: a code, a token to be exchanged, or the app's own credentials.
+pub(crate) fn access_token(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, Refusal> {
+    client(params)?;
+    match params.text("grant_type").as_deref() {
+        Some("client_credentials") => {
+            let token = format!("{APP}|{}", state.fresh_secret("app"));
+            state.commit(Change::Token { digest: sealed(&token), grant: token::app_grant(now) });
+            Ok(json!({ "access_token": token, "token_type": "bearer" }))
+        }
+        Some("fb_exchange_token") => {
+            let old = params.required("fb_exchange_token")?;
+            let mut grant = token::grant(state, &old, now)?;
+            grant.issued = now;
+            if grant.expires.is_some() {
+                grant.expires = Some(after(now, SignedDuration::from_hours(24 * TOKEN_DAYS)));
+            }
+            Ok(issued(state, grant, now))
+        }
+        _ if params.has("code") => redeem(state, params, now),
+        _ => Err(Refusal::required("code")),
+    }
+}
+
+/// `GET /debug_token`: what a token is, also when it is dead.
+pub(crate) fn debug_token(state: &State, caller: &Grant, params: &Params, now: Timestamp) -> Result<Value, Refusal> {
+    if caller.app != APP {
+        let message =
+            "You must provide an app access token, or a user access token that is an owner or developer of the app";
+        return Err(Refusal::invalid(message));
+    }
+    let input = params.required("input_token")?;
+    let alive = token::grant(state, &input, now);
+    let known = state.token(&sealed(&input)).cloned().or_else(|| alive.clone().ok());
+    let mut data = Map::new();
+    if let Some(grant) = known {
+        data = described(state, &grant);
+    }
+    data.insert("is_valid".to_owned(), Value::Bool(alive.is_ok()));
+    if let Err(refusal) = alive {
+        let envelope = refusal.envelope("");
+        let member = |name: &str| envelope.pointer(&format!("/error/{name}")).cloned().unwrap_or_default();
+        let mut error = Map::new();
+        error.insert("code".to_owned(), member("code"));
+        error.insert("message".to_owned(), member("message"));
+        if !member("error_subcode").is_null() {
+            error.insert("subcode".to_owned(), member("error_subcode"));
+        }
+        data.insert("error".to_owned(), Value::Object(error));
+        data.entry("scopes").or_insert_with(|| json!([]));
+    }
+    Ok(json!({ "data": data }))
+}
+
+/// `GET /oauth/revoke`: one token dies.
+pub(crate) fn revoke(state: &mut State, params: &Params) -> Result<Value, Refusal> {
+    client(params)?;
+    let digest = sealed(&params.required("revoke_token")?);
+    if let Some(mut grant) = state.token(&digest).cloned() {
+        grant.dead = Some(467);
+        state.commit(Change::Token { digest, grant });
+    }
+    Ok(json!({ "success": true }))
+}
+
+fn client(params: &Params) -> Result<(), Refusal> {
+    if params.required("client_id")? != APP.to_string() {
+        return Err(Refusal::new(
+            101,
+            "Error validating application. Cannot get application info due to a system error.",
+        ));
+    }
+    if params.text("client_secret").as_deref() != Some(APP_SECRET) {
+        return Err(Refusal::new(1, "Error validating client secret."));
+    }
+    Ok(())
+}
+
+fn redeem(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, Refusal> {
+    let digest = sealed(&params.required("code")?);
+    let Some(code) = state.code(&digest).cloned() else {
+        return Err(Refusal::new(100, "Invalid verification code format.").subcode(36_009));
+    };
+    if code.used {
+        return Err(Refusal::new(100, "This authorization code has been used.").subcode(36_009));
+    }
+    if code.expires <= now {
+        return Err(Refusal::new(100, "This authorization code has expired.").subcode(36_007));
+    }
+    if params.text("redirect_uri").as_deref() != Some(code.redirect_uri.as_str()) {
+        let message = "Error validating verification code. Please make sure your redirect_uri is identical to the one you \
+                       used in the OAuth dialog request";
+        return Err(Refusal::new(100, message).subcode(36_008));
+    }
+    state.commit(Change::CodeUsed { digest });
+    let grant = Grant {
+        app: code.app,
+        holder: Holder::User,
+        person: code.person,
+        page: None,
+        scopes: code.scopes,
+        declined: code.declined,
+        issued: now,
+        expires: Some(after(now, SignedDuration::from_hours(24 * TOKEN_DAYS))),
+        dead: None,
+    };
+    Ok(issued(state, grant, now))
+}
+
+fn issued(state: &mut State, grant: Grant, now: Timestamp) -> Value {
+    let token = format!("EAA{}", state.fresh_secret("token"));
+    let expires_in = grant.expires.map(|at| at.duration_since(now).as_secs());
+    state.commit(Change::Token { digest: sealed(&token), grant });
+    let mut body = Map::new();
+    body.insert("access_token".to_owned(), json!(token));
+    body.insert("token_type".to_owned(), json!("bearer"));
+    if let Some(seconds) = expires_in {
+        body.insert("expires_in".to_owned(), json!(seconds));
+    }
+    Value::Object(body)
+}
+
+fn described(state: &State, grant: &Grant) -> Map<String, Value> {
+    let second = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_second);
+    let data_access = grant.expires.map(|_| after(grant.issued, SignedDuration::from_hours(24 * DATA_ACCESS_DAYS)));
+    let accounts: Vec<String> =
+        crate::state::ACCOUNTS.iter().filter(|&&id| state.object(id).is_some()).map(u64::to_string).collect();
+    let granular: Vec<Value> = grant
+        .scopes
+        .iter()
+        .map(|scope| match scope.as_str() {
+            "ads_management" | "ads_read" => json!({ "scope": scope, "target_ids": accounts }),
+            _ => json!({ "scope": scope }),
+        })
+        .collect();
+    let mut data = Map::from_iter([
+        ("app_id".to_owned(), json!(grant.app.to_string())),
+        ("type".to_owned(), json!(grant.holder.word())),
+        ("application".to_owned(), json!(APP_NAME)),
+        ("data_access_expires_at".to_owned(), json!(second(data_access))),
+        ("expires_at".to_owned(), json!(second(grant.expires))),
+        ("issued_at".to_owned(), json!(grant.issued.as_second())),
+        ("scopes".to_owned(), json!(grant.scopes)),
+        ("granular_scopes".to_owned(), Value::Array(granular)),
+    ]);
+    if grant.holder != Holder::App {
+        data.insert("user_id".to_owned(), json!(grant.person.to_string()));
+    }
+    if let Some(page) = grant.page {
+        data.insert("profile_id".to_owned(), json!(page.to_string()));
+    }
+    data
+}
+
+fn after(now: Timestamp, duration: SignedDuration) -> Timestamp {
+    now.checked_add(duration).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,276 @@
+//! From a path to its handler.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::error::Refusal;
+use crate::fields;
+use crate::insights;
+use crate::nodes::{
+    self, accounts, ad_sets, ads, audiences, campaigns, creatives, datasets, events, images, labels, lifecycle,
+    members, people, videos, write,
+};
+use crate::oauth;
+use crate::params::Params;
+use crate::render::View;
+use crate::state::{Kind, Object, State};
+use crate::token::Caller;
+use crate::usage::{Bucket, UseCase};
+use crate::version::Version;
+
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    Delete,
+}
+
+impl Verb {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// A file of a multipart body.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    /// The name of its part, by which batch items name it.
+    pub(crate) part: String,
+    pub(crate) name: String,
+    pub(crate) bytes: Bytes,
+}
+
+/// One call with a known caller, from the network or out of a batch.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) verb: Verb,
+    /// The path without its version.
+    pub(crate) path: Vec<String>,
+    pub(crate) params: Params,
+    pub(crate) files: Vec<File>,
+    pub(crate) version: Version,
+    pub(crate) now: Timestamp,
+    /// Scheme and host under which the caller reached us.
+    pub(crate) base: String,
+    pub(crate) caller: Caller,
+    pub(crate) trace: String,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(state: &'a State, call: &'a Call) -> Self {
+        Self { state, now: call.now, version: call.version, base: &call.base, token: &call.caller.token }
+    }
+}
+
+/// What a call is counted under.
+pub(crate) fn bucket(state: &State, path: &[String], now: Timestamp) -> Bucket {
+    let first = path.first().map(String::as_str).unwrap_or_default();
+    let edge = path.get(1).map(String::as_str).unwrap_or_default();
+    if matches!(first, "oauth" | "dialog") || edge == "events" {
+        return Bucket::Free;
+    }
+    let Some(object) = node(state, first).filter(|object| object.account != 0) else { return Bucket::App };
+    let use_case = match (object.kind, edge) {
+        (Kind::Run, _) | (_, "insights") => UseCase::AdsInsights,
+        (Kind::Audience, _) | (_, "customaudiences" | "usersofanyaudience" | "customaudiencestos") => {
+            UseCase::CustomAudience
+        }
+        _ => UseCase::AdsManagement,
+    };
+    let account = object.account;
+    let active = match use_case {
+        UseCase::CustomAudience => state.active_audiences(account),
+        _ => state.active_ads(account, now),
+    };
+    Bucket::Account { account, use_case, active }
+}
+
+/// The object that a path names: `act_1`, digits, or the id of an image.
+fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
+    if let Some(digits) = name.strip_prefix("act_") {
+        return state.of_kind(digits.parse().ok()?, Kind::AdAccount);
+    }
+    if let Some((account, hash)) = name.split_once(':') {
+        return state.image(account.parse().ok()?, hash);
+    }
+    // An ad account without its prefix is another node, which nobody may read.
+    name.parse().ok().and_then(|id| state.object(id)).filter(|object| object.kind != Kind::AdAccount)
+}
+
+/// Answers a call.
+pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Value, Refusal> {
+    let parts: Vec<&str> = call.path.iter().map(String::as_str).collect();
+    match (call.verb, parts.as_slice()) {
+        (Verb::Get, ["debug_token"]) => oauth::debug_token(state, &call.caller.grant, &call.params, call.now),
+        (_, ["me", rest @ ..]) => me(state, call, rest),
+        (Verb::Post, [_, "instruments"]) => Ok(json!({ "success": true })),
+        (_, [name, rest @ ..]) => {
+            let Some(object) = node(state, name).cloned() else {
+                return Err(Refusal::missing(call.verb.word(), name));
+            };
+            on_node(state, call, &object, rest)
+        }
+        (_, []) => Err(Refusal::new(2500, "An unknown path was requested.")),
+    }
+}
+
+fn me(state: &mut State, call: &Call, rest: &[&str]) -> Result<Value, Refusal> {
+    let person = call.caller.grant.person;
+    match (call.verb, rest) {
+        (Verb::Get, []) => match state.object(person) {
+            Some(object) => shown(state, call, object),
+            None => Ok(json!({ "id": person.to_string(), "name": crate::state::APP_NAME })),
+        },
+        (Verb::Get, [edge]) => people::edge(state, call, edge).unwrap_or_else(|| Err(Refusal::unknown_path(edge))),
+        (Verb::Delete, ["permissions", permission @ ..]) => {
+            Ok(people::revoke(state, call, permission.first().copied()))
+        }
+        _ => Err(Refusal::unknown_path(&rest.join("/"))),
+    }
+}
+
+fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Result<Value, Refusal> {
+    match (call.verb, rest) {
+        (Verb::Get, []) => {
+            if object.account != 0 {
+                call.caller.may_read()?;
+            }
+            look(state, object);
+            shown(state, call, object)
+        }
+        (Verb::Post, []) => update(state, call, object),
+        (Verb::Delete, []) => delete(state, call, object),
+        (_, ["permissions", permission @ ..]) if object.kind == Kind::Person => match call.verb {
+            Verb::Delete => Ok(people::revoke(state, call, permission.first().copied())),
+            _ => people::edge(state, call, "permissions").unwrap_or_else(|| Err(Refusal::unknown_path("permissions"))),
+        },
+        (Verb::Get, [edge]) => read_edge(state, call, object, edge),
+        (Verb::Post, [edge]) => post_edge(state, call, object, edge),
+        (Verb::Delete, [edge]) => delete_edge(state, call, object, edge),
+        _ => Err(Refusal::unknown_path(&rest.join("/"))),
+    }
+}
+
+/// Things that take their time move on when they are looked at.
+fn look(state: &mut State, object: &Object) {
+    if matches!(object.kind, Kind::Run | Kind::Audience | Kind::Video) {
+        state.poll(object.id);
+    }
+}
+
+fn shown(state: &State, call: &Call, object: &Object) -> Result<Value, Refusal> {
+    let fields = fields::of(&call.params)?;
+    View::of(state, call).node(object, fields.as_deref())
+}
+
+fn update(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
+    match object.kind {
+        Kind::AdAccount => accounts::update(state, call, object),
+        Kind::Campaign => campaigns::update(state, call, object),
+        Kind::AdSet => ad_sets::update(state, call, object),
+        Kind::Ad => ads::update(state, call, object),
+        Kind::Creative => creatives::update(state, call, object),
+        Kind::Audience => audiences::update(state, call, object),
+        _ => Err(Refusal::missing("post", &nodes::path_id(object))),
+    }
+}
+
+fn delete(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
+    call.caller.may_write()?;
+    match object.kind {
+        Kind::Audience => audiences::delete(state, call, object),
+        Kind::Video => videos::delete(state, call, object.id),
+        Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative | Kind::Label | Kind::Run => {
+            Ok(lifecycle::delete(state, object.id, call.now))
+        }
+        _ => Err(Refusal::missing("delete", &nodes::path_id(object))),
+    }
+}
+
+fn read_edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
+    if object.account != 0 {
+        call.caller.may_read()?;
+    }
+    match (object.kind, edge) {
+        (_, "insights") if insights::is_target(object.kind) => return insights::read(state, call, object),
+        (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
+        (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
+        (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),
+        (Kind::Video, "thumbnails") => return Ok(videos::thumbnails(object)),
+        (Kind::AdAccount, _) => {
+            if let Some(kind) = by_labels(edge) {
+                return labels::find(state, call, object.id, kind);
+            }
+        }
+        _ => {}
+    }
+    let Some(ids) = nodes::edge(&View::of(state, call), object, edge) else {
+        return Err(Refusal::unknown_path(edge));
+    };
+    if edge == "customaudiences" {
+        for &id in &ids {
+            state.poll(id);
+        }
+    }
+    let fields = fields::of(&call.params)?;
+    View::of(state, call).edge(&call.path.join("/"), titled(state, call, edge, ids), &call.params, fields.as_deref())
+}
+
+/// `advideos?title=..` finds videos by their title.
+fn titled(state: &State, call: &Call, edge: &str, ids: Vec<u64>) -> Vec<u64> {
+    match call.params.text("title") {
+        Some(title) if edge == "advideos" => {
+            ids.into_iter().filter(|&id| state.object(id).is_some_and(|video| video.text("title") == title)).collect()
+        }
+        _ => ids,
+    }
+}
+
+fn by_labels(edge: &str) -> Option<Kind> {
+    match edge {
+        "campaignsbylabels" => Some(Kind::Campaign),
+        "adsetsbylabels" => Some(Kind::AdSet),
+        "adsbylabels" => Some(Kind::Ad),
+        "adcreativesbylabels" => Some(Kind::Creative),
+        _ => None,
+    }
+}
+
+fn post_edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
+    let account = object.id;
+    match (object.kind, edge) {
+        (Kind::AdAccount, "campaigns") => campaigns::create(state, call, account),
+        (Kind::AdAccount, "adsets") => ad_sets::create(state, call, account),
+        (Kind::AdAccount, "ads") => ads::create(state, call, account),
+        (Kind::AdAccount, "adcreatives") => creatives::create(state, call, account),
+        (Kind::AdAccount, "adimages") => images::create(state, call, account),
+        (Kind::AdAccount, "advideos") => videos::create(state, call, account),
+        (Kind::AdAccount, "adlabels") => labels::create(state, call, account),
+        (Kind::AdAccount, "customaudiences") => audiences::create(state, call, account),
+        (Kind::AdAccount, "adspixels") => datasets::create(state, call, account),
+        (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::attach(state, call, object),
+        (Kind::Audience, "users") => members::change(state, call, object),
+        (Kind::Dataset, "events") => events::receive(state, call, object),
+        (Kind::Run, _) => Err(Refusal::unknown_path(edge)),
+        (_, "insights") if insights::is_target(object.kind) => insights::start(state, call, object),
+        _ => Err(Refusal::unknown_path(edge)),
+    }
+}
+
+fn delete_edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
+    match (object.kind, edge) {
+        (Kind::AdAccount, "adimages") => images::delete(state, call, object.id),
+        (Kind::AdAccount, "advideos") => {
+            let id = write::required_id(&call.params, "video_id")?;
+            videos::delete(state, call, id)
+        }
+        (Kind::Audience, "users") => members::change(state, call, object),
+        _ => Err(Refusal::unknown_path(edge)),
+    }
+}

@@ -1,0 +1,155 @@
+//! Parameters of writes: what each must be, and the form in which it is kept and read back.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::error::Refusal;
+use crate::loose;
+use crate::params::{Params, as_boolean, as_integer, as_list, as_text};
+use crate::state::{State, iso};
+
+/// What a parameter must be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    Text,
+    /// Kept as a JSON integer.
+    Integer,
+    Boolean,
+    /// Minor units; kept as digits in a string.
+    Money,
+    /// ISO 8601, unix seconds, or a few words; kept as ISO 8601 in the account's zone.
+    Time,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A list of these words.
+    Words(&'static [&'static str]),
+    /// A JSON object.
+    Object,
+    /// A list of anything.
+    List,
+}
+
+/// A parameter of a create or an update.
+pub(crate) type Row = (&'static str, Form);
+
+/// Reads all parameters of the table that were given. Others are ignored, as Meta does.
+pub(crate) fn read(
+    state: &State,
+    account: u64,
+    table: &[Row],
+    params: &Params,
+    now: Timestamp,
+) -> Result<Map<String, Value>, Refusal> {
+    let mut fields = Map::new();
+    for (name, form) in table {
+        if let Some(raw) = params.raw(name) {
+            fields.insert((*name).to_owned(), value(state, account, name, *form, raw, now)?);
+        }
+    }
+    Ok(fields)
+}
+
+fn value(state: &State, account: u64, name: &str, form: Form, raw: &Value, now: Timestamp) -> Result<Value, Refusal> {
+    let must = |what: &str| Refusal::invalid(format!("Param {name} must be {what}")).blame(&[name]);
+    match form {
+        Form::Text => Ok(Value::String(as_text(raw))),
+        Form::Integer => as_integer(raw).map(Value::from).ok_or_else(|| must("an integer")),
+        Form::Boolean => as_boolean(raw).map(Value::from).ok_or_else(|| must("a boolean")),
+        Form::Money => as_integer(raw)
+            .filter(|minor| *minor >= 0)
+            .map(|minor| Value::String(minor.to_string()))
+            .ok_or_else(|| must("a non-negative integer")),
+        // 0 takes a time away.
+        Form::Time if as_integer(raw) == Some(0) => Ok(Value::Null),
+        Form::Time => time(raw, now).map(|at| Value::String(iso(state, account, at))).ok_or_else(|| must("a time")),
+        Form::Word(words) => {
+            let word = as_text(raw);
+            if words.contains(&word.as_str()) {
+                Ok(Value::String(word))
+            } else {
+                Err(must(&format!("one of {{{}}}", words.join(", "))))
+            }
+        }
+        Form::Words(words) => {
+            let list = as_list(raw).ok_or_else(|| must("an array."))?;
+            for (at, item) in list.iter().enumerate() {
+                if !words.contains(&as_text(item).as_str()) {
+                    let message = format!("Param {name}[{at}] must be one of {{{}}}", words.join(", "));
+                    return Err(Refusal::invalid(message).blame(&[name]));
+                }
+            }
+            Ok(Value::Array(list))
+        }
+        Form::Object => parsed(raw).filter(Value::is_object).ok_or_else(|| must("a valid JSON object")),
+        Form::List => as_list(raw).map(Value::Array).ok_or_else(|| must("an array.")),
+    }
+}
+
+fn parsed(raw: &Value) -> Option<Value> {
+    match raw {
+        Value::String(text) => loose::parse(text),
+        other => Some(other.clone()),
+    }
+}
+
+/// A time as callers write it.
+fn time(raw: &Value, now: Timestamp) -> Option<Timestamp> {
+    match as_integer(raw) {
+        Some(second) => Timestamp::from_second(second).ok(),
+        None => parse_time(raw.as_str()?.trim(), now),
+    }
+}
+
+/// Reads ISO 8601 with or without zone, and the two words that clients use.
+fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
+    match text {
+        "now" => return Some(now),
+        "tomorrow" => return now.checked_add(SignedDuration::from_hours(24)).ok(),
+        _ => {}
+    }
+    text.parse::<Timestamp>()
+        .ok()
+        .or_else(|| jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%z", text).ok()?.to_timestamp().ok())
+        .or_else(|| {
+            text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|it| it.timestamp())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::World;
+    use crate::state::ACCOUNTS;
+    use serde_json::json;
+
+    fn now() -> Timestamp {
+        "2026-11-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn one(form: Form, text: &str) -> Result<Value, Refusal> {
+        let state = State::new(World::Small, 1, now());
+        value(&state, ACCOUNTS[0], "it", form, &Value::String(text.to_owned()), now())
+    }
+
+    #[test]
+    fn money_is_kept_as_digits_and_is_never_negative() {
+        assert_eq!(one(Form::Money, "5000"), Ok(json!("5000")));
+        assert_eq!(one(Form::Money, "-1").unwrap_err().code(), 100);
+        assert_eq!(one(Form::Money, "12.5").unwrap_err().code(), 100);
+    }
+
+    #[test]
+    fn times_are_kept_in_the_zone_of_the_account() {
+        let kept = Ok(json!("2026-11-03T16:00:00-0800"));
+        assert_eq!(one(Form::Time, "2026-11-04T00:00:00Z"), kept);
+        assert_eq!(one(Form::Time, "2026-11-03T16:00:00-0800"), kept);
+        assert_eq!(one(Form::Time, "1793750400"), kept);
+        assert_eq!(one(Form::Time, "0"), Ok(Value::Null));
+    }
+
+    #[test]
+    fn a_word_that_is_not_listed_is_refused_with_the_list() {
+        let refusal = one(Form::Word(&["A", "B"]), "C").unwrap_err();
+        assert!(refusal.envelope("x").to_string().contains("Param it must be one of {A, B}"));
+    }
+}

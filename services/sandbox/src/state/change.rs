@@ -1,0 +1,123 @@
+//! The changes of the world: the only way it moves, and the lines of its journal.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::object::Object;
+
+/// One committed change. Secrets are held as digests only, so that no file of the sandbox holds a token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change {
+    /// An object is there, or is changed.
+    Put(Box<Object>),
+    /// A token was given out or changed its state.
+    Token { digest: String, grant: Grant },
+    /// A login code was given out.
+    Code { digest: String, code: Code },
+    /// A login code was used.
+    CodeUsed { digest: String },
+    /// People were added to an audience or removed from it.
+    Members(Members),
+    /// Events were taken in by a dataset.
+    Events { dataset: u64, events: Vec<Event> },
+}
+
+/// Whose a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Holder {
+    User,
+    SystemUser,
+    Page,
+    App,
+}
+
+impl Holder {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::User => "USER",
+            Self::SystemUser => "SYSTEM_USER",
+            Self::Page => "PAGE",
+            Self::App => "APP",
+        }
+    }
+}
+
+/// What a token allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) app: u64,
+    pub(crate) holder: Holder,
+    /// The person or system user; the app itself for an app token.
+    pub(crate) person: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) page: Option<u64>,
+    pub(crate) scopes: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) declined: BTreeSet<String>,
+    pub(crate) issued: Timestamp,
+    /// None: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<Timestamp>,
+    /// The subcode of 190 with which it died, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dead: Option<i64>,
+}
+
+/// A login code: one use, ten minutes, one redirect address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Code {
+    pub(crate) app: u64,
+    pub(crate) redirect_uri: String,
+    pub(crate) person: u64,
+    pub(crate) scopes: BTreeSet<String>,
+    pub(crate) declined: BTreeSet<String>,
+    pub(crate) expires: Timestamp,
+    pub(crate) used: bool,
+}
+
+/// One call to an audience's `users`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Members {
+    pub(crate) audience: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) remove: bool,
+    /// A digest per person.
+    pub(crate) people: Vec<String>,
+    pub(crate) received: u64,
+    pub(crate) invalid: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<Batch>,
+}
+
+/// The place of a call in an upload session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    pub(crate) session: String,
+    pub(crate) seq: u64,
+    pub(crate) last: bool,
+}
+
+/// One event as a dataset took it in, in Meta's words. Nothing about the person is kept.
+#[expect(clippy::struct_field_names, reason = "Meta's own names")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) event_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event_id: Option<String>,
+    /// Unix seconds.
+    pub(crate) event_time: i64,
+    pub(crate) action_source: String,
+    pub(crate) received: Timestamp,
+    /// False for a repetition of the same name and id within 48 hours.
+    pub(crate) effective: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) currency: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) test_event_code: Option<String>,
+}

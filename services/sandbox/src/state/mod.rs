@@ -1,0 +1,280 @@
+//! The world: everything that Meta would know, in memory, changed only by [`State::commit`].
+
+mod change;
+mod delivery;
+mod object;
+mod people;
+mod settings;
+mod small;
+mod status;
+mod zone;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::options::World;
+
+pub(crate) use change::{Batch, Change, Code, Event, Grant, Holder, Members};
+pub(crate) use delivery::settle as settle_delivery;
+pub(crate) use object::{Kind, Object, Span, Status};
+pub(crate) use people::Sessions;
+pub(crate) use settings::{Dialog, Settings};
+pub(crate) use small::{ACCOUNTS, APP, APP_NAME, APP_SECRET, USER};
+pub(crate) use status::{effective, is_delivering};
+pub(crate) use zone::{day, iso, local};
+
+/// Where ids of new objects start: 18 digits, above those of the worlds.
+const FIRST_ID: u64 = 120_210_000_000_000_000;
+
+/// The world and its indexes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) seed: u64,
+    pub(crate) settings: Settings,
+    /// Counts the changes, so that what is made up never repeats.
+    serial: u64,
+    next_id: u64,
+    objects: BTreeMap<u64, Object>,
+    children: HashMap<(u64, Kind), BTreeSet<u64>>,
+    images: HashMap<(u64, String), u64>,
+    creatives: HashMap<(u64, String), u64>,
+    tokens: HashMap<String, Grant>,
+    codes: HashMap<String, Code>,
+    members: HashMap<u64, HashSet<String>>,
+    sessions: HashMap<u64, Sessions>,
+    events: BTreeMap<u64, Vec<Event>>,
+    seen: HashMap<(u64, String, String), Timestamp>,
+    /// How often a thing that takes its time was asked for; forgotten at a restart, which only means a longer wait.
+    polls: HashMap<u64, u32>,
+    /// The lines of the journal that are not yet written; none are kept without a journal.
+    pending: Option<Vec<u8>>,
+    committed: u64,
+}
+
+impl State {
+    /// The world as it is before anybody touched it.
+    pub(crate) fn new(world: World, seed: u64, now: Timestamp) -> Self {
+        let mut state = Self {
+            seed,
+            settings: Settings::default(),
+            serial: 0,
+            next_id: FIRST_ID,
+            objects: BTreeMap::new(),
+            children: HashMap::new(),
+            images: HashMap::new(),
+            creatives: HashMap::new(),
+            tokens: HashMap::new(),
+            codes: HashMap::new(),
+            members: HashMap::new(),
+            sessions: HashMap::new(),
+            events: BTreeMap::new(),
+            seen: HashMap::new(),
+            polls: HashMap::new(),
+            pending: None,
+            committed: 0,
+        };
+        // Meta's times are whole seconds.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        match world {
+            World::Small => small::fill(&mut state, now),
+        }
+        state.committed = 0;
+        state
+    }
+
+    /// From now on every change is also written down for the journal.
+    pub(crate) fn keep_changes(&mut self) {
+        self.pending.get_or_insert_default();
+    }
+
+    /// The journal lines since the last call.
+    pub(crate) fn take_pending(&mut self) -> Vec<u8> {
+        self.pending.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How many changes were committed by callers.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Makes a change, for good.
+    pub(crate) fn commit(&mut self, change: Change) {
+        if let Some(pending) = self.pending.as_mut() {
+            match serde_json::to_writer(&mut *pending, &change) {
+                Ok(()) => pending.push(b'\n'),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "change not journalled"),
+            }
+        }
+        self.apply(change);
+        self.committed += 1;
+    }
+
+    /// Makes a change that the journal already holds.
+    pub(crate) fn apply(&mut self, change: Change) {
+        self.serial += 1;
+        match change {
+            Change::Put(object) => self.put(*object),
+            Change::Token { digest, grant } => {
+                self.tokens.insert(digest, grant);
+            }
+            Change::Code { digest, code } => {
+                self.codes.insert(digest, code);
+            }
+            Change::CodeUsed { digest } => {
+                if let Some(code) = self.codes.get_mut(&digest) {
+                    code.used = true;
+                }
+            }
+            Change::Members(members) => self.take_members(members),
+            Change::Events { dataset, events } => {
+                for event in &events {
+                    if let (true, Some(id)) = (event.effective, &event.event_id) {
+                        self.seen.insert((dataset, event.event_name.clone(), id.clone()), event.received);
+                    }
+                }
+                self.events.entry(dataset).or_default().extend(events);
+            }
+        }
+    }
+
+    fn put(&mut self, object: Object) {
+        self.next_id = self.next_id.max(object.id.saturating_add(1));
+        if let Some(old) = self.objects.get(&object.id) {
+            for parent in old.parents() {
+                if let Some(children) = self.children.get_mut(&(parent, old.kind)) {
+                    children.remove(&old.id);
+                }
+            }
+        }
+        for parent in object.parents() {
+            self.children.entry((parent, object.kind)).or_default().insert(object.id);
+        }
+        match object.kind {
+            Kind::Image => {
+                self.images.insert((object.account, object.text("hash").to_owned()), object.id);
+            }
+            Kind::Creative if object.status != Status::Deleted => {
+                self.creatives.insert((object.account, object.text("_content").to_owned()), object.id);
+            }
+            Kind::Creative => {
+                self.creatives.remove(&(object.account, object.text("_content").to_owned()));
+            }
+            _ => {}
+        }
+        self.objects.insert(object.id, object);
+    }
+
+    pub(crate) fn object(&self, id: u64) -> Option<&Object> {
+        self.objects.get(&id)
+    }
+
+    /// The object, if it is of that kind.
+    pub(crate) fn of_kind(&self, id: u64, kind: Kind) -> Option<&Object> {
+        self.objects.get(&id).filter(|object| object.kind == kind)
+    }
+
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// The ids of one kind below a parent, oldest first.
+    pub(crate) fn children(&self, parent: u64, kind: Kind) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.children.get(&(parent, kind)).into_iter().flatten().copied()
+    }
+
+    pub(crate) fn image(&self, account: u64, hash: &str) -> Option<&Object> {
+        self.images.get(&(account, hash.to_owned())).and_then(|id| self.objects.get(id))
+    }
+
+    /// A creative of the account with the same content.
+    pub(crate) fn same_creative(&self, account: u64, content: &str) -> Option<u64> {
+        self.creatives.get(&(account, content.to_owned())).copied()
+    }
+
+    pub(crate) fn token(&self, digest: &str) -> Option<&Grant> {
+        self.tokens.get(digest)
+    }
+
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = (&String, &Grant)> {
+        self.tokens.iter()
+    }
+
+    pub(crate) fn code(&self, digest: &str) -> Option<&Code> {
+        self.codes.get(digest)
+    }
+
+    pub(crate) fn events(&self, dataset: u64) -> &[Event] {
+        self.events.get(&dataset).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// When an event of that name and id last counted.
+    pub(crate) fn event_seen(&self, dataset: u64, name: &str, id: &str) -> Option<Timestamp> {
+        self.seen.get(&(dataset, name.to_owned(), id.to_owned())).copied()
+    }
+
+    /// Counts one look at a thing that takes its time, and says how many there were before.
+    pub(crate) fn poll(&mut self, id: u64) -> u32 {
+        let polls = self.polls.entry(id).or_default();
+        let before = *polls;
+        *polls = polls.saturating_add(1);
+        before
+    }
+
+    /// How often it was looked at.
+    pub(crate) fn polls(&self, id: u64) -> u32 {
+        self.polls.get(&id).copied().unwrap_or_default()
+    }
+
+    /// An id that nothing has.
+    pub(crate) fn fresh_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id = self.next_id.saturating_add(1);
+        id
+    }
+
+    /// A word that nobody guesses by accident, and that no other change gets.
+    pub(crate) fn fresh_secret(&self, purpose: &str) -> String {
+        let text = format!("{}:{}:{purpose}", self.seed, self.serial);
+        hex::encode(digest(&SHA256, text.as_bytes()))
+    }
+
+    pub(crate) fn currency(&self, account: u64) -> &str {
+        self.object(account).map(|object| object.text("currency")).unwrap_or_default()
+    }
+
+    /// Ads that deliver now; they raise the limits.
+    pub(crate) fn active_ads(&self, account: u64, now: Timestamp) -> u64 {
+        let active = self
+            .children(account, Kind::Ad)
+            .filter_map(|id| self.object(id))
+            .filter(|ad| ad.status == Status::Active && effective(self, ad, now) == "ACTIVE")
+            .count();
+        u64::try_from(active).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn active_audiences(&self, account: u64) -> u64 {
+        let active = self
+            .children(account, Kind::Audience)
+            .filter_map(|id| self.object(id))
+            .filter(|audience| !audience.status.is_gone())
+            .count();
+        u64::try_from(active).unwrap_or(u64::MAX)
+    }
+}
+
+/// The digest under which a secret is kept.
+pub(crate) fn sealed(secret: &str) -> String {
+    hex::encode(digest(&SHA256, secret.as_bytes()))
+}
+
+/// An id as it stands in answers; ad accounts with their prefix.
+pub(crate) fn shown_id(object: &Object) -> Value {
+    match object.kind {
+        Kind::AdAccount => Value::String(format!("act_{}", object.id)),
+        Kind::Image => Value::String(format!("{}:{}", object.account, object.text("hash"))),
+        _ => Value::String(object.id.to_string()),
+    }
+}

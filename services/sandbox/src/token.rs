@@ -1,0 +1,170 @@
+//! Who calls: the token of a request, its proof, and what it may do.
+
+use aws_lc_rs::hmac;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::error::Refusal;
+use crate::params::{Params, as_text};
+use crate::state::{APP, APP_SECRET, Grant, Holder, State, sealed};
+
+/// How long a proof that names its time is good.
+const PROOF_MINUTES: i64 = 5;
+
+/// The caller of one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The token as it was sent; it goes back out only in `next` links.
+    pub(crate) token: String,
+    pub(crate) grant: Grant,
+}
+
+/// Takes token and proof out of the parameters. The query wins over the header, as at Meta.
+pub(crate) fn take(params: &mut Params, bearer: Option<&str>) -> Option<String> {
+    params
+        .remove("access_token")
+        .map(|value: Value| as_text(&value))
+        .filter(|token| !token.is_empty())
+        .or_else(|| bearer.map(str::to_owned))
+}
+
+/// Fails with 104, 2500 or 190 as Meta does, or 100 for a bad proof.
+pub(crate) fn caller(
+    state: &State,
+    token: Option<&str>,
+    params: &mut Params,
+    path: &[String],
+    now: Timestamp,
+) -> Result<Caller, Refusal> {
+    let proof = params.remove("appsecret_proof").map(|value| as_text(&value));
+    let time = params.remove("appsecret_time").map(|value| as_text(&value));
+    let Some(token) = token else {
+        if path.first().is_some_and(|first| first == "me") {
+            let message = "An active access token must be used to query information about the current user.";
+            return Err(Refusal::new(2500, message));
+        }
+        return Err(Refusal::new(104, "An access token is required to request this resource."));
+    };
+    let grant = grant(state, token, now)?;
+    match proof {
+        Some(proof) if !proven(token, &proof, time.as_deref(), now) => {
+            let message = "Invalid appsecret_proof provided in the API argument";
+            Err(Refusal::new(100, message).kind("GraphMethodException"))
+        }
+        None if state.settings.require_proof => {
+            let message = "API calls from the server require an appsecret_proof argument";
+            Err(Refusal::new(100, message).kind("GraphMethodException"))
+        }
+        _ => Ok(Caller { token: token.to_owned(), grant }),
+    }
+}
+
+/// The grant behind a token that is alive.
+pub(crate) fn grant(state: &State, token: &str, now: Timestamp) -> Result<Grant, Refusal> {
+    if token == format!("{APP}|{APP_SECRET}") {
+        return Ok(app_grant(now));
+    }
+    let Some(grant) = state.token(&sealed(token)) else {
+        return Err(Refusal::new(190, "Invalid OAuth access token - Cannot parse access token"));
+    };
+    if let Some(subcode) = grant.dead {
+        return Err(Refusal::new(190, dead_text(subcode, grant.app)).subcode(subcode));
+    }
+    if let Some(expires) = grant.expires
+        && expires <= now
+    {
+        let text = |at: Timestamp| at.strftime("%A, %d-%b-%y %H:%M:%S UTC").to_string();
+        let message = format!(
+            "Error validating access token: Session has expired on {}. The current time is {}.",
+            text(expires),
+            text(now)
+        );
+        return Err(Refusal::new(190, message).subcode(463));
+    }
+    Ok(grant.clone())
+}
+
+pub(crate) fn app_grant(now: Timestamp) -> Grant {
+    Grant {
+        app: APP,
+        holder: Holder::App,
+        person: APP,
+        page: None,
+        scopes: std::collections::BTreeSet::new(),
+        declined: std::collections::BTreeSet::new(),
+        issued: now,
+        expires: None,
+        dead: None,
+    }
+}
+
+impl Caller {
+    /// Fails with 200 where the token may not read ads.
+    pub(crate) fn may_read(&self) -> Result<(), Refusal> {
+        if self.has("ads_read") || self.has("ads_management") {
+            return Ok(());
+        }
+        Err(Refusal::new(200, "(#200) Ad account owner has NOT grant ads_management or ads_read permission").http(403))
+    }
+
+    /// Fails with 294 where the token may not write ads.
+    pub(crate) fn may_write(&self) -> Result<(), Refusal> {
+        if self.has("ads_management") {
+            return Ok(());
+        }
+        let message =
+            "(#294) Managing advertisements requires an access token with the extended permission for ads_management";
+        Err(Refusal::new(294, message).http(403))
+    }
+
+    fn has(&self, scope: &str) -> bool {
+        self.grant.scopes.contains(scope)
+    }
+}
+
+/// The lower-case hex of HMAC-SHA256 over the token (and its time), keyed by the app's secret.
+pub(crate) fn proof(secret: &str, text: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hex::encode(hmac::sign(&key, text.as_bytes()))
+}
+
+fn proven(token: &str, given: &str, time: Option<&str>, now: Timestamp) -> bool {
+    let Some(time) = time else { return given == proof(APP_SECRET, token) };
+    let fresh = time
+        .parse()
+        .ok()
+        .and_then(|second| Timestamp::from_second(second).ok())
+        .is_some_and(|at| now.duration_since(at).abs() <= SignedDuration::from_mins(PROOF_MINUTES));
+    fresh && given == proof(APP_SECRET, &format!("{token}|{time}"))
+}
+
+fn dead_text(subcode: i64, app: u64) -> String {
+    match subcode {
+        458 => format!("Error validating access token: The user has not authorized application {app}."),
+        460 => {
+            "Error validating access token: The session has been invalidated because the user changed their password \
+                or Facebook has changed the session for security reasons."
+                .to_owned()
+        }
+        _ => "Error validating access token: The session is invalid because the user logged out.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proof_is_that_of_the_official_sdks() {
+        assert_eq!(proof("SECRET", "TOK"), "74efee799c2b41164fab3ee4c2dff980dbdb23fd0c24f71bf08be0978464b1e4");
+    }
+
+    #[test]
+    fn a_proof_with_a_time_is_good_for_five_minutes() {
+        let now = Timestamp::from_second(1_790_000_000).unwrap();
+        let given = proof(APP_SECRET, "TOK|1790000000");
+        assert!(proven("TOK", &given, Some("1790000000"), now));
+        let later = Timestamp::from_second(1_790_000_600).unwrap();
+        assert!(!proven("TOK", &given, Some("1790000000"), later));
+    }
+}

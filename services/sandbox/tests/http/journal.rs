@@ -1,0 +1,27 @@
+use crate::server::{ACT, DATASET, Server, TOKEN};
+
+#[tokio::test]
+async fn a_world_with_a_folder_is_the_same_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::kept_in(folder.path().to_owned()).await;
+    let campaign = server.campaign("Kept").await;
+    let form = [("name", "B"), ("subtype", "CUSTOM"), ("customer_file_source", "USER_PROVIDED_ONLY")];
+    let audience = server.post(&format!("{ACT}/customaudiences"), &form).await.id();
+    let payload = format!(r#"{{"schema":"EMAIL_SHA256","data":["{:064x}"]}}"#, 5);
+    server.post(&format!("{audience}/users"), &[("payload", &payload)]).await;
+    let data = r#"[{"event_name":"Lead","event_time":1794774000,"event_id":"1","action_source":"website","user_data":{"em":"x"}}]"#;
+    server.post(&format!("{DATASET}/events"), &[("data", data)]).await;
+    let before = server.control_json("world").await;
+    let insights = server.get(&format!("{ACT}/insights?date_preset=last_7d")).await.body["data"].clone();
+    server.stop().await;
+
+    let server = Server::kept_in(folder.path().to_owned()).await;
+    assert_eq!(server.control_json("world").await, before);
+    assert_eq!(server.get(&format!("{ACT}/insights?date_preset=last_7d")).await.body["data"], insights);
+    assert_eq!(server.get(&format!("{campaign}?fields=name")).await.body["name"], "Kept");
+    let again = server.campaign("New").await;
+    assert!(again > campaign, "ids go on where they were");
+    let text = std::fs::read_to_string(folder.path().join("world.jsonl")).unwrap();
+    assert!(!text.contains(TOKEN));
+    assert!(text.lines().count() >= 6);
+}

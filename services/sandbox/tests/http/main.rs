@@ -1,0 +1,26 @@
+//! The sandbox over real sockets: one family of calls in each file.
+
+#[cfg(test)]
+mod audiences;
+#[cfg(test)]
+mod auth;
+#[cfg(test)]
+mod batch;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod insights;
+#[cfg(test)]
+mod journal;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod media;
+#[cfg(test)]
+mod objects;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod server;

@@ -1,0 +1,156 @@
+//! The settings of each service for a suite in one process: shorter times than production's, else the defaults.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use rpc::PeerSettings;
+use runtime::settings::Secret;
+use storage::{PostgresSettings, RedisSettings};
+
+/// The services that prove themselves to auth.
+const WITH_SECRETS: [&str; 4] = ["campaigns", "insights", "audiences", "conversions"];
+/// 32 bytes in base64.
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+/// What bootstrap asks for.
+pub(crate) const BOOTSTRAP_CODE: &str = "once-and-never-again";
+/// Any free port.
+const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Where everything of one suite is.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    pub(crate) secrets: PathBuf,
+    pub(crate) postgres: String,
+    pub(crate) redis: String,
+    pub(crate) sandbox: String,
+    pub(crate) gateway: String,
+    pub(crate) auth: String,
+    pub(crate) ratelimit: String,
+}
+
+/// Writes every secret that the services read from files.
+pub(crate) fn write_secrets(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder.join("services"))?;
+    for service in WITH_SECRETS {
+        fs::write(folder.join("services").join(service), format!("secret-of-{service}"))?;
+    }
+    for key in ["kek", "page_key", "permit_key", "member_key"] {
+        fs::write(folder.join(key), KEY)?;
+    }
+    Ok(fs::write(folder.join("bootstrap_code"), BOOTSTRAP_CODE)?)
+}
+
+/// The gateway, with these services behind it.
+pub(crate) fn gateway(services: &[(&str, String)]) -> gateway::Settings {
+    gateway::Settings {
+        admin_listen: ANYWHERE,
+        services: services.iter().map(|(name, url)| ((*name).to_owned(), url.clone())).collect(),
+        ..gateway::Settings::default()
+    }
+}
+
+impl Places {
+    pub(crate) fn auth(&self) -> auth::Settings {
+        auth::Settings {
+            postgres: self.postgres(),
+            graph: self.graph(),
+            dialog_url: self.sandbox.clone(),
+            kek_file: self.secrets.join("kek"),
+            service_secrets_dir: self.secrets.join("services"),
+            bootstrap_code_file: Some(self.secrets.join("bootstrap_code")),
+            page_key_file: self.secret("page_key"),
+            public_base_url: self.gateway.clone(),
+            ..auth::Settings::default()
+        }
+    }
+
+    pub(crate) fn ratelimit(&self) -> ratelimit::Settings {
+        ratelimit::Settings {
+            admin_listen: ANYWHERE,
+            redis: RedisSettings::at(self.redis.as_str()),
+            auth: PeerSettings { endpoint: self.auth.clone(), ..PeerSettings::default() },
+            permit_key_file: self.secret("permit_key"),
+            page_key_file: self.secret("page_key"),
+            ..ratelimit::Settings::default()
+        }
+    }
+
+    pub(crate) fn campaigns(&self) -> campaigns::Settings {
+        campaigns::Settings {
+            admin_listen: ANYWHERE,
+            postgres: self.postgres(),
+            auth: self.peer(&self.auth, "campaigns"),
+            ratelimit: self.peer(&self.ratelimit, "campaigns"),
+            graph: self.graph(),
+            page_key_file: self.secret("page_key"),
+            settle_seconds: 2,
+            ..campaigns::Settings::default()
+        }
+    }
+
+    pub(crate) fn insights(&self) -> insights::Settings {
+        let poller = insights::PollerSettings {
+            idle_milliseconds: 50,
+            poll_milliseconds_min: 100,
+            ..insights::PollerSettings::default()
+        };
+        insights::Settings {
+            admin_listen: ANYWHERE,
+            postgres: self.postgres(),
+            auth: self.peer(&self.auth, "insights"),
+            ratelimit: self.peer(&self.ratelimit, "insights"),
+            graph: self.graph(),
+            page_key_file: self.secret("page_key"),
+            poller,
+            ..insights::Settings::default()
+        }
+    }
+
+    pub(crate) fn audiences(&self) -> audiences::Settings {
+        audiences::Settings {
+            admin_listen: ANYWHERE,
+            postgres: self.postgres(),
+            auth: self.peer(&self.auth, "audiences"),
+            ratelimit: self.peer(&self.ratelimit, "audiences"),
+            graph: self.graph(),
+            page_key_file: self.secret("page_key"),
+            member_key_file: self.secret("member_key"),
+            settle_seconds: 2,
+            ..audiences::Settings::default()
+        }
+    }
+
+    pub(crate) fn conversions(&self) -> conversions::Settings {
+        conversions::Settings {
+            admin_listen: ANYWHERE,
+            postgres: self.postgres(),
+            auth: self.peer(&self.auth, "conversions"),
+            ratelimit: self.peer(&self.ratelimit, "conversions"),
+            graph: self.graph(),
+            page_key_file: self.secret("page_key"),
+            ..conversions::Settings::default()
+        }
+    }
+
+    fn postgres(&self) -> PostgresSettings {
+        // Five services of several suites share one server and its 100 connections.
+        PostgresSettings { pool_size: 4, ..PostgresSettings::at(self.postgres.as_str()) }
+    }
+
+    fn graph(&self) -> graph::Settings {
+        graph::Settings { base_url: self.sandbox.clone(), call_timeout_seconds: 20, ..graph::Settings::default() }
+    }
+
+    fn peer(&self, endpoint: &str, service: &str) -> PeerSettings {
+        let service_secret_file = self.secrets.join("services").join(service);
+        PeerSettings { endpoint: endpoint.to_owned(), service_secret_file }
+    }
+
+    fn secret(&self, name: &str) -> Secret {
+        Secret::in_file(self.secrets.join(name))
+    }
+}

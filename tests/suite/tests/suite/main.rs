@@ -1,0 +1,15 @@
+//! The whole suite over real sockets, as its callers see it: every call goes through the gateway.
+//!
+//! Each test has a suite of its own, so that it may turn the sandbox, count its requests and look into its database.
+
+#![cfg(test)]
+
+mod door;
+mod lost_answers;
+mod main_job;
+mod pages;
+mod repeats;
+mod refusals;
+mod secrets;
+mod tenants;
+mod work;
