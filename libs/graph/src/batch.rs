@@ -4,12 +4,7 @@
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::Serializer;
 
-use crate::{
-    call::Verb,
-    client::Outgoing,
-    meta_error::MetaError,
-    usage::ItemHeader,
-};
+use crate::{call::Verb, client::Outgoing, meta_error::MetaError, usage::ItemHeader};
 
 /// Meta's own limit of items.
 pub(crate) const ITEMS_MAX: usize = 50;
@@ -66,10 +61,5 @@ fn item(call: &Outgoing) -> Item {
         _ if fields.is_empty() => (path.to_owned(), String::new()),
         _ => (format!("{path}?{fields}"), String::new()),
     };
-    Item {
-        method: call.verb.as_str(),
-        relative_url,
-        body,
-        omit_response_on_success: false,
-    }
+    Item { method: call.verb.as_str(), relative_url, body, omit_response_on_success: false }
 }

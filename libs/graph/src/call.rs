@@ -177,7 +177,11 @@ impl<T> Call<T> {
             .filter(|part| !part.is_empty())
             .map(|part| match part.strip_prefix("act_").unwrap_or(part) {
                 digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    if part.starts_with("act_") { "act" } else { "id" }
+                    if part.starts_with("act_") {
+                        "act"
+                    } else {
+                        "id"
+                    }
                 }
                 _ => part,
             })

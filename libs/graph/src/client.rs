@@ -194,7 +194,12 @@ impl Client {
             proof: &lease.proof,
         };
         let sent = self.bounded(on, call, self.transport.send(attempt)).await;
-        debug!(graph.call = call.label, graph.millis = started.elapsed().as_millis(), graph.sent = sent.is_ok(), "called");
+        debug!(
+            graph.call = call.label,
+            graph.millis = started.elapsed().as_millis(),
+            graph.sent = sent.is_ok(),
+            "called"
+        );
         match sent {
             Ok(reply) => Ok(self.received(on, call, reply, permit).await),
             Err(Failure::Unsent(cause)) => {
@@ -233,7 +238,8 @@ impl Client {
     async fn deliver_all(&self, on: &On, calls: &[Outgoing]) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
         let mut results: Vec<Option<Result<Vec<u8>, Error>>> = calls.iter().map(|_| None).collect();
         for tries in 1.. {
-            let open: Vec<usize> = results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(at, _)| at).collect();
+            let open: Vec<usize> =
+                results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(at, _)| at).collect();
             let calls: Vec<(usize, &Outgoing)> = open.into_iter().filter_map(|at| Some((at, calls.get(at)?))).collect();
             if calls.is_empty() {
                 break;

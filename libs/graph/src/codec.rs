@@ -6,9 +6,9 @@
 
 mod facts;
 mod read;
-mod time;
 #[cfg(test)]
 mod tests;
+mod time;
 mod write;
 
 use std::sync::LazyLock;

@@ -154,7 +154,10 @@ impl Leases {
                 None => return,
                 Some(Ok(())) => pause = Duration::from_millis(100),
                 Some(Err(error)) => {
-                    warn!(error = &error as &dyn std::error::Error, "the stream of revocations is cut; leases are asked for on each use");
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the stream of revocations is cut; leases are asked for on each use"
+                    );
                     pause = (pause * 2).min(Duration::from_secs(2));
                 }
             }
@@ -165,7 +168,8 @@ impl Leases {
     async fn listen(&self) -> Result<(), Cut> {
         let generation = self.generation.load(Ordering::Relaxed);
         let request = Request::new(WatchRevocationsRequest { generation });
-        let mut stream = CredentialServiceClient::new(self.auth.channel()).watch_revocations(request).await?.into_inner();
+        let mut stream =
+            CredentialServiceClient::new(self.auth.channel()).watch_revocations(request).await?.into_inner();
         loop {
             let Ok(next) = tokio::time::timeout(SILENCE_MAX, stream.message()).await else {
                 return Err(Cut::Silent);

@@ -62,10 +62,9 @@ impl Permits {
             .into_inner();
         let received = Instant::now();
         match answer.decision {
-            Some(Decision::Permit(permit)) => Ok(Permit {
-                value: permit.value,
-                send_before: received + duration(permit.send_before.as_ref()),
-            }),
+            Some(Decision::Permit(permit)) => {
+                Ok(Permit { value: permit.value, send_before: received + duration(permit.send_before.as_ref()) })
+            }
             Some(Decision::Wait(wait)) => Err(refused(&wait)),
             None => Err(Error::Setup("ratelimit answered without a decision".to_owned())),
         }
@@ -130,7 +129,11 @@ fn duration(wire: Option<&prost_types::Duration>) -> Duration {
 fn refused(wait: &Wait) -> Error {
     let scope = wait.binding_scope.as_ref().map_or_else(String::new, |scope| {
         let kind = scope.kind().as_str_name().trim_start_matches("SCOPE_KIND_").to_owned();
-        [kind.as_str(), &scope.id, &scope.use_case].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        [kind.as_str(), &scope.id, &scope.use_case]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     Error::Quota { scope, retry_after: duration(wait.delay.as_ref()) }
 }

@@ -118,9 +118,9 @@ fn is_long(fields: &[(&str, &str)]) -> bool {
 }
 
 fn form(fields: &[(&str, &str)], file: &File) -> multipart::Form {
-    let form = fields.iter().fold(multipart::Form::new(), |form, (name, value)| {
-        form.text((*name).to_owned(), (*value).to_owned())
-    });
+    let form = fields
+        .iter()
+        .fold(multipart::Form::new(), |form, (name, value)| form.text((*name).to_owned(), (*value).to_owned()));
     let length = u64::try_from(file.content.len()).unwrap_or(u64::MAX);
     let part = multipart::Part::stream_with_length(file.content.clone(), length).file_name(file.name.clone());
     form.part(file.part.clone(), part)

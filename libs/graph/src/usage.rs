@@ -63,9 +63,10 @@ pub(crate) fn is_urgent(report: &UsageReport) -> bool {
         || use_cases
         || app.is_some_and(|app| app.call_count.max(app.total_cputime).max(app.total_time) >= URGENT_PERCENT)
         || account.is_some_and(|account| account.acc_id_util_basis_points >= URGENT_PERCENT * 100)
-        || insights.into_iter().flatten().any(|usage| {
-            usage.acc_id_util_basis_points.max(usage.app_id_util_basis_points) >= URGENT_PERCENT * 100
-        })
+        || insights
+            .into_iter()
+            .flatten()
+            .any(|usage| usage.acc_id_util_basis_points.max(usage.app_id_util_basis_points) >= URGENT_PERCENT * 100)
 }
 
 fn read<T: for<'de> Deserialize<'de>>(headers: &impl Headers, name: &str) -> Option<T> {

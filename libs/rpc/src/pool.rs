@@ -30,6 +30,8 @@ use replay::Replay;
 /// For how long a refused connection is tried again: a replica that restarts, or a service that starts with its peers.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// An address that does not even refuse takes longer than that second; another one is tried all the same.
+const REFUSALS_MIN: u32 = 2;
 
 /// Connections to one service. Clones share them.
 #[derive(Clone)]
@@ -101,15 +103,19 @@ impl Pool {
         let (parts, body) = self.addressed(request)?.into_parts();
         let mut replay = Replay::new(parts, body);
         let refused_until = Instant::now() + REFUSED_FOR;
+        let mut refusals = 0;
         loop {
             let connection = self.pick().await?;
             let sender = match connection.sender().await {
                 Ok(sender) => sender,
-                Err(_) if Instant::now() < refused_until => {
+                Err(cause) => {
+                    refusals += 1;
+                    if refusals >= REFUSALS_MIN && Instant::now() >= refused_until {
+                        return Err(fault::status(&Error::Refused { endpoint: self.endpoint(), cause }));
+                    }
                     tokio::time::sleep(REFUSED_PAUSE).await;
                     continue;
                 }
-                Err(cause) => return Err(fault::status(&Error::Refused { endpoint: self.endpoint(), cause })),
             };
             let in_flight = connection.count();
             match sender.send(replay.request()).await {
@@ -118,7 +124,6 @@ impl Pool {
                     return Ok(response.map(|body| Body::new(body::Answer::new(body, in_flight, endpoint))));
                 }
                 Err(cause) => {
-                    connection.forget(&sender);
                     if !replay.may_repeat(&cause) {
                         return Err(fault::status(&Error::Broken { endpoint: self.endpoint(), cause }));
                     }
@@ -129,8 +134,8 @@ impl Pool {
 
     async fn pick(&self) -> Result<Arc<Connection>, Status> {
         let unknown = || fault::status(&Error::Unknown { endpoint: self.endpoint() });
-        let connections = self.0.endpoints.connections().await.ok_or_else(unknown)?;
-        connection::less_busy(&connections).ok_or_else(unknown)
+        let known = self.0.endpoints.known().await;
+        connection::less_busy(&known.connections).ok_or_else(unknown)
     }
 
     /// HTTP/2 needs the scheme and the authority, of which a generated client knows nothing.

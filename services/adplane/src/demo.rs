@@ -155,7 +155,7 @@ async fn perform(
     times.push(step.done(&format!("{} delivered", sent.stats.delivered)));
 
     let step = Step::begin("measure");
-    let measured = measure::report(&target, *brief.report.days.get_ref(), &step).await?;
+    let measured = measure::report(&target, now, *brief.report.days.get_ref(), &step).await?;
     times.push(step.done(&format!("{} rows", measured.rows.len())));
 
     print(&show::tree(&launched))?;

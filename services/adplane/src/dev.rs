@@ -39,6 +39,7 @@ pub(crate) struct Options {
 
 /// What `adplane dev` prints when it is ready, in one line of JSON.
 #[derive(Debug, Clone, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the keys are a contract with scripts")]
 pub(crate) struct Ready {
     ready: bool,
     pub(crate) gateway: String,
@@ -118,7 +119,8 @@ impl Stack {
         self.child("sandbox", &sandbox_arguments(ports, files, self.temporary.is_none()), files)?;
         for service in Service::ALL {
             let arguments = ["serve", service.name(), "--config"].map(str::to_owned).into_iter();
-            let arguments: Vec<String> = arguments.chain([files.config(service.name()).display().to_string()]).collect();
+            let arguments: Vec<String> =
+                arguments.chain([files.config(service.name()).display().to_string()]).collect();
             self.child(service.name(), &arguments, files)?;
         }
         let admins = Service::ALL.into_iter().map(|service| (url(ports.admin_of(service)), "/readyz"));
@@ -199,7 +201,6 @@ async fn wait_for_ports(ports: Ports) -> Result<()> {
 }
 
 /// For asking the children whether they are ready.
-#[expect(clippy::disallowed_methods, reason = "loopback health checks, not Meta")]
 fn http() -> Result<reqwest::Client> {
     reqwest::Client::builder().no_proxy().build().context("an HTTP client")
 }

@@ -12,7 +12,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(|cause| cause.is::<runtime::settings::Faults>() || cause.is::<Refused>()) {
         return ExitCode::from(2);
     }
-    if error.chain().any(|cause| cause.is::<Mistakes>()) {
+    if error.chain().any(<dyn std::error::Error>::is::<Mistakes>) {
         return ExitCode::from(3);
     }
     ExitCode::from(status(error).map_or(1, |status| match status.code() {
@@ -66,6 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a status as a server would send it")]
     fn each_class_of_failure_has_its_exit_code() {
         for (grpc, exit) in [
             (Code::InvalidArgument, 3),

@@ -106,7 +106,10 @@ async fn operations(client: &Client, service: String) -> Result<Vec<String>> {
     let line = |operation: proto::operations::v1::Operation| {
         let metadata = operation.metadata.unwrap_or_default();
         let state = if operation.done { "done" } else { &metadata.phase };
-        format!("{:<60} {state:<24} {}/{} {}", operation.name, metadata.steps_done, metadata.steps_total, metadata.resource)
+        format!(
+            "{:<60} {state:<24} {}/{} {}",
+            operation.name, metadata.steps_done, metadata.steps_total, metadata.resource
+        )
     };
     Ok(operations.into_iter().map(line).collect())
 }

@@ -44,6 +44,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use vocabulary::{SystemClock, page::PageTokens};
 
 pub use error::Error;
+pub use seal::SealError;
 pub use settings::{Settings, UploaderSettings};
 
 use crate::{

@@ -36,7 +36,7 @@ pub(crate) struct Place<'a> {
 
 /// Why rows do not seal or open.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SealError {
+pub enum SealError {
     /// The key file is not what it should be.
     #[error("the key of member rows must be a file with 32 random bytes in base64")]
     Key,

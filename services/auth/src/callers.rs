@@ -122,7 +122,9 @@ impl Callers {
         }
         let lacks = by.tenants.lacks(&caller.tenants);
         if !lacks.is_empty() {
-            return Err(Error::Lacking { lacks: lacks.into_iter().map(|tenant| format!("tenants/{tenant}")).collect() });
+            return Err(Error::Lacking {
+                lacks: lacks.into_iter().map(|tenant| format!("tenants/{tenant}")).collect(),
+            });
         }
         if !etag.is_empty() && etag != caller.etag() {
             return Err(Error::Stale { resource: name(id), etag: caller.etag() });

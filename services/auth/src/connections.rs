@@ -62,11 +62,7 @@ pub struct Connected {
 
 impl Connections {
     /// Over the store, the vault and Meta.
-    pub fn new(
-        (store, vault, now): (Store, Vault, Now),
-        (apps, tenants): (MetaApps, Tenants),
-        oauth: Oauth,
-    ) -> Self {
+    pub fn new((store, vault, now): (Store, Vault, Now), (apps, tenants): (MetaApps, Tenants), oauth: Oauth) -> Self {
         Self { store, vault, apps, tenants, oauth, now }
     }
 
@@ -358,4 +354,3 @@ impl Connected {
         })
     }
 }
-

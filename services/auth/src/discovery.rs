@@ -128,6 +128,9 @@ impl Discovery {
     }
 
     async fn work(&self, claimed: &Claimed) -> Result<prost_types::Any, Error> {
+        if claimed.cancel_requested {
+            return Err(Error::Cancelled);
+        }
         let tenant = claimed.tenant.parse().map_err(|_| Error::Corrupt("operation"))?;
         let actor = String::from_utf8_lossy(&claimed.input).into();
         let by = By { actor, ..By::ourselves(tenant) };

@@ -95,6 +95,9 @@ pub enum Error {
         /// The id.
         request_id: String,
     },
+    /// Somebody asked for the work to stop before it began.
+    #[error("the work was cancelled; nothing was changed")]
+    Cancelled,
     /// Meta.
     #[error(transparent)]
     Meta(#[from] graph::Error),
@@ -140,6 +143,7 @@ impl Fault for Error {
             Self::NotFound { .. } => Code::NotFound,
             Self::Exists { .. } => Code::AlreadyExists,
             Self::Stale { .. } | Self::RequestInFlight { .. } => Code::Aborted,
+            Self::Cancelled => Code::Cancelled,
             Self::Unproven { .. } => Code::Unauthenticated,
             Self::Lacking { .. } => Code::PermissionDenied,
             Self::WrongState { .. }
@@ -158,6 +162,7 @@ impl Fault for Error {
             Self::Fields(_) => ErrorReason::InvalidField,
             Self::RequestReused { .. } => ErrorReason::RequestIdReused,
             Self::RequestInFlight { .. } => ErrorReason::RequestInFlight,
+            Self::Cancelled => ErrorReason::Cancelled,
             Self::NotFound { .. } => ErrorReason::NotFound,
             Self::Exists { .. } => ErrorReason::AlreadyExists,
             Self::Stale { .. } => ErrorReason::EtagMismatch,

@@ -27,9 +27,7 @@ const TABLE: &[(&str, &[&str], &[ResourceKind])] = &[
 /// May this service lease for this purpose? A purpose is a domain, a point and a word, such as `campaigns.write`.
 pub fn may_lease(service: &str, purpose: &str, kind: ResourceKind) -> bool {
     let domain = purpose.split('.').next().unwrap_or_default();
-    TABLE
-        .iter()
-        .any(|(name, domains, kinds)| *name == service && domains.contains(&domain) && kinds.contains(&kind))
+    TABLE.iter().any(|(name, domains, kinds)| *name == service && domains.contains(&domain) && kinds.contains(&kind))
 }
 
 /// What the choice among a resource's connections looks at.

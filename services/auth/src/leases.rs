@@ -144,11 +144,7 @@ impl Leases {
         // Before the token is opened: it says that the tenant still works.
         let app = self.connections.app(by, connection.app).await?;
         let token = self.connections.unseal(&connection, &sealed).await?;
-        let id = LeaseId {
-            connection: connection.id,
-            token_version: connection.token_version,
-            unique: Uuid::new_v4(),
-        };
+        let id = LeaseId { connection: connection.id, token_version: connection.token_version, unique: Uuid::new_v4() };
         Ok(Lease {
             id,
             proof: graph::oauth::proof(&app.secret, &token),
@@ -234,11 +230,7 @@ mod tests {
 
     #[test]
     fn a_lease_id_reads_back_as_it_prints() {
-        let id = LeaseId {
-            connection: ConnectionId(Uuid::from_u128(1)),
-            token_version: 3,
-            unique: Uuid::from_u128(2),
-        };
+        let id = LeaseId { connection: ConnectionId(Uuid::from_u128(1)), token_version: 3, unique: Uuid::from_u128(2) };
         assert_eq!(id.to_string().parse(), Ok(id));
         for text in ["", "a.b.c", "00000000-0000-0000-0000-000000000001.3"] {
             assert_eq!(text.parse::<LeaseId>(), Err(()), "{text}");

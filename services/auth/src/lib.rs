@@ -58,7 +58,6 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use vocabulary::{SystemClock, page::PageTokens};
 
-pub use self::{error::Error, settings::Settings};
 use self::{
     bootstrap::Bootstrap,
     callers::Callers,
@@ -76,6 +75,7 @@ use self::{
     tokens::Tokens,
     vault::{Vault, provider::FileProvider},
 };
+pub use self::{error::Error, settings::Settings};
 
 /// The service's name: in errors, and in the names of its operations.
 pub const NAME: &str = "auth";

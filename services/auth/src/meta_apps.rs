@@ -73,7 +73,8 @@ impl MetaApps {
             return Err(exists());
         }
         let resource = names::of_meta_app(app.id);
-        let told = Told { action: "meta_apps.create", resource: &resource, detail: json!({"version": app.api_version}) };
+        let told =
+            Told { action: "meta_apps.create", resource: &resource, detail: json!({"version": app.api_version}) };
         self.store.commit(transaction, by, told, Some((repeat, answer(&app)))).await?;
         Ok(app)
     }

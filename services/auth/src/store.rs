@@ -44,11 +44,7 @@ pub struct Told<'a> {
 impl Store {
     /// Over a pool of connections.
     pub fn new(postgres: Postgres) -> Self {
-        Self {
-            requests: Requests::new(postgres.clone()),
-            operations: Operations::new(postgres.clone()),
-            postgres,
-        }
+        Self { requests: Requests::new(postgres.clone()), operations: Operations::new(postgres.clone()), postgres }
     }
 
     /// A connection.

@@ -153,7 +153,8 @@ impl Tenants {
             return owned_by(&tenant.id, account, owner);
         }
         let transaction = client.transaction().await?;
-        let owner = owned_by(&tenant.id, account, owners::claim(&transaction, account, tenant.id.as_str(), now).await?)?;
+        let owner =
+            owned_by(&tenant.id, account, owners::claim(&transaction, account, tenant.id.as_str(), now).await?)?;
         let resource = names::of_ad_account(account);
         let told = Told { action: "ad_accounts.assign", resource: &resource, detail: json!({"owner": owner.tenant}) };
         self.store.commit(transaction, by, told, Some((repeat, answer(&owner)))).await?;

@@ -129,18 +129,20 @@ mod tests {
         let key = key();
         let grant = Grant::from_stored(vec!["campaigns.read".to_owned()]);
         let bearer = Bearer::Caller { name: "callers/1", tenants: &Grant::Everything, scopes: &grant };
-        let (claims, end) = Claims::new("https://issuer", &bearer, vocabulary::Clock::now(&vocabulary::SystemClock), Duration::from_secs(60));
+        let (claims, end) = Claims::new(
+            "https://issuer",
+            &bearer,
+            vocabulary::Clock::now(&vocabulary::SystemClock),
+            Duration::from_secs(60),
+        );
         let token = key.sign(&claims).unwrap();
 
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key.jwk()).unwrap();
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[AUDIENCE]);
-        let read = jsonwebtoken::decode::<Value>(
-            token.expose_secret(),
-            &DecodingKey::from_jwk(&jwk).unwrap(),
-            &validation,
-        )
-        .unwrap();
+        let read =
+            jsonwebtoken::decode::<Value>(token.expose_secret(), &DecodingKey::from_jwk(&jwk).unwrap(), &validation)
+                .unwrap();
         assert_eq!(read.header.kid.as_deref(), Some("k1"));
         assert_eq!(read.claims["sub"], "callers/1");
         assert_eq!(read.claims["tenants"], "*");
@@ -151,8 +153,12 @@ mod tests {
 
     #[test]
     fn a_services_token_says_so() {
-        let (claims, _) =
-            Claims::new("i", &Bearer::Service { name: "campaigns" }, vocabulary::Clock::now(&vocabulary::SystemClock), Duration::from_secs(60));
+        let (claims, _) = Claims::new(
+            "i",
+            &Bearer::Service { name: "campaigns" },
+            vocabulary::Clock::now(&vocabulary::SystemClock),
+            Duration::from_secs(60),
+        );
         let claims = serde_json::to_value(&claims).unwrap();
         assert_eq!(claims["service"], "campaigns");
         assert_eq!(claims["sub"], "services/campaigns");

@@ -136,7 +136,8 @@ impl Vault {
 
     /// Seals a value under a new key of its row.
     pub async fn seal(&self, cell: &Cell<'_>, plain: &[u8]) -> Result<Sealed, VaultError> {
-        let wrapped = self.store.current(cell.tenant).await?.ok_or_else(|| VaultError::NoKey(cell.tenant.to_owned()))?;
+        let wrapped =
+            self.store.current(cell.tenant).await?.ok_or_else(|| VaultError::NoKey(cell.tenant.to_owned()))?;
         let tenant_key_version = wrapped.version;
         let tenant_key = self.tenant_key(cell.tenant, &wrapped).await?;
         let (row_key, key_version) = (Key::random()?, 1);

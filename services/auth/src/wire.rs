@@ -16,9 +16,7 @@ use vocabulary::{
 
 pub use self::{
     access::{bootstrap, caller, caller_id, issue, meta_app},
-    connection::{
-        asset_key, assets_filter, begin_connection, complete_connection, connection_filter, import, revoke,
-    },
+    connection::{asset_key, assets_filter, begin_connection, complete_connection, connection_filter, import, revoke},
     credential::{lease, lease_id, revocation},
 };
 use crate::{grants, vault};

@@ -33,6 +33,8 @@ pub(crate) fn with(settings: &Settings, verifier: Arc<Verifier>, pools: BTreeMap
     Server::new("gateway", Arc::clone(&verifier))
         // Nobody outside comes as a service, and internal methods do not exist here.
         .public()
+        // Of use to services only, and open because it is how they get their first token.
+        .hide("/adplane.auth.v1.IdentityService/ExchangeServiceToken")
         // Clients without our protos ask what there is.
         .reflection(settings.reflection)
         // People's browsers come by plain HTTP, without a token.

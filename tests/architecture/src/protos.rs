@@ -44,21 +44,9 @@ impl Protos {
     }
 }
 
-/// `adplane.common.v1.Money.minor_units`, or `adplane.gateway.v1.SystemService.GetCaller`.
-trait Named {
-    fn is_any_of(&self, list: &[(&str, &str)]) -> bool;
-}
-
-impl Named for MethodDescriptor {
-    fn is_any_of(&self, list: &[(&str, &str)]) -> bool {
-        list.iter().any(|(name, _)| *name == self.name())
-    }
-}
-
-impl Named for FieldDescriptor {
-    fn is_any_of(&self, list: &[(&str, &str)]) -> bool {
-        list.iter().any(|(name, _)| self.full_name() == format!("adplane.{name}"))
-    }
+/// Whether a list of exceptions, each with its reason, names this method.
+fn is_any_of(method: &MethodDescriptor, list: &[(&str, &str)]) -> bool {
+    list.iter().any(|(name, _)| *name == method.name())
 }
 
 /// NO_SIDE_EFFECTS.

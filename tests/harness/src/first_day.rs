@@ -54,12 +54,8 @@ pub(crate) async fn run(gateway: &str) -> Result<(String, Tenant, Tenant)> {
     let first = Client::anonymous(gateway)?.identity().bootstrap(request).await.context("bootstrap")?.into_inner();
     let operator = token(gateway, first.operator.as_ref(), &first.operator_secret).await?;
     let acme = token(gateway, first.caller.as_ref(), &first.caller_secret).await?;
-    let acme = Tenant {
-        id: "acme".to_owned(),
-        token: acme,
-        ad_account: AD_ACCOUNT.to_owned(),
-        gateway: gateway.to_owned(),
-    };
+    let acme =
+        Tenant { id: "acme".to_owned(), token: acme, ad_account: AD_ACCOUNT.to_owned(), gateway: gateway.to_owned() };
     register_app(gateway, &operator).await.context("the Meta app")?;
     // Connecting claims what nobody owns, so the other tenant's account is given to it first.
     let other = tenant(gateway, &operator, "other", OTHER_AD_ACCOUNT).await?;
@@ -78,11 +74,8 @@ pub(crate) async fn tenant(gateway: &str, operator: &str, id: &str, ad_account: 
         validate_only: false,
     };
     client.tenants().create_tenant(request).await.context("a tenant")?;
-    let caller = pb::Caller {
-        tenants: vec![format!("tenants/{id}")],
-        scopes: vec!["*".to_owned()],
-        ..pb::Caller::default()
-    };
+    let caller =
+        pb::Caller { tenants: vec![format!("tenants/{id}")], scopes: vec!["*".to_owned()], ..pb::Caller::default() };
     let token = caller_token(gateway, operator, id, caller).await?;
     if !ad_account.is_empty() {
         let request = pb::AssignAdAccountRequest {

@@ -42,7 +42,12 @@ pub(crate) async fn keys(url: &str) -> Result<String> {
             "zset" => connection.zrange(&name, 0, -1).await?,
             other => bail!("Redis has a {other}, which this does not read"),
         };
-        writeln!(text, "{} {}", name.escape_ascii(), values.iter().map(|value| value.escape_ascii().to_string()).collect::<Vec<_>>().join(" "))?;
+        writeln!(
+            text,
+            "{} {}",
+            name.escape_ascii(),
+            values.iter().map(|value| value.escape_ascii().to_string()).collect::<Vec<_>>().join(" ")
+        )?;
     }
     Ok(text)
 }

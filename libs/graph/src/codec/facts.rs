@@ -54,7 +54,8 @@ pub(super) fn of(message: &MessageDescriptor) -> Arc<Facts> {
 
 fn make(message: &MessageDescriptor) -> Facts {
     let options = Options::of(message);
-    let fields: Vec<Fact> = message.fields().filter(|field| field.name() != EXTRA).map(|field| options.fact(field)).collect();
+    let fields: Vec<Fact> =
+        message.fields().filter(|field| field.name() != EXTRA).map(|field| options.fact(field)).collect();
     // A field that names its word wins over one that merely has the name: our resource's `name` is not Meta's `name`.
     let mut by_read_word = HashMap::new();
     for (index, fact) in fields.iter().enumerate() {
@@ -79,7 +80,13 @@ impl Options {
     fn of(message: &MessageDescriptor) -> Self {
         let pool = message.parent_pool();
         let get = |name: &str| pool.get_extension_by_name(&format!("adplane.meta.v1.{name}"));
-        Self { word: get("word"), read_word: get("read_word"), form: get("form"), write: get("write"), clear: get("clear") }
+        Self {
+            word: get("word"),
+            read_word: get("read_word"),
+            form: get("form"),
+            write: get("write"),
+            clear: get("clear"),
+        }
     }
 
     fn fact(&self, field: FieldDescriptor) -> Fact {
@@ -87,7 +94,9 @@ impl Options {
         Fact {
             read_word: text(&field, self.read_word.as_ref()).unwrap_or_else(|| word.clone()),
             form: number(&field, self.form.as_ref()).and_then(|form| Form::try_from(form).ok()).unwrap_or_default(),
-            write: number(&field, self.write.as_ref()).and_then(|write| Write::try_from(write).ok()).unwrap_or_default(),
+            write: number(&field, self.write.as_ref())
+                .and_then(|write| Write::try_from(write).ok())
+                .unwrap_or_default(),
             clear: text(&field, self.clear.as_ref()),
             word,
             field,
@@ -122,7 +131,10 @@ pub(super) fn enum_word(enumeration: &EnumDescriptor, value: &EnumValueDescripto
 
 /// The number of the value that Meta calls `word`; never the zero.
 pub(super) fn enum_number(enumeration: &EnumDescriptor, word: &str) -> Option<i32> {
-    enumeration.values().find(|value| value.number() != 0 && enum_word(enumeration, value) == word).map(|value| value.number())
+    enumeration
+        .values()
+        .find(|value| value.number() != 0 && enum_word(enumeration, value) == word)
+        .map(|value| value.number())
 }
 
 /// `BidStrategy` as `BID_STRATEGY`, the prefix that buf asks of its values.

@@ -49,8 +49,11 @@ fn an_update_sends_what_the_mask_names_and_clears_what_is_unset() {
 
 #[test]
 fn a_mask_that_cannot_be_kept_says_why() {
-    let refused = |path: &str, message: &Campaign| encode(message, CAMPAIGN, Mode::Update(&[path.to_owned()])).unwrap_err();
-    assert!(matches!(refused("promoted_object.pixel_id", &campaign()), CodecError::Mask { reason, .. } if reason.contains("`promoted_object`")));
+    let refused =
+        |path: &str, message: &Campaign| encode(message, CAMPAIGN, Mode::Update(&[path.to_owned()])).unwrap_err();
+    assert!(
+        matches!(refused("promoted_object.pixel_id", &campaign()), CodecError::Mask { reason, .. } if reason.contains("`promoted_object`"))
+    );
     assert!(matches!(refused("objective", &campaign()), CodecError::Mask { .. }));
     assert!(matches!(refused("colour", &campaign()), CodecError::Mask { .. }));
     let unset = Campaign { daily_budget: None, ..campaign() };

@@ -108,7 +108,8 @@ fn plain(value: &Json) -> String {
 fn json(value: &Value, kind: &Kind, fact: &Fact, path: &str) -> Result<Json, CodecError> {
     Ok(match value {
         Value::List(items) => {
-            let items = items.iter().enumerate().map(|(index, item)| json(item, kind, fact, &format!("{path}[{index}]")));
+            let items =
+                items.iter().enumerate().map(|(index, item)| json(item, kind, fact, &format!("{path}[{index}]")));
             Json::Array(items.collect::<Result<_, _>>()?)
         }
         Value::Map(entries) => {

@@ -113,12 +113,7 @@ impl Oauth {
     ///
     /// # Errors
     /// As for any read.
-    pub async fn datasets(
-        &self,
-        app: &App,
-        token: &SecretString,
-        account: AdAccountId,
-    ) -> Result<Vec<Dataset>, Error> {
+    pub async fn datasets(&self, app: &App, token: &SecretString, account: AdAccountId) -> Result<Vec<Dataset>, Error> {
         self.all(app, token, edge(&format!("/{}/adspixels", account.act()), &["id", "name"])).await
     }
 }

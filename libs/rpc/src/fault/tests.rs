@@ -78,14 +78,37 @@ fn what_another_service_said_is_passed_on() {
     let passed_on = Status::from(Upstream::from(first.clone()));
     assert_eq!(passed_on.code(), first.code());
     assert_eq!(passed_on.message(), first.message());
-    let said = |status: &Status| {
-        let details = status.get_error_details();
-        format!("{:?} {:?} {:?}", details.error_info(), details.retry_info(), details.quota_failure())
-    };
-    let metadata = |status: &Status| status.get_details_error_info().unwrap().metadata;
-    assert_eq!(metadata(&passed_on), metadata(&first));
-    assert_eq!(said(&passed_on).len(), said(&first).len());
+    assert_eq!(passed_on.details(), first.details());
+    assert_eq!(passed_on.metadata().get(PUSHBACK), first.metadata().get(PUSHBACK));
     assert!(passed_on.get_details_retry_info().unwrap().retry_delay.is_some());
+}
+
+/// An error of a service that wraps what another one said.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Wrapped(#[from] Upstream);
+
+impl Fault for Wrapped {
+    fn code(&self) -> Code {
+        self.0.code()
+    }
+
+    fn reason(&self) -> ErrorReason {
+        self.0.reason()
+    }
+
+    fn metadata(&self) -> Vec<(&'static str, String)> {
+        self.0.metadata()
+    }
+}
+
+#[test]
+fn what_another_service_said_keeps_its_meaning_inside_an_error() {
+    let first = status(&Failure::Throttled);
+    let wrapped = status(&Wrapped(first.clone().into()));
+    assert_eq!((wrapped.code(), wrapped.message()), (first.code(), first.message()));
+    let info = wrapped.get_details_error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.metadata["meta_code"].as_str()), ("META_THROTTLED", "17"));
 }
 
 #[test]

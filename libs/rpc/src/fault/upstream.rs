@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::{ErrorReason, Fault, Precondition, QuotaViolation, Violation, complete, reason_of_word, status};
+use super::{ErrorReason, Fault, PUSHBACK, Precondition, QuotaViolation, Violation, complete, reason_of_word, status};
 
 /// The keys of `ErrorInfo.metadata` that the comments of `ErrorReason` name. Others are not passed on.
 const KEYS: [&str; 25] = [
@@ -62,8 +63,18 @@ impl From<Status> for Upstream {
 }
 
 impl From<Upstream> for Status {
+    /// As it came, where it says enough: the other service's headers are left behind, its details go on whole.
+    #[expect(clippy::disallowed_methods, reason = "the details were made by the other service's fault")]
     fn from(upstream: Upstream) -> Self {
-        status(&upstream)
+        let told = &upstream.0;
+        if upstream.code() == Code::Internal || told.get_details_error_info().is_none() {
+            return status(&upstream);
+        }
+        let mut passed_on = Self::with_details(upstream.code(), told.message(), Bytes::copy_from_slice(told.details()));
+        if let Some(pushback) = told.metadata().get(PUSHBACK) {
+            passed_on.metadata_mut().insert(PUSHBACK, pushback.clone());
+        }
+        passed_on
     }
 }
 

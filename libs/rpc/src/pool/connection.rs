@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -20,16 +21,23 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// Where a replica listens.
+pub(super) struct Address {
+    pub(super) socket: SocketAddr,
+    /// It did not take the last connection: others are asked first, until it is looked up again or takes one.
+    is_resting: AtomicBool,
+}
+
 /// A place for one connection.
 pub(super) struct Connection {
-    address: SocketAddr,
+    pub(super) address: Arc<Address>,
+    live: ArcSwapOption<Sender>,
     /// Held while connecting, so that one connects and the others wait.
-    live: Mutex<Option<Sender>>,
+    connecting: Mutex<()>,
     in_flight: Arc<AtomicUsize>,
 }
 
 /// The sending half of a live connection.
-#[derive(Clone)]
 pub(super) struct Sender(http2::SendRequest<ReplayBody>);
 
 /// Why a connection could not be made.
@@ -52,13 +60,19 @@ impl Drop for InFlight {
     }
 }
 
-impl Connection {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address, live: Mutex::new(None), in_flight: Arc::default() }
+impl Address {
+    pub(super) fn new(socket: SocketAddr) -> Self {
+        Self { socket, is_resting: AtomicBool::new(false) }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn rest(&self, is_resting: bool) {
+        self.is_resting.store(is_resting, Ordering::Relaxed);
+    }
+}
+
+impl Connection {
+    pub(super) fn new(address: Arc<Address>) -> Self {
+        Self { address, live: ArcSwapOption::empty(), connecting: Mutex::new(()), in_flight: Arc::default() }
     }
 
     pub(super) fn count(&self) -> InFlight {
@@ -71,24 +85,29 @@ impl Connection {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// The live connection, made now where there is none.
-    pub(super) async fn sender(&self) -> Result<Sender, Failure> {
-        let mut live = self.live.lock().await;
-        if let Some(sender) = live.as_ref().filter(|sender| !sender.0.is_closed()) {
-            return Ok(sender.clone());
-        }
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(self.address)).await;
-        let sender = connected.map_err(|_| Failure::TooSlow)??;
-        Ok(live.insert(sender).clone())
+    fn is_resting(&self) -> bool {
+        self.address.is_resting.load(Ordering::Relaxed)
     }
 
-    /// After a failure: the next call connects anew, unless the connection is still good for others.
-    pub(super) fn forget(&self, sender: &Sender) {
-        if sender.0.is_closed()
-            && let Ok(mut live) = self.live.try_lock()
-        {
-            live.take_if(|sender| sender.0.is_closed());
+    /// The live connection, made now where there is none.
+    pub(super) async fn sender(&self) -> Result<Arc<Sender>, Failure> {
+        if let Some(sender) = self.live() {
+            return Ok(sender);
         }
+        let _connecting = self.connecting.lock().await;
+        if let Some(sender) = self.live() {
+            return Ok(sender);
+        }
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(self.address.socket)).await;
+        let connected = connected.unwrap_or(Err(Failure::TooSlow));
+        self.address.rest(connected.is_err());
+        let sender = Arc::new(connected?);
+        self.live.store(Some(Arc::clone(&sender)));
+        Ok(sender)
+    }
+
+    fn live(&self) -> Option<Arc<Sender>> {
+        self.live.load_full().filter(|sender| !sender.0.is_closed())
     }
 }
 
@@ -118,11 +137,14 @@ async fn connect(address: SocketAddr) -> Result<Sender, Failure> {
     Ok(Sender(sender))
 }
 
-/// The one with fewer streams in flight of two picked at random.
+/// The one with fewer streams in flight of two picked at random; only where those rest, any that does not.
 pub(super) fn less_busy(connections: &[Arc<Connection>]) -> Option<Arc<Connection>> {
-    let pick = || connections.get(fastrand::usize(..connections.len()));
     if connections.is_empty() {
         return None;
     }
-    [pick(), pick()].into_iter().flatten().min_by_key(|connection| connection.in_flight()).cloned()
+    let pick = || connections.get(fastrand::usize(..connections.len()));
+    let picks = [pick(), pick()].into_iter().flatten();
+    let picked = picks.min_by_key(|connection| (connection.is_resting(), connection.in_flight()));
+    let awake = || connections.iter().find(|connection| !connection.is_resting());
+    picked.filter(|picked| !picked.is_resting()).or_else(awake).or_else(pick).cloned()
 }

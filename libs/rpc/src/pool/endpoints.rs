@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::connection::Connection;
+use super::connection::{Address, Connection};
 
 const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
 const CONNECTIONS_PER_ADDRESS: usize = 2;
@@ -23,8 +23,9 @@ struct Inner {
     is_looking_up: AtomicBool,
 }
 
-struct Known {
-    connections: Vec<Arc<Connection>>,
+/// What the last look-up gave.
+pub(super) struct Known {
+    pub(super) connections: Vec<Arc<Connection>>,
     /// `None` for an address that needs no look-up.
     until: Option<Instant>,
 }
@@ -39,20 +40,18 @@ impl Endpoints {
         Self(Arc::new(Inner { host, port, known, is_looking_up: AtomicBool::new(false) }))
     }
 
-    /// All connections of all addresses; `None` where the name is not known. Only the first call waits for the look-up.
-    pub(super) async fn connections(&self) -> Option<Vec<Arc<Connection>>> {
-        let known = self.0.known.load();
-        let is_stale = known.until.is_some_and(|until| until <= Instant::now());
+    /// All connections of all addresses; none where the name is not known. Only the first call waits for the look-up.
+    pub(super) async fn known(&self) -> Arc<Known> {
+        let known = self.0.known.load_full();
         if known.connections.is_empty() {
-            drop(known);
             self.0.look_up().await;
-            let known = self.0.known.load();
-            return (!known.connections.is_empty()).then(|| known.connections.clone());
+            return self.0.known.load_full();
         }
+        let is_stale = known.until.is_some_and(|until| until <= Instant::now());
         if is_stale && !self.0.is_looking_up.swap(true, Ordering::Relaxed) {
             self.look_up_aside();
         }
-        Some(known.connections.clone())
+        known
     }
 
     #[expect(clippy::disallowed_methods, reason = "the task is one look-up and ends with it")]
@@ -84,16 +83,17 @@ impl Inner {
 }
 
 /// Connections for these addresses, kept where there are some. What is left out closes when its last call ends.
-fn connections(old: &[Arc<Connection>], addresses: &[SocketAddr]) -> Vec<Arc<Connection>> {
-    let of_address = |address: &SocketAddr| {
-        let kept: Vec<_> = old.iter().filter(|connection| connection.address() == *address).cloned().collect();
-        if kept.is_empty() {
-            (0..CONNECTIONS_PER_ADDRESS).map(|_| Arc::new(Connection::new(*address))).collect()
-        } else {
-            kept
+fn connections(old: &[Arc<Connection>], sockets: &[SocketAddr]) -> Vec<Arc<Connection>> {
+    let of_socket = |socket: &SocketAddr| {
+        let kept: Vec<_> = old.iter().filter(|connection| connection.address.socket == *socket).cloned().collect();
+        if let Some(first) = kept.first() {
+            first.address.rest(false);
+            return kept;
         }
+        let address = Arc::new(Address::new(*socket));
+        (0..CONNECTIONS_PER_ADDRESS).map(|_| Arc::new(Connection::new(Arc::clone(&address)))).collect()
     };
-    addresses.iter().flat_map(of_address).collect()
+    sockets.iter().flat_map(of_socket).collect()
 }
 
 #[cfg(test)]
@@ -108,18 +108,18 @@ mod tests {
         assert_eq!((first.len(), second.len()), (2, 4));
         assert!(first.iter().zip(&second).all(|(old, new)| Arc::ptr_eq(old, new)));
         let third = connections(&second, &[b]);
-        assert!(third.iter().all(|connection| connection.address() == b));
+        assert!(third.iter().all(|connection| connection.address.socket == b));
     }
 
     #[tokio::test]
     async fn a_name_that_nobody_knows_has_no_connections() {
         let endpoints = Endpoints::new("no-such-host.invalid".to_owned(), 80);
-        assert!(endpoints.connections().await.is_none());
+        assert!(endpoints.known().await.connections.is_empty());
     }
 
     #[tokio::test]
     async fn a_name_is_looked_up() {
         let endpoints = Endpoints::new("localhost".to_owned(), 80);
-        assert!(endpoints.connections().await.unwrap().len() >= 2);
+        assert!(endpoints.known().await.connections.len() >= 2);
     }
 }

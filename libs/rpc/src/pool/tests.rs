@@ -107,10 +107,23 @@ async fn an_address_without_a_host_is_unavailable() {
     assert_eq!(status.code(), Code::Unavailable);
 }
 
+fn unconnected(port: u16) -> Arc<Connection> {
+    let address = connection::Address::new(([127, 0, 0, 1], port).into());
+    Arc::new(Connection::new(Arc::new(address)))
+}
+
+#[test]
+fn an_address_that_refused_is_picked_last() {
+    let (resting, awake) = (unconnected(1), unconnected(2));
+    resting.address.rest(true);
+    let connections = [Arc::clone(&resting), Arc::clone(&awake)];
+    assert!((0..50).all(|_| Arc::ptr_eq(&connection::less_busy(&connections).unwrap(), &awake)));
+    assert!(connection::less_busy(&[resting]).is_some(), "with nothing else it is tried again");
+}
+
 #[test]
 fn the_less_busy_of_two_connections_is_picked() {
-    let address = "127.0.0.1:1".parse().unwrap();
-    let (busy, idle) = (Arc::new(Connection::new(address)), Arc::new(Connection::new(address)));
+    let (busy, idle) = (unconnected(1), unconnected(1));
     let in_flight = [busy.count(), busy.count()];
     let connections = [busy, Arc::clone(&idle)];
     let picks = (0..200).filter(|_| Arc::ptr_eq(&connection::less_busy(&connections).unwrap(), &idle)).count();
@@ -126,8 +139,8 @@ async fn a_stream_counts_until_its_answer_is_read() {
     let _server = serve(listener, 1, None);
     let answer = pool.clone().oneshot(request()).await.unwrap();
     let count = async || {
-        let connections = pool.0.endpoints.connections().await.unwrap();
-        connections.iter().map(|connection| connection.in_flight()).sum::<usize>()
+        let known = pool.0.endpoints.known().await;
+        known.connections.iter().map(|connection| connection.in_flight()).sum::<usize>()
     };
     assert_eq!(count().await, 1);
     answer.into_body().collect().await.unwrap();

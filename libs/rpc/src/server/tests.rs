@@ -215,6 +215,15 @@ async fn at_a_public_door_internal_methods_do_not_exist() {
 }
 
 #[tokio::test]
+async fn a_hidden_method_is_not_forwarded_although_it_is_open() {
+    let path = "/adplane.auth.v1.IdentityService/ExchangeServiceToken";
+    let nowhere = tower::service_fn(async |_: Request<Body>| Ok(Response::new(Body::empty())));
+    let running = run(|server| server.public().hide(path).forward(nowhere)).await;
+    let status = running.raw(path, b"").await;
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "UNKNOWN_METHOD"));
+}
+
+#[tokio::test]
 async fn what_is_not_here_is_forwarded_once_it_may_pass() {
     let message = GetOperationResponse { operation: Some(Operation { name: name(9), ..Operation::default() }) };
     let answer = frame(&message.encode_to_vec());

@@ -88,7 +88,8 @@ pub(crate) async fn fill(target: &Target, audience: Audience, members: &[Member]
         errors.extend(answer.dropped);
         step.advance(rows.len());
     }
-    let request = RunMemberJobRequest { job: job.name.clone(), request_id: Uuid::new_v4().to_string(), validate_only: false };
+    let request =
+        RunMemberJobRequest { job: job.name.clone(), request_id: Uuid::new_v4().to_string(), validate_only: false };
     let operation = client.run_member_job(request).await?.into_inner().operation.unwrap_or_default();
     let done = target.client.wait(&operation.name, |operation| step.follow(operation)).await?;
     if let Some(error) = super::failure(&done) {

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, bail};
 use proto::conversions::v1::{
-    DeliveryStats, Event, EventState, GetDeliveryStatsRequest, ListDeadLettersRequest, SendEventsRequest, event_result::Outcome,
+    DeliveryStats, Event, EventState, GetDeliveryStatsRequest, ListDeadLettersRequest, SendEventsRequest,
+    event_result::Outcome,
 };
 use uuid::Uuid;
 
@@ -69,12 +70,16 @@ pub(crate) async fn deliver(target: &Target, mut sent: Sent, step: &Step) -> Res
             break;
         }
         if began.elapsed() > DELIVERY_TIMEOUT {
-            bail!("{open} events are still under way after {} s; they stay accepted and will be delivered", DELIVERY_TIMEOUT.as_secs());
+            bail!(
+                "{open} events are still under way after {} s; they stay accepted and will be delivered",
+                DELIVERY_TIMEOUT.as_secs()
+            );
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     if sent.stats.dead > 0 {
-        let request = ListDeadLettersRequest { dataset: target.dataset.clone(), page_size: 1_000, ..Default::default() };
+        let request =
+            ListDeadLettersRequest { dataset: target.dataset.clone(), page_size: 1_000, ..Default::default() };
         for letter in target.client.events().list_dead_letters(request).await?.into_inner().letters {
             let reason = letter.error.map(|error| error.message).unwrap_or_default();
             *sent.dead.entry(reason).or_default() += 1;

@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail};
 use prost::Message;
 use proto::{
     campaigns::v1::{
-        Ad, AdSet, BidStrategy, BillingEvent, CallToAction, CallToActionValue, Campaign, Creative, CreativeRef, GeoLocations, LinkData,
-        Objective, ObjectStorySpec, OptimizationGoal, PromotedObject, Targeting, TargetingAutomation,
-        UploadImageHeader, UploadImageRequest, upload_image_request::Part,
+        Ad, AdSet, BidStrategy, BillingEvent, CallToAction, CallToActionValue, Campaign, Creative, CreativeRef,
+        GeoLocations, LinkData, ObjectStorySpec, Objective, OptimizationGoal, PromotedObject, Targeting,
+        TargetingAutomation, UploadImageHeader, UploadImageRequest, upload_image_request::Part,
     },
     plans::v1::{
         ApplyPlanRequest, ApplyPlanResult, CreatePlanRequest, DiffPlanRequest, DiffPlanResponse, GetPlanRequest, Media,
@@ -47,9 +47,12 @@ pub(crate) async fn upload(target: &Target, pictures: Vec<Picture>, step: &Step)
             validate_only: false,
         };
         let mut parts = vec![UploadImageRequest { part: Some(Part::Header(header)) }];
-        parts.extend(picture.content.chunks(CHUNK_BYTES).map(|chunk| UploadImageRequest {
-            part: Some(Part::Chunk(chunk.to_vec())),
-        }));
+        parts.extend(
+            picture
+                .content
+                .chunks(CHUNK_BYTES)
+                .map(|chunk| UploadImageRequest { part: Some(Part::Chunk(chunk.to_vec())) }),
+        );
         let answer = target.client.media().upload_image(futures::stream::iter(parts)).await;
         let image = answer.with_context(|| format!("the picture {}", picture.file_name))?.into_inner().image;
         hashes.push(image.map(|image| image.hash).unwrap_or_default());
@@ -84,11 +87,21 @@ pub(crate) async fn apply(target: &Target, plan: &Plan, step: &Step) -> Result<L
     let plan = target.client.plans().get_plan(GetPlanRequest { name: plan.name.clone() }).await?;
     let plan = plan.into_inner().plan.unwrap_or_default();
     if let Some(error) = super::failure(&done) {
-        let made: Vec<&str> = plan.steps.iter().map(|step| step.resource.as_str()).filter(|name| !name.is_empty()).collect();
-        let made = if made.is_empty() { "nothing was made before".to_owned() } else { format!("made before: {}", made.join(", ")) };
-        bail!("the plan {} could not be applied in full: {}; {made}. Apply it again to go on.", plan.name, error.message);
+        let made: Vec<&str> =
+            plan.steps.iter().map(|step| step.resource.as_str()).filter(|name| !name.is_empty()).collect();
+        let made = if made.is_empty() {
+            "nothing was made before".to_owned()
+        } else {
+            format!("made before: {}", made.join(", "))
+        };
+        bail!(
+            "the plan {} could not be applied in full: {}; {made}. Apply it again to go on.",
+            plan.name,
+            error.message
+        );
     }
-    let result = super::result(&done).map(|bytes| ApplyPlanResult::decode(bytes.as_slice())).transpose()?.unwrap_or_default();
+    let result =
+        super::result(&done).map(|bytes| ApplyPlanResult::decode(bytes.as_slice())).transpose()?.unwrap_or_default();
     Ok(Launched { plan, result })
 }
 

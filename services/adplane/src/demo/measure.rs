@@ -1,10 +1,11 @@
 //! What the account spent and sold, by day; and what all of this took from the quota.
 
 use anyhow::{Context, Result, bail};
-use jiff::{ToSpan, Zoned, tz::TimeZone};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use proto::{
     insights::v1::{
-        CreateReportRequest, GetReportRequest, Level, ListReportRowsRequest, Query, Report, Row, TimeRange, query::Period,
+        CreateReportRequest, GetReportRequest, Level, ListReportRowsRequest, Query, Report, Row, TimeRange,
+        query::Period,
     },
     ratelimit::v1::{ListQuotasRequest, Quota},
 };
@@ -19,8 +20,8 @@ pub(crate) struct Measured {
 }
 
 /// Makes a report of the account over this many days up to yesterday.
-pub(crate) async fn report(target: &Target, days: i64, step: &Step) -> Result<Measured> {
-    let yesterday = Zoned::now().with_time_zone(TimeZone::UTC).date().yesterday()?;
+pub(crate) async fn report(target: &Target, now: Timestamp, days: i64, step: &Step) -> Result<Measured> {
+    let yesterday = now.to_zoned(TimeZone::UTC).date().yesterday()?;
     let since = yesterday.checked_sub((days - 1).days())?;
     let request = CreateReportRequest {
         parent: target.account(),

@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn the_newest_order_becomes_today_and_the_others_keep_their_distance() {
-        let file = file("order_id,customer_no,ordered_on,units,value,currency\na,1,1997-01-01,1,9.90,usd\nb,2,1997-01-04,2,5,USD\n");
+        let file = file(
+            "order_id,customer_no,ordered_on,units,value,currency\na,1,1997-01-01,1,9.90,usd\nb,2,1997-01-04,2,5,USD\n",
+        );
         let mut orders = read(file.path()).unwrap();
         shift(&mut orders, jiff::civil::date(2026, 3, 2));
         assert_eq!(orders[1].day, jiff::civil::date(2026, 3, 2));
@@ -104,9 +106,14 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_with_line_column_and_reason() {
-        let file = file("order_id,customer_no,ordered_on,units,value,currency\na,1,01/02/1997,1,9.90,USD\nb,2,1997-01-04,x,5,USD\nc,2\n");
+        let file = file(
+            "order_id,customer_no,ordered_on,units,value,currency\na,1,01/02/1997,1,9.90,USD\nb,2,1997-01-04,x,5,USD\nc,2\n",
+        );
         let mistakes = read(file.path()).unwrap_err().to_string();
-        assert!(mistakes.contains("line 2, column ordered_on: `01/02/1997` is no day; write it as 2026-11-30"), "{mistakes}");
+        assert!(
+            mistakes.contains("line 2, column ordered_on: `01/02/1997` is no day; write it as 2026-11-30"),
+            "{mistakes}"
+        );
         assert!(mistakes.contains("line 3, column units: `x` is no whole number"), "{mistakes}");
         assert!(mistakes.contains("line 4: has 2 values where the header has 6"), "{mistakes}");
     }
@@ -115,6 +122,9 @@ mod tests {
     fn a_missing_column_names_those_that_are_there() {
         let file = file("order_id,customer,ordered_on,units,value,currency\n");
         let mistakes = read(file.path()).unwrap_err().to_string();
-        assert!(mistakes.contains("line 1, column customer_no: is missing; the header has order_id, customer,"), "{mistakes}");
+        assert!(
+            mistakes.contains("line 1, column customer_no: is missing; the header has order_id, customer,"),
+            "{mistakes}"
+        );
     }
 }

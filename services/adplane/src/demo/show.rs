@@ -40,7 +40,13 @@ pub(crate) fn diff(plan: &Plan, diff: &DiffPlanResponse) -> String {
     }
     if let Some(estimate) = &diff.estimate {
         let costs: Vec<String> = estimate.costs.iter().map(|cost| format!("{} × {}", cost.cost, cost.scope)).collect();
-        _ = writeln!(out, "  {} Graph calls in {} HTTP requests: {}", estimate.graph_calls, estimate.http_requests, costs.join(", "));
+        _ = writeln!(
+            out,
+            "  {} Graph calls in {} HTTP requests: {}",
+            estimate.graph_calls,
+            estimate.http_requests,
+            costs.join(", ")
+        );
     }
     out
 }
@@ -68,7 +74,13 @@ pub(crate) fn tree(launched: &Launched) -> String {
         let id = step.resource.rsplit('/').next().unwrap_or_default();
         let indent = "  ".repeat(depth);
         let title = clip(&step.title, 34);
-        _ = writeln!(out, "  {indent}{kind:<9} {title:<width$} {id:<20} {:<16} {}", status(temporary), state(step), width = 36 - 2 * depth);
+        _ = writeln!(
+            out,
+            "  {indent}{kind:<9} {title:<width$} {id:<20} {:<16} {}",
+            status(temporary),
+            state(step),
+            width = 36 - 2 * depth
+        );
     };
     line(0, "campaign", plan.campaign.as_ref().and_then(|campaign| campaign.temporary_id.as_ref()));
     for ad_set in &plan.ad_sets {
@@ -81,7 +93,13 @@ pub(crate) fn tree(launched: &Launched) -> String {
     let pictures = plan.steps.iter().filter(|step| step.kind() == NodeKind::Image).count();
     _ = writeln!(out, "  {pictures} pictures; everything is PAUSED: nothing is spent until somebody activates it");
     for difference in &launched.result.differences {
-        _ = writeln!(out, "  Meta answers {} = {} for {}", difference.field, clip(&difference.after, 40), difference.resource);
+        _ = writeln!(
+            out,
+            "  Meta answers {} = {} for {}",
+            difference.field,
+            clip(&difference.after, 40),
+            difference.resource
+        );
     }
     out
 }
@@ -119,7 +137,12 @@ pub(crate) fn audience(filled: &Filled) -> String {
         let more = if remark.count > rows.len() { ", …" } else { "" };
         let effect = if remark.effect == MemberErrorEffect::RowRejected { "rejected" } else { "left out" };
         let (count, field) = (remark.count, if remark.field.is_empty() { "row" } else { &remark.field });
-        _ = writeln!(out, "  {count:>6} × {effect} {field:<14} {}  (customers {}{more})", remark.message, rows.join(", "));
+        _ = writeln!(
+            out,
+            "  {count:>6} × {effect} {field:<14} {}  (customers {}{more})",
+            remark.message,
+            rows.join(", ")
+        );
     }
     out
 }
@@ -160,7 +183,12 @@ pub(crate) fn chart(measured: &Measured) -> String {
         let sold_width = usize::try_from(sold * 12 / most_sold).unwrap_or(0);
         let (bar, sold_bar) = ("█".repeat(width), "▪".repeat(sold_width));
         let bar_width = usize::try_from(BAR_WIDTH).unwrap_or(0);
-        _ = writeln!(out, "  {}  {bar:<bar_width$} {:>13}  {sold_bar:<12} {sold:>4}", row.date_start, money(row.spend.as_ref()));
+        _ = writeln!(
+            out,
+            "  {}  {bar:<bar_width$} {:>13}  {sold_bar:<12} {sold:>4}",
+            row.date_start,
+            money(row.spend.as_ref())
+        );
     }
     if measured.rows.is_empty() {
         _ = writeln!(out, "  The account delivered nothing in these days.");
@@ -180,7 +208,8 @@ pub(crate) fn chart(measured: &Measured) -> String {
         Reconciliation::Differed => "DIFFERENT from the account's own totals",
         Reconciliation::NotComparable | Reconciliation::Unspecified => "not comparable with the account's totals",
     };
-    let last = if report.finality() == Finality::Final { "final" } else { "provisional: Meta still counts for 28 days" };
+    let last =
+        if report.finality() == Finality::Final { "final" } else { "provisional: Meta still counts for 28 days" };
     _ = writeln!(out, "  read {mode}, {checked}, {last}");
     out
 }
@@ -211,7 +240,8 @@ pub(crate) fn quotas(quotas: &[Quota]) -> String {
     for quota in quotas {
         let scope = quota.scope.clone().unwrap_or_default();
         let kind = scope.kind().as_str_name().trim_start_matches("SCOPE_KIND_").to_lowercase().replace('_', " ");
-        let name: Vec<&str> = [kind.as_str(), &scope.id, &scope.use_case].into_iter().filter(|part| !part.is_empty()).collect();
+        let name: Vec<&str> =
+            [kind.as_str(), &scope.id, &scope.use_case].into_iter().filter(|part| !part.is_empty()).collect();
         let unit = match quota.unit() {
             QuotaUnit::Points => " points",
             QuotaUnit::Changes => " changes",

@@ -22,7 +22,12 @@ impl Line<'_> {
     }
 
     /// The value as something else, or the mistake that it is none.
-    pub(crate) fn parse<T>(&self, column: &'static str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, Mistake> {
+    pub(crate) fn parse<T>(
+        &self,
+        column: &'static str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Mistake> {
         let value = self.get(column);
         parse(value).ok_or_else(|| self.mistake(column, format!("`{value}` is no {what}")))
     }
@@ -38,7 +43,8 @@ pub(crate) fn read<T>(
     columns: &[&'static str],
     row: impl Fn(&Line<'_>) -> Result<T, Mistake>,
 ) -> Result<Vec<T>, Mistakes> {
-    let opened = File::open(file).map_err(|error| Mistakes(vec![Mistake::of(file, format!("cannot be read: {error}"))]))?;
+    let opened =
+        File::open(file).map_err(|error| Mistakes(vec![Mistake::of(file, format!("cannot be read: {error}"))]))?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(opened);
     let header = reader.headers().cloned().map_err(|error| Mistakes(vec![broken(file, &error)]))?;
     let columns = find(file, columns, &header)?;

@@ -36,7 +36,7 @@ async fn readyz(State(doors): State<Doors>) -> impl IntoResponse {
         let answer = doors.http.get(format!("{}/readyz", url(doors.ports.admin_of(service)))).send().await;
         let ready = answer.is_ok_and(|answer| answer.status().is_success());
         all &= ready;
-        text.push_str(&format!("{} {}\n", service.name(), if ready { "ready" } else { "NOT ready" }));
+        text.extend([service.name(), if ready { " ready\n" } else { " NOT ready\n" }]);
     }
     (if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
 }
@@ -47,7 +47,7 @@ async fn metrics(State(doors): State<Doors>) -> String {
     for service in Service::ALL {
         let answer = doors.http.get(format!("{}/metrics", url(doors.ports.admin_of(service)))).send().await;
         if let Ok(answer) = answer {
-            text.push_str(&format!("# service {}\n{}\n", service.name(), answer.text().await.unwrap_or_default()));
+            text.extend(["# service ", service.name(), "\n", &answer.text().await.unwrap_or_default(), "\n"]);
         }
     }
     text

@@ -8,6 +8,9 @@ use toml::{Table, Value};
 use super::layout::{Files, Ports, loopback, url};
 use crate::serve::Service;
 
+/// The sandbox answers at once or not at all.
+const CALL_TIMEOUT_SECONDS: i64 = 10;
+
 /// What the services have in common.
 pub(crate) struct Config<'a> {
     pub(crate) ports: Ports,
@@ -80,8 +83,14 @@ impl Config<'_> {
             ("ratelimit", self.peer(Service::Ratelimit, service)),
             ("page_key_file", self.secret("page_key")),
         ]);
-        if service == Service::Audiences {
-            settings.insert("member_key_file".to_owned(), self.secret("member_key"));
+        match service {
+            Service::Audiences => settings.extend(table([("member_key_file", self.secret("member_key"))])),
+            // What a killed dispatcher held is sent again after its lease; it must outlast a call.
+            Service::Conversions => {
+                let lease = Value::from(CALL_TIMEOUT_SECONDS + 5);
+                settings.extend(table([("dispatcher", Value::Table(table([("lease_seconds", lease)])))]));
+            }
+            _ => {}
         }
         settings
     }
@@ -91,7 +100,8 @@ impl Config<'_> {
     }
 
     fn graph(&self) -> Table {
-        table([("base_url", url(self.ports.sandbox()).into())])
+        let timeout = Value::from(CALL_TIMEOUT_SECONDS);
+        table([("base_url", url(self.ports.sandbox()).into()), ("call_timeout_seconds", timeout)])
     }
 
     fn peer(&self, to: Service, from: Service) -> Value {

@@ -6,8 +6,8 @@ use std::fs;
 use anyhow::{Context, Result};
 use client::Client;
 use proto::auth::v1::{
-    AssetKind, BootstrapRequest, Caller, CreateMetaAppRequest, ImportSystemUserTokenRequest, IssueTokenRequest, ListAssetsRequest,
-    MetaApp, Tenant,
+    AssetKind, BootstrapRequest, Caller, CreateMetaAppRequest, ImportSystemUserTokenRequest, IssueTokenRequest,
+    ListAssetsRequest, MetaApp, Tenant,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -78,7 +78,11 @@ async fn bootstrap(gateway: &str, files: &Files) -> Result<Identity> {
         code: code.trim().to_owned(),
         tenant_id: "development".to_owned(),
         tenant: Some(Tenant { display_name: "Development".to_owned(), ..Tenant::default() }),
-        caller: Some(Caller { display_name: "Everything".to_owned(), scopes: vec!["*".to_owned()], ..Caller::default() }),
+        caller: Some(Caller {
+            display_name: "Everything".to_owned(),
+            scopes: vec!["*".to_owned()],
+            ..Caller::default()
+        }),
         ..BootstrapRequest::default()
     };
     let answer = Client::anonymous(gateway)?.identity().bootstrap(request).await?.into_inner();
@@ -102,7 +106,11 @@ fn keep(identity: &Identity, files: &Files) -> Result<()> {
 /// May be repeated: after a kill the app exists, which is as good.
 async fn register(operator: &Client) -> Result<()> {
     let app = CreateMetaAppRequest {
-        meta_app: Some(MetaApp { app_id: META_APP.to_owned(), api_version: API_VERSION.to_owned(), ..MetaApp::default() }),
+        meta_app: Some(MetaApp {
+            app_id: META_APP.to_owned(),
+            api_version: API_VERSION.to_owned(),
+            ..MetaApp::default()
+        }),
         app_secret: META_APP_SECRET.to_owned(),
         request_id: Uuid::new_v4().to_string(),
         validate_only: false,

@@ -70,9 +70,8 @@ impl ConnectionService for ConnectionApi {
             found?;
             return Ok(Response::new(pb::CompleteConnectionResponse::default()));
         }
-        let answer = |connected: &Connected| pb::CompleteConnectionResponse {
-            connection: Some((&connected.connection).into()),
-        };
+        let answer =
+            |connected: &Connected| pb::CompleteConnectionResponse { connection: Some((&connected.connection).into()) };
         let (by, login) = found?;
         let work = async {
             let checked = Box::pin(self.logins.exchange(&by, &login, &state, &code)).await?;
@@ -95,19 +94,19 @@ impl ConnectionService for ConnectionApi {
             connection: Some((&connected.connection).into()),
             assets: Some(connected.into()),
         };
-        let checking = async {
+        let checking = Box::pin(async {
             let app = self.connections.app(&by, app).await?;
             self.connections.check(app, token, ConnectionKind::SystemUser, expected).await
-        };
+        });
         if validate_only {
-            let mut answer = answer(&self.connections.preview(&by, Box::pin(checking).await?));
+            let mut answer = answer(&self.connections.preview(&by, checking.await?));
             if let Some(connection) = &mut answer.connection {
                 connection.name.clear();
             }
             return Ok(Response::new(answer));
         }
         let work = async {
-            let checked = Box::pin(checking).await?;
+            let checked = checking.await?;
             let closing = (&repeat, |connected: &_| answer(connected).encode_to_vec());
             Ok(answer(&self.connections.keep(&by, checked, "connections.import", closing).await?))
         };

@@ -126,7 +126,12 @@ pub async fn note(client: &impl GenericClient, connection: &Connection) -> Resul
 }
 
 /// Ends a connection, unless it has changed since. The token stays until [`shred`].
-pub async fn revoke(client: &impl GenericClient, connection: &Connection, reason: &str, now: Timestamp) -> Result<bool, Error> {
+pub async fn revoke(
+    client: &impl GenericClient,
+    connection: &Connection,
+    reason: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
     const SQL: &str = "
         UPDATE connections
            SET state = 'revoked',
@@ -156,7 +161,10 @@ pub async fn shred(transaction: &Transaction<'_>, tenant: &str, id: ConnectionId
 }
 
 /// Revoked connections, of all tenants, whose token is still there though nobody has touched them since `before`.
-pub async fn to_shred(client: &impl GenericClient, before: Timestamp) -> Result<Vec<(Connection, Option<Sealed>)>, Error> {
+pub async fn to_shred(
+    client: &impl GenericClient,
+    before: Timestamp,
+) -> Result<Vec<(Connection, Option<Sealed>)>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}
            FROM connections
@@ -199,11 +207,7 @@ pub async fn reaching(
 }
 
 /// The tenant's connections by id, which is by age.
-pub async fn list(
-    client: &impl GenericClient,
-    tenant: &str,
-    listing: &Listing,
-) -> Result<Vec<Connection>, Error> {
+pub async fn list(client: &impl GenericClient, tenant: &str, listing: &Listing) -> Result<Vec<Connection>, Error> {
     let sql = format!(
         "SELECT {COLUMNS}
            FROM connections

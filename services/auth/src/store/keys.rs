@@ -97,12 +97,7 @@ impl Keys {
 }
 
 /// What may be told about a tenant's keys, oldest first, after a version.
-pub async fn facts(
-    client: &impl GenericClient,
-    tenant: &str,
-    after: i32,
-    limit: i64,
-) -> Result<Vec<KeyFacts>, Error> {
+pub async fn facts(client: &impl GenericClient, tenant: &str, after: i32, limit: i64) -> Result<Vec<KeyFacts>, Error> {
     const SQL: &str = "
         SELECT k.version, k.wrapped_by, k.created_at,
                k.version = (SELECT max(version) FROM tenant_keys WHERE tenant_id = $1) AS newest,

@@ -79,11 +79,8 @@ impl Key {
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError)?;
         let mut body = body.to_vec();
-        let length = self
-            .cipher()?
-            .open_in_place(nonce, Aad::from(place.bytes()), &mut body)
-            .map_err(|_| SealError)?
-            .len();
+        let length =
+            self.cipher()?.open_in_place(nonce, Aad::from(place.bytes()), &mut body).map_err(|_| SealError)?.len();
         body.truncate(length);
         Ok(body.into())
     }

@@ -49,10 +49,7 @@ pub fn caller(fields: &mut Fields, caller: Option<pb::Caller>, tenants: Option<G
 }
 
 /// Who is to come first, with the code that proves it.
-pub fn bootstrap(
-    request: pb::BootstrapRequest,
-    now: Timestamp,
-) -> Result<(SecretString, Wanted, bool), FieldError> {
+pub fn bootstrap(request: pb::BootstrapRequest, now: Timestamp) -> Result<(SecretString, Wanted, bool), FieldError> {
     let mut fields = Fields::new();
     let code = secret(&mut fields, "code", request.code);
     let id = new_tenant_id(&mut fields, &request.tenant_id);

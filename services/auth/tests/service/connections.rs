@@ -1,10 +1,10 @@
 //! Import, log-in, discovery, revocation.
 
+use prost::Message;
 use proto::{
     auth::v1 as pb,
     operations::v1::{GetOperationRequest, operation::Outcome, operation_service_client::OperationServiceClient},
 };
-use prost::Message;
 use tonic::Code;
 
 use crate::world::{ACCOUNT, APP, First, World, bearing, import, meta_app, uuid, why};
@@ -49,7 +49,8 @@ async fn a_token_without_what_was_expected_is_kept_and_named() {
     let (world, first) = World::with_app().await;
     let expected_scopes = vec!["ads_read".to_owned(), "whatsapp_business_management".to_owned()];
     let request = pb::ImportSystemUserTokenRequest { expected_scopes, ..import() };
-    let kept = world.connections().import_system_user_token(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let kept =
+        world.connections().import_system_user_token(bearing(&first.caller, request)).await.unwrap().into_inner();
     let connection = kept.connection.unwrap();
     assert_eq!(connection.state(), pb::ConnectionState::NeedsConsent);
     assert_eq!(connection.missing_scopes, ["whatsapp_business_management"]);
@@ -157,11 +158,8 @@ async fn only_our_own_address_may_be_returned_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_discovery_is_an_operation_that_ends() {
     let (world, first, imported) = World::connected().await;
-    let request = pb::DiscoverAssetsRequest {
-        name: imported.connection.unwrap().name,
-        request_id: uuid(),
-        validate_only: false,
-    };
+    let request =
+        pb::DiscoverAssetsRequest { name: imported.connection.unwrap().name, request_id: uuid(), validate_only: false };
     let begun = world.connections().discover_assets(bearing(&first.caller, request)).await.unwrap().into_inner();
     let name = begun.operation.unwrap().name;
     let mut operations = OperationServiceClient::new(world.pool());

@@ -48,10 +48,9 @@ async fn why_nothing_can_be_leased_is_told() {
     let (world, first, _) = World::connected().await;
     world.tenant(&first, "other").await;
     let mut campaigns = world.service("campaigns");
-    for (resource, tenant, reason) in [
-        ("adAccounts/act_77", "acme", "NOT_CONNECTED"),
-        (ACCOUNT, "other", "AD_ACCOUNT_TAKEN"),
-    ] {
+    for (resource, tenant, reason) in
+        [("adAccounts/act_77", "acme", "NOT_CONNECTED"), (ACCOUNT, "other", "AD_ACCOUNT_TAKEN")]
+    {
         let refused = campaigns.lease_credential(lease(resource, "campaigns.read", tenant)).await.unwrap_err();
         assert_eq!(why(&refused), (Code::FailedPrecondition, reason.to_owned()));
     }

@@ -116,7 +116,8 @@ async fn a_deleted_caller_loses_its_tokens_and_an_old_etag_deletes_nothing() {
     let world = World::empty().await;
     let first = world.bootstrap().await;
     let name = first.answer.caller.as_ref().unwrap().name.clone();
-    let delete = |etag: &str| pb::DeleteCallerRequest { name: name.clone(), etag: etag.to_owned(), ..Default::default() };
+    let delete =
+        |etag: &str| pb::DeleteCallerRequest { name: name.clone(), etag: etag.to_owned(), ..Default::default() };
     let stale = world.identity().delete_caller(for_tenant(bearing(&first.operator, delete("\"9\"")), "acme")).await;
     assert_eq!(why(&stale.unwrap_err()), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
     world.identity().delete_caller(for_tenant(bearing(&first.operator, delete("")), "acme")).await.unwrap();

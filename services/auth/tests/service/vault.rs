@@ -68,7 +68,8 @@ async fn keys_are_listed_without_their_bytes_and_the_installations_to_operators_
     let mine = keys.list_keys(bearing(&first.caller, list.clone())).await.unwrap().into_inner().keys;
     assert_eq!(mine.len(), 1);
     assert_eq!((mine[0].tenant.as_str(), mine[0].rows), ("tenants/acme", 1));
-    let all = keys.list_keys(world::for_tenant(bearing(&first.operator, list), "acme")).await.unwrap().into_inner().keys;
+    let all =
+        keys.list_keys(world::for_tenant(bearing(&first.operator, list), "acme")).await.unwrap().into_inner().keys;
     let purposes: Vec<_> = all.iter().map(pb::Key::purpose).collect();
     assert_eq!(purposes, [Wrapping, Wrapping, Signing]);
 }

@@ -22,19 +22,19 @@ use proto::{
 const MUG: &[u8] = include_bytes!("../../../../deploy/demo/pictures/mug.png");
 
 /// Follows an operation to its end.
-pub async fn ended(client: &Client, operation: &Operation) -> Operation {
+pub(crate) async fn ended(client: &Client, operation: &Operation) -> Operation {
     within(&operation.name, client.wait(&operation.name, |_| {})).await.unwrap().unwrap()
 }
 
 /// Follows an operation to its end, which must be a good one.
-pub async fn done(client: &Client, operation: Option<Operation>) -> Operation {
+pub(crate) async fn done(client: &Client, operation: Option<Operation>) -> Operation {
     let done = ended(client, &operation.unwrap()).await;
     assert!(matches!(done.outcome, Some(Outcome::Result(_))), "{done:?}");
     done
 }
 
 /// Uploads a picture in two parts; its hash.
-pub async fn picture(client: &Client, account: &str) -> String {
+pub(crate) async fn picture(client: &Client, account: &str) -> String {
     let header = UploadImageHeader {
         parent: account.to_owned(),
         file_name: "mug.png".to_owned(),
@@ -50,7 +50,7 @@ pub async fn picture(client: &Client, account: &str) -> String {
 }
 
 /// A campaign with two ad sets, each with an ad and its creative, tied together by temporary ids.
-pub fn plan(name: &str, image_hash: &str) -> Plan {
+pub(crate) fn plan(name: &str, image_hash: &str) -> Plan {
     let one = |at: usize, country: &str| {
         let (ad_set, creative, ad) = (format!("-{at}1"), format!("-{at}2"), format!("-{at}3"));
         (
@@ -77,7 +77,7 @@ pub fn plan(name: &str, image_hash: &str) -> Plan {
 }
 
 /// A campaign that Meta takes.
-pub fn campaign(name: &str) -> Campaign {
+pub(crate) fn campaign(name: &str) -> Campaign {
     Campaign {
         name: Some(name.to_owned()),
         objective: Objective::OutcomeSales.into(),
@@ -128,17 +128,17 @@ fn creative(name: &str, id: &str, country: &str) -> Creative {
 }
 
 /// Stores a plan.
-pub async fn stored(client: &Client, account: &str, plan: Plan) -> Plan {
+pub(crate) async fn stored(client: &Client, account: &str, plan: Plan) -> Plan {
     let request = create_plan(account, plan);
     client.plans().create_plan(request).await.unwrap().into_inner().plan.unwrap()
 }
 
-pub fn create_plan(account: &str, plan: Plan) -> CreatePlanRequest {
+pub(crate) fn create_plan(account: &str, plan: Plan) -> CreatePlanRequest {
     CreatePlanRequest { parent: account.to_owned(), plan: Some(plan), request_id: request_id(), validate_only: false }
 }
 
 /// Applies a plan; its operation, which is under way.
-pub async fn apply(client: &Client, plan: &Plan) -> Option<Operation> {
+pub(crate) async fn apply(client: &Client, plan: &Plan) -> Option<Operation> {
     let request = ApplyPlanRequest {
         name: plan.name.clone(),
         etag: plan.etag.clone(),
@@ -148,7 +148,7 @@ pub async fn apply(client: &Client, plan: &Plan) -> Option<Operation> {
     client.plans().apply_plan(request).await.unwrap().into_inner().operation
 }
 
-pub fn create_audience(account: &str, name: &str) -> CreateAudienceRequest {
+pub(crate) fn create_audience(account: &str, name: &str) -> CreateAudienceRequest {
     CreateAudienceRequest {
         parent: account.to_owned(),
         audience: Some(Audience {
@@ -162,7 +162,7 @@ pub fn create_audience(account: &str, name: &str) -> CreateAudienceRequest {
 }
 
 /// Makes an audience.
-pub async fn audience(client: &Client, account: &str, name: &str) -> Audience {
+pub(crate) async fn audience(client: &Client, account: &str, name: &str) -> Audience {
     let answer = client.audiences().create_audience(create_audience(account, name)).await.unwrap().into_inner();
     match answer.outcome.unwrap() {
         create_audience_response::Outcome::Audience(audience) => audience,
@@ -171,7 +171,7 @@ pub async fn audience(client: &Client, account: &str, name: &str) -> Audience {
 }
 
 /// Opens an upload of people as they are written.
-pub async fn member_job(client: &Client, audience: &Audience) -> MemberJob {
+pub(crate) async fn member_job(client: &Client, audience: &Audience) -> MemberJob {
     let request = CreateMemberJobRequest {
         audience: audience.resource_name.clone(),
         mode: MemberMode::Add.into(),
@@ -183,13 +183,13 @@ pub async fn member_job(client: &Client, audience: &Audience) -> MemberJob {
 }
 
 /// A purchase so many hours ago.
-pub fn purchase(event_id: &str, email: &str, hours_ago: i64) -> Event {
+pub(crate) fn purchase(event_id: &str, email: &str, hours_ago: i64) -> Event {
     let time = now() - hours_ago.hours();
     Event {
         event_name: "Purchase".to_owned(),
         event_time: Some(prost_types::Timestamp { seconds: time.as_second(), nanos: 0 }),
         event_id: event_id.to_owned(),
-        action_source: "physical_store".to_owned(),
+        action_source: "other".to_owned(),
         user_data: Some(UserData { em: vec![email.to_owned()], ..UserData::default() }),
         custom_data: Some(CustomData {
             value: Some("12.50".to_owned()),
@@ -201,7 +201,7 @@ pub fn purchase(event_id: &str, email: &str, hours_ago: i64) -> Event {
 }
 
 /// Spend and impressions of the last seven whole days, a row per campaign and day.
-pub fn last_week() -> Query {
+pub(crate) fn last_week() -> Query {
     let until = now().to_zoned(TimeZone::UTC).date().yesterday().unwrap();
     let since = until - 6.days();
     Query {
