@@ -179,7 +179,7 @@ pub fn open_untenanted<T>(mut request: Request<T>) -> Result<(Principal, T), Sta
 /// Why a caller cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallerError {
-    #[error("the token is for several tenants; name one of them in x-adplane-tenant")]
+    #[error("x-adplane-tenant must name one of the tenants that the token is for")]
     NoTenant(Tenants),
     #[error("only services of ours may call this")]
     NoService,

@@ -18,6 +18,10 @@ pub(crate) const TENANT: HeaderName = HeaderName::from_static("x-adplane-tenant"
 /// Who calls, by the tokens in the request. `None` where it has none at all.
 pub(crate) async fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Result<Option<Principal>, Status> {
     let caller = verified(verifier, headers.get(AUTHORIZATION)).await?;
+    if caller.as_ref().is_some_and(|token| token.service.is_some()) {
+        // It is for every tenant and every scope, so it counts only in the header that the gateway takes off at the door.
+        return Err(TokenError::Refused("a_service_token_is_no_callers").into());
+    }
     let service = verified(verifier, headers.get(SERVICE_AUTHORIZATION)).await?;
     let service_name = match &service {
         Some(token) => Some(token.service.clone().ok_or(TokenError::Refused("not_a_service"))?),
@@ -118,6 +122,14 @@ mod tests {
         let principal = authenticate(&issuer.verifier(), &headers(&[(&AUTHORIZATION, &token)])).await.unwrap();
         let refused = authorize(&Scope::Internal, principal.as_ref()).unwrap_err();
         assert_eq!(refused.code(), Code::PermissionDenied);
+    }
+
+    #[tokio::test]
+    async fn a_services_token_is_no_callers_token() {
+        let issuer = Issuer::new();
+        let token = bearer(&issuer.service_token("campaigns"));
+        let refused = authenticate(&issuer.verifier(), &headers(&[(&AUTHORIZATION, &token), (&TENANT, "acme")])).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
     }
 
     #[tokio::test]
