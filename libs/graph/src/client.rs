@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,6 @@ use tracing::debug;
 
 use crate::{
     answer::{Answer, Page},
-    batch::{self, ItemReply},
     call::{Call, File, Replay, UseCase, Verb},
     cost::{self, Priced},
     error::Error,
@@ -32,9 +32,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
-    leases: Leases,
-    permits: Permits,
-    tries_max: u32,
+    pub(crate) leases: Leases,
+    pub(crate) permits: Permits,
+    pub(crate) tries_max: u32,
 }
 
 /// A call without the type of its answer.
@@ -42,11 +42,11 @@ pub(crate) struct Outgoing {
     pub(crate) verb: Verb,
     pub(crate) path: String,
     pub(crate) fields: Vec<(Cow<'static, str>, String)>,
-    file: Option<File>,
-    replay: Replay,
-    use_case: UseCase,
-    prices: Vec<Priced>,
-    label: String,
+    pub(crate) file: Option<File>,
+    pub(crate) replay: Replay,
+    pub(crate) use_case: UseCase,
+    pub(crate) prices: Vec<Priced>,
+    pub(crate) label: String,
 }
 
 impl<T> From<Call<T>> for Outgoing {
@@ -65,9 +65,10 @@ impl<T> From<Call<T>> for Outgoing {
 }
 
 /// A good answer of one attempt.
-struct Delivered {
-    reply: Reply,
-    permit: Permit,
+pub(crate) struct Delivered {
+    pub(crate) reply: Reply,
+    pub(crate) permit: Permit,
+    pub(crate) lease: Arc<Lease>,
 }
 
 impl Client {
@@ -106,27 +107,7 @@ impl Client {
         let call = Outgoing::from(call);
         let reply = self.deliver(on, &call).await?.reply;
         let trace_id = reply.headers.value("x-fb-trace-id").map(str::to_owned);
-        Ok(Answer { value: parse(&reply.body, &call.label)?, trace_id })
-    }
-
-    /// Sends independent calls in batches of up to 50. The outer error is for all of them (no lease, no permit); the
-    /// inner ones are each call's own, in the order given.
-    ///
-    /// # Errors
-    /// As [`Client::send`].
-    pub async fn send_all<T: DeserializeOwned>(
-        &self,
-        on: &On,
-        calls: Vec<Call<T>>,
-    ) -> Result<Vec<Result<T, Error>>, Error> {
-        let calls: Vec<Outgoing> = calls.into_iter().map(Outgoing::from).collect();
-        let mut results = Vec::with_capacity(calls.len());
-        for chunk in calls.chunks(batch::ITEMS_MAX) {
-            for (call, result) in chunk.iter().zip(self.deliver_all(on, chunk).await?) {
-                results.push(result.and_then(|body| parse(&body, &call.label)));
-            }
-        }
-        Ok(results)
+        Ok(Answer { value: read(&reply.body, &call)?, trace_id })
     }
 
     /// The pages of an edge, one held at a time.
@@ -138,7 +119,7 @@ impl Client {
         stream::try_unfold(first, |state| async move {
             let Some((client, on, mut call)) = state else { return Ok(None) };
             let reply = client.deliver(&on, &call).await?.reply;
-            let page: Page<T> = parse(&reply.body, &call.label)?;
+            let page: Page<T> = read(&reply.body, &call)?;
             let next = page.next().map(str::to_owned);
             let state = next.map(|after| {
                 call.fields.retain(|(name, _)| name != "after");
@@ -150,7 +131,7 @@ impl Client {
     }
 
     /// Tries until there is an answer, or nothing more that is safe to try.
-    async fn deliver(&self, on: &On, call: &Outgoing) -> Result<Delivered, Error> {
+    pub(crate) async fn deliver(&self, on: &On, call: &Outgoing) -> Result<Delivered, Error> {
         let mut leased_anew = false;
         for tries in 1.. {
             let lease = self.leases.get(on).await?;
@@ -175,7 +156,7 @@ impl Client {
     }
 
     /// One permit, one HTTP request. The outer error means that nothing was sent and nothing can be.
-    async fn attempt(&self, on: &On, call: &Outgoing, lease: &Lease) -> Result<Result<Delivered, Seen>, Error> {
+    async fn attempt(&self, on: &On, call: &Outgoing, lease: &Arc<Lease>) -> Result<Result<Delivered, Seen>, Error> {
         // The lease comes first because it names the app whose buckets are charged; held in memory, it costs nothing.
         let charges = cost::charges(&lease.meta_app, on.asset, call.prices.iter().copied());
         let permit = self.permits.acquire(on, charges).await?;
@@ -201,7 +182,7 @@ impl Client {
             "called"
         );
         match sent {
-            Ok(reply) => Ok(self.received(on, call, reply, permit).await),
+            Ok(reply) => Ok(self.received(on, call, reply, permit, lease).await),
             Err(Failure::Unsent(cause)) => {
                 self.permits.release(on, permit).await;
                 Ok(Err(Seen::Unsent(cause)))
@@ -224,98 +205,39 @@ impl Client {
         cut.unwrap_or_else(|_| Err(Failure::Lost("the deadline passed".to_owned())))
     }
 
-    async fn received(&self, on: &On, call: &Outgoing, reply: Reply, permit: Permit) -> Result<Delivered, Seen> {
+    async fn received(
+        &self,
+        on: &On,
+        call: &Outgoing,
+        reply: Reply,
+        permit: Permit,
+        lease: &Arc<Lease>,
+    ) -> Result<Delivered, Seen> {
         let meta = MetaError::parse(reply.status, &reply.body);
         let report = report(on, call, reply.status, meta.as_ref(), &reply.headers);
         self.permits.told(on, &permit, vec![report]).await;
         match meta {
             Some(meta) => Err(Seen::Meta(Box::new(meta))),
-            None => Ok(Delivered { reply, permit }),
+            None => Ok(Delivered { reply, permit, lease: Arc::clone(lease) }),
         }
     }
-
-    /// One batch, and again what of it is safe to repeat.
-    async fn deliver_all(&self, on: &On, calls: &[Outgoing]) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
-        let mut results: Vec<Option<Result<Vec<u8>, Error>>> = calls.iter().map(|_| None).collect();
-        for tries in 1.. {
-            let open: Vec<usize> =
-                results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(at, _)| at).collect();
-            let calls: Vec<(usize, &Outgoing)> = open.into_iter().filter_map(|at| Some((at, calls.get(at)?))).collect();
-            if calls.is_empty() {
-                break;
-            }
-            let mut pause = Duration::ZERO;
-            for ((at, call), seen) in calls.iter().zip(self.round(on, &calls).await?) {
-                let result = match seen {
-                    Ok(body) => Ok(body),
-                    Err(seen) => match retry::next(&seen, call.replay, tries, self.tries_max) {
-                        Next::Again(wanted) => {
-                            pause = pause.max(wanted);
-                            continue;
-                        }
-                        Next::GiveUnknown => Err(unknown(seen, &call.label)),
-                        Next::NewLease | Next::Give => Err(given(seen, &call.label)),
-                    },
-                };
-                if let Some(slot) = results.get_mut(*at) {
-                    *slot = Some(result);
-                }
-            }
-            if results.iter().any(Option::is_none)
-                && let Some(call) = calls.first()
-            {
-                wait(on, call.1, pause).await?;
-            }
-        }
-        Ok(results.into_iter().flatten().collect())
-    }
-
-    /// Sends one batch and splits its answer; items of a lost batch are each lost.
-    async fn round(&self, on: &On, calls: &[(usize, &Outgoing)]) -> Result<Vec<Result<Vec<u8>, Seen>>, Error> {
-        let items: Vec<&Outgoing> = calls.iter().map(|(_, call)| *call).collect();
-        let outer = Outgoing {
-            verb: Verb::Post,
-            path: "/".to_owned(),
-            fields: vec![(Cow::Borrowed("batch"), batch::encode(&items))],
-            file: None,
-            // The items decide one by one; the batch as a whole is repeated only if each of them may be.
-            replay: if items.iter().all(|item| item.replay == Replay::Safe) { Replay::Safe } else { Replay::Never },
-            use_case: items.first().map_or(UseCase::None, |item| item.use_case),
-            prices: items.iter().flat_map(|item| item.prices.iter().copied()).collect(),
-            label: "POST batch".to_owned(),
-        };
-        let delivered = match self.deliver(on, &outer).await {
-            Ok(delivered) => delivered,
-            Err(Error::OutcomeUnknown { cause, .. }) => {
-                return Ok(items.iter().map(|_| Err(Seen::Lost(cause.clone()))).collect());
-            }
-            Err(error) => return Err(error),
-        };
-        let replies: Vec<Option<ItemReply>> = parse(&delivered.reply.body, &outer.label)?;
-        let reports = replies.iter().zip(&items).filter_map(|(reply, call)| {
-            let reply = reply.as_ref()?;
-            Some(report(on, call, reply.status(), reply.error().as_ref(), reply.headers()))
-        });
-        self.permits.told(on, &delivered.permit, reports.collect()).await;
-        let mut seen: Vec<_> = replies.into_iter().map(split).collect();
-        seen.resize_with(items.len(), || Err(Seen::Lost("Meta answered fewer items than were sent".to_owned())));
-        Ok(seen)
-    }
 }
 
-fn split(reply: Option<ItemReply>) -> Result<Vec<u8>, Seen> {
-    let Some(reply) = reply else { return Err(Seen::Lost("Meta did not finish this item of the batch".to_owned())) };
-    match reply.error() {
-        Some(meta) => Err(Seen::Meta(Box::new(meta))),
-        None => Ok(reply.body().to_vec()),
-    }
+/// Reads an answer. A create whose good answer cannot be read was executed all the same: somebody must look.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8], call: &Outgoing) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|source| match call.replay {
+        Replay::Safe => Error::Malformed { call: call.label.clone(), source },
+        Replay::Never => unknown(Seen::Lost(format!("the answer cannot be read: {source}")), &call.label),
+    })
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8], call: &str) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|source| Error::Malformed { call: call.to_owned(), source })
-}
-
-fn report(on: &On, call: &Outgoing, status: u16, meta: Option<&MetaError>, headers: &impl Headers) -> UsageReport {
+pub(crate) fn report(
+    on: &On,
+    call: &Outgoing,
+    status: u16,
+    meta: Option<&MetaError>,
+    headers: &impl Headers,
+) -> UsageReport {
     let code = |number: i64| u32::try_from(number).unwrap_or(0);
     // Only a code that says something about a quota matters to ratelimit; a wrong field is the caller's business.
     let meta = meta.filter(|meta| meta.verdict() == Verdict::Throttled);
@@ -334,7 +256,7 @@ fn report(on: &On, call: &Outgoing, status: u16, meta: Option<&MetaError>, heade
     report
 }
 
-async fn wait(on: &On, call: &Outgoing, pause: Duration) -> Result<(), Error> {
+pub(crate) async fn wait(on: &On, call: &Outgoing, pause: Duration) -> Result<(), Error> {
     if Instant::now() + pause >= on.deadline {
         return Err(Error::Deadline { call: call.label.clone() });
     }

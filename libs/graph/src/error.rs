@@ -18,6 +18,14 @@ pub enum Error {
         /// When asking again makes sense.
         retry_after: Duration,
     },
+    /// The charge alone is more than its bucket may ever hold: waiting is no help. Nothing was sent.
+    #[error(
+        "one request costs more than {scope} may ever hold: send less at once, or ask the operator for a higher ceiling"
+    )]
+    CostAboveCeiling {
+        /// The bucket that binds, for a person.
+        scope: String,
+    },
     /// Meta refused for quota. Nothing was executed.
     #[error("Meta throttles {call}: {}", meta.message)]
     Throttled {
@@ -78,7 +86,7 @@ pub enum Error {
         /// Meta's words.
         meta: Box<MetaError>,
     },
-    /// Meta did not answer, or failed, and nothing was changed.
+    /// Meta did not answer, or failed. Nothing was sent, or what was sent may be repeated.
     #[error("Meta is not available for {call}: {cause}")]
     Unavailable {
         /// The call, without ids.
@@ -141,10 +149,21 @@ impl Error {
         matches!(self, Self::OutcomeUnknown { .. })
     }
 
+    /// Can the tenant not use the asset at all, be it another's or nobody's? A caller is told the same of both, so that
+    /// nobody learns which there are.
+    pub fn is_out_of_reach(&self) -> bool {
+        use rpc::ErrorReason::{AdAccountTaken, NotConnected, NotFound};
+        matches!(self, Self::Upstream(_)) && matches!(self.reason(), AdAccountTaken | NotConnected | NotFound)
+    }
+
     /// Does waiting help, with nothing to change by anybody?
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Upstream(upstream) => matches!(upstream.code(), Code::Unavailable | Code::ResourceExhausted),
+            // A peer that stalls or shuts down says DEADLINE_EXCEEDED, CANCELLED or ABORTED: it comes back.
+            Self::Upstream(upstream) => matches!(
+                upstream.code(),
+                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted
+            ),
             _ => matches!(
                 self,
                 Self::Quota { .. } | Self::Throttled { .. } | Self::Unavailable { .. } | Self::Deadline { .. }
@@ -171,7 +190,7 @@ impl Error {
 impl Fault for Error {
     fn code(&self) -> Code {
         match self {
-            Self::Quota { .. } | Self::Throttled { .. } => Code::ResourceExhausted,
+            Self::Quota { .. } | Self::CostAboveCeiling { .. } | Self::Throttled { .. } => Code::ResourceExhausted,
             Self::Rejected { .. } => Code::InvalidArgument,
             Self::Missing { .. } => Code::NotFound,
             Self::Permission { .. }
@@ -189,7 +208,7 @@ impl Fault for Error {
 
     fn reason(&self) -> ErrorReason {
         match self {
-            Self::Quota { .. } => ErrorReason::QuotaExhausted,
+            Self::Quota { .. } | Self::CostAboveCeiling { .. } => ErrorReason::QuotaExhausted,
             Self::Throttled { .. } => ErrorReason::MetaThrottled,
             Self::Rejected { .. } => ErrorReason::MetaRejectedField,
             Self::Missing { .. } => ErrorReason::MetaObjectMissing,
@@ -214,7 +233,7 @@ impl Fault for Error {
         if let Some(call) = self.call() {
             metadata.push(("graph_call", call.to_owned()));
         }
-        if let Self::Quota { scope, .. } = self {
+        if let Self::Quota { scope, .. } | Self::CostAboveCeiling { scope } = self {
             metadata.push(("scope", scope.clone()));
         }
         if let Some(meta) = self.meta() {

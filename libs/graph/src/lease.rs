@@ -62,6 +62,8 @@ pub(crate) struct Leases {
     held: Cache<Key, Arc<Lease>>,
     heard: Arc<Mutex<Option<Instant>>>,
     generation: Arc<AtomicI64>,
+    /// How often something was revoked, so that an answer which crossed a revocation is asked for again.
+    revoked: Arc<AtomicI64>,
 }
 
 impl Leases {
@@ -71,7 +73,7 @@ impl Leases {
             .time_to_live(Duration::from_secs(LEASE_SECONDS_MAX))
             .support_invalidation_closures()
             .build();
-        Self { auth, held, heard: Arc::default(), generation: Arc::default() }
+        Self { auth, held, heard: Arc::default(), generation: Arc::default(), revoked: Arc::default() }
     }
 
     /// The lease for this call: from memory while the revocation stream is alive, else asked for anew.
@@ -84,7 +86,10 @@ impl Leases {
                 (false, _) => self.held.invalidate(&key).await,
             }
         }
-        let asked = self.held.try_get_with(key, self.ask(on)).await;
+        let asking = self.held.try_get_with(key, self.ask(on));
+        let Ok(asked) = tokio::time::timeout_at(on.deadline.into(), asking).await else {
+            return Err(Error::Deadline { call: "the lease of a token".to_owned() });
+        };
         asked.map_err(|error| Error::Upstream(rpc::Upstream::clone(&error)))
     }
 
@@ -104,13 +109,20 @@ impl Leases {
         }
     }
 
+    /// Asks auth; once more where a revocation came in between, since nothing was held yet that it could have dropped.
     async fn ask(&self, on: &On) -> Result<Arc<Lease>, rpc::Upstream> {
+        let before = self.revoked.load(Ordering::Acquire);
+        let lease = self.ask_once(on).await?;
+        if self.revoked.load(Ordering::Acquire) == before { Ok(lease) } else { self.ask_once(on).await }
+    }
+
+    async fn ask_once(&self, on: &On) -> Result<Arc<Lease>, rpc::Upstream> {
         let mut request = Request::new(LeaseCredentialRequest {
             resource: on.asset.to_string(),
             purpose: on.purpose.to_owned(),
             min_ttl: None,
         });
-        request.set_timeout(ASK_TIMEOUT.min(on.deadline.saturating_duration_since(Instant::now())));
+        request.set_timeout(ASK_TIMEOUT); // not the caller's deadline: others wait for the same answer
         let asked = Instant::now();
         let answer = CredentialServiceClient::new(self.auth.channel())
             .lease_credential(rpc::for_tenant(request, &on.tenant))
@@ -168,8 +180,9 @@ impl Leases {
     async fn listen(&self) -> Result<(), Cut> {
         let generation = self.generation.load(Ordering::Relaxed);
         let request = Request::new(WatchRevocationsRequest { generation });
-        let mut stream =
-            CredentialServiceClient::new(self.auth.channel()).watch_revocations(request).await?.into_inner();
+        let mut auth = CredentialServiceClient::new(self.auth.channel());
+        let opened = tokio::time::timeout(SILENCE_MAX, auth.watch_revocations(request)).await;
+        let mut stream = opened.map_err(|_| Cut::Silent)??.into_inner();
         loop {
             let Ok(next) = tokio::time::timeout(SILENCE_MAX, stream.message()).await else {
                 return Err(Cut::Silent);
@@ -184,6 +197,7 @@ impl Leases {
     }
 
     fn forget(&self, revocation: Revocation) {
+        self.revoked.fetch_add(1, Ordering::AcqRel);
         let tenant = revocation.tenant.trim_start_matches("tenants/").to_owned();
         let forgotten = match revocation.subject {
             Some(Subject::Connection(connection)) => {

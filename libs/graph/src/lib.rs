@@ -25,6 +25,7 @@ pub mod images;
 pub mod insights;
 pub mod labels;
 mod lease;
+mod many;
 mod meta_error;
 pub mod oauth;
 pub mod objects;

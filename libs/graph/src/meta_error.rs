@@ -80,7 +80,8 @@ impl MetaError {
         (!success).then(|| Self {
             status,
             message: format!("HTTP {status} without an error envelope"),
-            is_transient: status >= 500,
+            // Nobody at Meta refused: a proxy, a portal or a broken machine spoke. 413 alone is about what we sent.
+            is_transient: status != 413,
             ..Self::default()
         })
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use proto::ratelimit::v1::{
-    AcquireRequest, Charge, Priority as WirePriority, ReleaseRequest, SettleRequest, UsageReport, Wait,
+    AcquireRequest, Charge, Priority as WirePriority, ReleaseRequest, SettleRequest, UsageReport, Wait, WaitReason,
     acquire_response::Decision, quota_service_client::QuotaServiceClient,
 };
 use tonic::Request;
@@ -53,12 +53,16 @@ impl Permits {
     /// Takes the charges, waiting in order until the call's deadline.
     pub(crate) async fn acquire(&self, on: &On, charges: Vec<Charge>) -> Result<Permit, Error> {
         let reports = self.take_pending();
+        let told = reports.clone();
         let mut request = Request::new(AcquireRequest { charges, priority: wire(on.priority).into(), reports });
         request.set_timeout(on.deadline.saturating_duration_since(Instant::now()));
         let answer = QuotaServiceClient::new(self.ratelimit.channel())
             .acquire(rpc::for_tenant(request, &on.tenant))
             .await
-            .map_err(rpc::Upstream::from)?
+            .map_err(|error| {
+                self.keep(told); // perhaps the very answer that would open a bucket
+                rpc::Upstream::from(error)
+            })?
             .into_inner();
         let received = Instant::now();
         match answer.decision {
@@ -135,5 +139,8 @@ fn refused(wait: &Wait) -> Error {
             .collect::<Vec<_>>()
             .join(" ")
     });
-    Error::Quota { scope, retry_after: duration(wait.delay.as_ref()) }
+    match wait.reason() {
+        WaitReason::CostAboveCeiling => Error::CostAboveCeiling { scope },
+        _ => Error::Quota { scope, retry_after: duration(wait.delay.as_ref()) },
+    }
 }

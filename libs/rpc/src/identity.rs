@@ -44,6 +44,8 @@ pub(crate) fn authorize(scope: &Scope, principal: Option<&Principal>) -> Result<
         (Scope::Open, _) => Ok(()),
         (_, None) => Err(TokenError::Missing.into()),
         (Scope::Internal, Some(principal)) => principal.require_service().map(drop),
+        // A service's token opens internal methods only: what callers may do needs a caller, whoever stole a secret.
+        (Scope::Named(_), Some(principal)) if principal.token.is_none() => Err(TokenError::Missing.into()),
         (Scope::Named(scope), Some(principal)) if principal.scopes.contains(scope) => Ok(()),
         (Scope::Named(scope), Some(_)) => Err(fault::status(&CallerError::NoScope(scope.clone()))),
     }
@@ -111,6 +113,8 @@ mod tests {
         assert_eq!(principal.tenant, Some("acme".parse().unwrap()));
         assert_eq!(principal.require_service().unwrap(), "campaigns");
         assert!(authorize(&Scope::Internal, Some(&principal)).is_ok());
+        let refused = authorize(&Scope::Named("tenants.write".to_owned()), Some(&principal)).unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
     }
 
     #[tokio::test]

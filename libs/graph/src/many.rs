@@ -1,0 +1,168 @@
+//! Many calls at once, in Meta's batches: each item is answered for itself, and what one of them was told is never lost
+//! because of another.
+
+use std::{borrow::Cow, collections::VecDeque, time::Duration};
+
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+use crate::{
+    batch::{self, ItemReply},
+    call::{Call, Replay, UseCase, Verb},
+    client::{self, Client, Outgoing, given, unknown},
+    error::Error,
+    meta_error::Verdict,
+    on::On,
+    retry::{self, Next, Seen},
+};
+
+/// What is known of one item.
+enum Slot {
+    /// To be sent, or to be sent again; with what it was told last.
+    Open(Option<Error>),
+    /// The body of its good answer, or why there is none.
+    Closed(Result<Vec<u8>, Error>),
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+
+    fn end(self, call: &Outgoing) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Closed(result) => result,
+            Self::Open(Some(told)) => Err(told),
+            Self::Open(None) => Err(Error::Deadline { call: call.label.clone() }),
+        }
+    }
+}
+
+impl Client {
+    /// Sends independent calls in batches of up to 50, smaller where a bucket can never hold that many.
+    ///
+    /// The outer error means that nothing was sent (no lease, no permit). The inner ones are each call's own, in the
+    /// order given; once the first batch is out, whatever goes wrong is told per item.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_all<T: DeserializeOwned>(
+        &self,
+        on: &On,
+        calls: Vec<Call<T>>,
+    ) -> Result<Vec<Result<T, Error>>, Error> {
+        let calls: Vec<Outgoing> = calls.into_iter().map(Outgoing::from).collect();
+        let mut chunks: VecDeque<&[Outgoing]> = calls.chunks(batch::ITEMS_MAX).collect();
+        let mut results = Vec::with_capacity(calls.len());
+        while let Some(chunk) = chunks.pop_front() {
+            match self.deliver_all(on, chunk).await {
+                Ok(bodies) => results.extend(
+                    chunk.iter().zip(bodies).map(|(call, body)| body.and_then(|body| client::read(&body, call))),
+                ),
+                Err(Error::CostAboveCeiling { .. }) if chunk.len() > 1 => {
+                    let (first, second) = chunk.split_at(chunk.len() / 2);
+                    chunks.push_front(second);
+                    chunks.push_front(first);
+                }
+                Err(error) if results.is_empty() => return Err(error),
+                Err(error) => results.extend(chunk.iter().map(|call| Err(unsent(&error, call)))),
+            }
+        }
+        Ok(results)
+    }
+
+    /// One batch, and again what of it is safe to repeat.
+    async fn deliver_all(&self, on: &On, calls: &[Outgoing]) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+        let mut slots: Vec<Slot> = calls.iter().map(|_| Slot::Open(None)).collect();
+        for tries in 1.. {
+            let open: Vec<&Outgoing> =
+                slots.iter().zip(calls).filter(|(slot, _)| slot.is_open()).map(|(_, call)| call).collect();
+            let Some(first) = open.first() else { break };
+            let round = match self.round(on, &open).await {
+                Ok(round) => round,
+                Err(error) if tries == 1 => return Err(error),
+                Err(_) => break, // some were made: each that is open keeps what it was told
+            };
+            let mut pause = Duration::ZERO;
+            for ((slot, call), seen) in slots.iter_mut().filter(|slot| slot.is_open()).zip(&open).zip(round) {
+                *slot = self.told(seen, call, tries, &mut pause);
+            }
+            if slots.iter().any(Slot::is_open) && client::wait(on, first, pause).await.is_err() {
+                break;
+            }
+        }
+        Ok(slots.into_iter().zip(calls).map(|(slot, call)| slot.end(call)).collect())
+    }
+
+    fn told(&self, seen: Result<Vec<u8>, Seen>, call: &Outgoing, tries: u32, pause: &mut Duration) -> Slot {
+        let seen = match seen {
+            Ok(body) => return Slot::Closed(Ok(body)),
+            Err(seen) => seen,
+        };
+        match retry::next(&seen, call.replay, tries, self.tries_max) {
+            Next::Again(wanted) => {
+                *pause = wanted.max(*pause);
+                Slot::Open(Some(given(seen, &call.label)))
+            }
+            Next::GiveUnknown => Slot::Closed(Err(unknown(seen, &call.label))),
+            Next::NewLease | Next::Give => Slot::Closed(Err(given(seen, &call.label))),
+        }
+    }
+
+    /// Sends one batch and splits its answer; items of a lost batch are each lost.
+    async fn round(&self, on: &On, items: &[&Outgoing]) -> Result<Vec<Result<Vec<u8>, Seen>>, Error> {
+        let outer = outer(items);
+        let lost = |cause: String| items.iter().map(|_| Err(Seen::Lost(cause.clone()))).collect();
+        let delivered = match self.deliver(on, &outer).await {
+            Ok(delivered) => delivered,
+            Err(Error::OutcomeUnknown { cause, .. }) => return Ok(lost(cause)),
+            Err(error) => return Err(error),
+        };
+        let replies: Vec<Option<ItemReply>> = match serde_json::from_slice(&delivered.reply.body) {
+            Ok(replies) => replies,
+            Err(error) => return Ok(lost(format!("the batch's answer cannot be read: {error}"))),
+        };
+        let reports = replies.iter().zip(items).filter_map(|(reply, call)| {
+            let reply = reply.as_ref()?;
+            Some(client::report(on, call, reply.status(), reply.error().as_ref(), reply.headers()))
+        });
+        self.permits.told(on, &delivered.permit, reports.collect()).await;
+        let dead = replies.iter().flatten().filter_map(ItemReply::error).find(|meta| meta.verdict() == Verdict::Token);
+        if let Some(meta) = dead
+            && let Err(error) = self.leases.refused(on, &delivered.lease, &meta).await
+        {
+            warn!(error = &error as &dyn std::error::Error, "auth could not be told of a dead token");
+        }
+        let mut seen: Vec<_> = replies.into_iter().map(split).collect();
+        seen.resize_with(items.len(), || Err(Seen::Lost("Meta answered fewer items than were sent".to_owned())));
+        Ok(seen)
+    }
+}
+
+/// The batch as a call of its own.
+fn outer(items: &[&Outgoing]) -> Outgoing {
+    Outgoing {
+        verb: Verb::Post,
+        path: "/".to_owned(),
+        fields: vec![(Cow::Borrowed("batch"), batch::encode(items))],
+        file: None,
+        // The items decide one by one; the batch as a whole is repeated only if each of them may be.
+        replay: if items.iter().all(|item| item.replay == Replay::Safe) { Replay::Safe } else { Replay::Never },
+        use_case: items.first().map_or(UseCase::None, |item| item.use_case),
+        prices: items.iter().flat_map(|item| item.prices.iter().copied()).collect(),
+        label: "POST batch".to_owned(),
+    }
+}
+
+fn split(reply: Option<ItemReply>) -> Result<Vec<u8>, Seen> {
+    let Some(reply) = reply else { return Err(Seen::Lost("Meta did not finish this item of the batch".to_owned())) };
+    match reply.error() {
+        Some(meta) => Err(Seen::Meta(Box::new(meta))),
+        None => Ok(reply.body().to_vec()),
+    }
+}
+
+/// Earlier batches are out, so the error of a later one is told to its own items.
+fn unsent(error: &Error, call: &Outgoing) -> Error {
+    Error::Unavailable { call: call.label.clone(), cause: format!("not sent: {error}"), meta: None }
+}
