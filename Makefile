@@ -4,13 +4,14 @@ CARGO ?= cargo
 ADPLANE = target/debug/adplane
 TOOLS = target/tools
 
-.PHONY: run up test test-rust test-python test-chart lint servers build help
+.PHONY: run up test test-tools test-rust test-python test-chart lint servers build help
 
 help:
 	@echo "make run    the main job, from an empty machine to its results"
 	@echo "make up     the same, and the stack stays up until Ctrl-C"
 	@echo "make test   all tests"
 	@echo "make lint   formatting, clippy, buf lint"
+	@echo "make build  the program alone: target/debug/adplane"
 
 run: build
 	$(ADPLANE) demo --shift-orders
@@ -25,7 +26,11 @@ build: servers
 servers:
 	@sh deploy/dev/install-servers.sh
 
-test: test-rust test-python test-chart
+test: test-tools test-rust test-python test-chart
+
+# Python and npm, for the client in another language and for Helm; installed where they are missing.
+test-tools:
+	@sh deploy/dev/install-test-tools.sh
 
 test-rust: build
 	$(CARGO) test --locked --workspace
@@ -44,7 +49,7 @@ lint: $(TOOLS)/buf/bin/buf
 	$(TOOLS)/buf/bin/buf lint
 	$(TOOLS)/buf/bin/buf format --diff --exit-code
 
-$(TOOLS)/buf/bin/buf: deploy/dev/tools.txt
+$(TOOLS)/buf/bin/buf: deploy/dev/tools.txt | test-tools
 	python3 -m venv $(TOOLS)/buf
 	$(TOOLS)/buf/bin/pip install --quiet --disable-pip-version-check "$$(grep '^buf-bin==' deploy/dev/tools.txt)"
 	touch $@

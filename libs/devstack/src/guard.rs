@@ -85,7 +85,7 @@ impl Guard {
     }
 
     /// A folder that is removed when everything has ended. Only a folder whose name begins with `adplane-`.
-    pub(crate) fn remove_at_end(&self, folder: &Path) {
+    pub fn remove_at_end(&self, folder: &Path) {
         if let Some(folder) = folder.to_str().filter(|folder| !folder.contains(['\n', '\\', '\''])) {
             self.tell(&format!("folder 0 {folder}"));
         }

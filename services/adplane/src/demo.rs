@@ -26,6 +26,7 @@ use proto::{
     common::v1::RowError,
     operations::v1::{Operation, operation::Outcome},
 };
+use runtime::Process;
 use vocabulary::clock::{Clock, SystemClock};
 
 pub(crate) use self::mistake::Mistakes;
@@ -48,10 +49,10 @@ pub(crate) struct Options {
     #[arg(long)]
     shift_orders: bool,
     /// A running gateway, such as http://127.0.0.1:7400; without it a stack is started for the demo
-    #[arg(long, env = "ADPLANE_ADDRESS", requires = "token")]
+    #[arg(long, value_name = "URL", requires = "token")]
     gateway: Option<String>,
     /// The token for that gateway
-    #[arg(long, env = "ADPLANE_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "JWT", env = "ADPLANE_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Keeps the stack up after the results, until Ctrl-C
     #[arg(long, conflicts_with = "gateway")]
@@ -95,16 +96,18 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let read = format!("{} ads, {} customers, {} orders", pictures.len(), people.members.len(), orders.len());
     let mut times = vec![step.done(&read)];
 
+    let process = Process::new();
     let (address, token, stack) = match (options.gateway, options.token) {
         (Some(gateway), Some(token)) => (gateway, token, None),
         _ => {
             let step = Step::begin("start the stack");
-            let stack = dev::Stack::start(options.stack).await?;
+            let stack = dev::Stack::start(options.stack, process.clone()).await?;
             times.push(step.done(&format!("gateway {}", stack.ready.gateway)));
             (stack.ready.gateway.clone(), stack.ready.token.clone(), Some(stack))
         }
     };
-    let result = perform(&address, &token, brief, pictures, &people, &orders, now, times).await;
+    let job = perform(&address, &token, brief, pictures, &people, &orders, now, times);
+    let result = process.stop.run_until_cancelled(job).await.unwrap_or_else(|| Err(dev::Interrupted.into()));
     if let Some(mut stack) = stack {
         if options.stay && result.is_ok() {
             note(&format!("\nThe stack stays up until Ctrl-C. Its ready line:\n{}", stack.ready.line()));

@@ -25,12 +25,15 @@ use self::{
 };
 use crate::{sandbox_server, serve::Service};
 
+/// How long a port that is in use is waited for.
+const PORT_PATIENCE: Duration = Duration::from_secs(15);
+
 /// Where the stack stands.
 #[derive(Debug, Clone, clap::Args)]
 #[group(id = "stack")]
 pub(crate) struct Options {
     /// The gateway's port; the others follow it
-    #[arg(long, value_name = "PORT", default_value_t = 7400)]
+    #[arg(long, value_name = "PORT", default_value_t = 7400, value_parser = clap::value_parser!(u16).range(1024..=65_400))]
     port_base: u16,
     /// Keeps everything in this folder between runs; without it nothing is kept
     #[arg(long, value_name = "FOLDER")]
@@ -44,6 +47,9 @@ pub(crate) struct Ready {
     ready: bool,
     pub(crate) gateway: String,
     sandbox: String,
+    /// For programs that call Meta's own hosts; null until the sandbox has that way in.
+    proxy: Option<String>,
+    proxy_ca: Option<String>,
     admin: String,
     pub(crate) token: String,
     ad_account: String,
@@ -62,14 +68,19 @@ pub(crate) struct Stack {
     children: Vec<Running>,
     servers: devstack::Stack,
     process: Process,
-    /// Removed with everything in it when the stack has stopped; `None` where the data is kept.
-    temporary: Option<PathBuf>,
+    /// Nothing of it is left when the stack has stopped.
+    temporary: bool,
 }
+
+/// Somebody asked us to stop before we were done.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped before the end; everything that was started has ended")]
+pub(crate) struct Interrupted;
 
 /// Runs the stack until it is asked to stop.
 pub(crate) async fn run(options: Options) -> Result<()> {
     let _telemetry = crate::telemetry::quiet("dev");
-    let mut stack = Stack::start(options).await?;
+    let mut stack = Stack::start(options, Process::new()).await?;
     writeln!(std::io::stdout().lock(), "{}", stack.ready.line())?;
     let ended = stack.wait().await;
     stack.stop().await;
@@ -81,27 +92,23 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 
 impl Stack {
     /// Starts everything and connects the development tenant.
-    pub(crate) async fn start(options: Options) -> Result<Self> {
+    pub(crate) async fn start(options: Options, process: Process) -> Result<Self> {
         sandbox_server::refuse_in_production("dev")?;
-        let process = Process::new();
-        if options.port_base > u16::MAX - Ports::SPAN {
-            bail!("--port-base must be at most {}", u16::MAX - Ports::SPAN);
-        }
         let ports = Ports::new(options.port_base);
-        wait_for_ports(ports).await?;
-        let (folder, temporary) = match options.data {
-            Some(folder) => (std::path::absolute(folder)?, None),
-            None => {
-                let folder = std::env::temp_dir().join(format!("adplane-dev-{}", uuid::Uuid::new_v4().simple()));
-                (folder.clone(), Some(folder))
-            }
-        };
+        wait_for_ports(ports, &process).await?;
+        let temporary = options.data.is_none();
+        let name = format!("adplane-dev-{}", uuid::Uuid::new_v4().simple());
+        let folder = std::path::absolute(options.data.unwrap_or_else(|| std::env::temp_dir().join(name)))?;
         let files = Files::in_folder(&folder);
-        secrets::prepare(&files)?;
-        let data = temporary.is_none().then(|| files.servers());
+        let data = (!temporary).then(|| files.servers());
         let servers = devstack::Stack::start(devstack::Options { data, ..Default::default() }).await?;
+        if temporary {
+            servers.guard().remove_at_end(&folder); // told before it is made, so that no kill leaves secrets behind
+        }
         let mut stack = Self { ready: unready(ports), children: Vec::new(), servers, process, temporary };
-        match stack.raise(ports, &files).await {
+        let stop = stack.process.stop.clone();
+        let raised = stop.run_until_cancelled(stack.raise(ports, &files)).await;
+        match raised.unwrap_or_else(|| Err(Interrupted.into())) {
             Ok(()) => Ok(stack),
             Err(error) => {
                 stack.stop().await;
@@ -111,12 +118,13 @@ impl Stack {
     }
 
     async fn raise(&mut self, ports: Ports, files: &Files) -> Result<()> {
+        secrets::prepare(files)?;
         let postgres_url = self.servers.create_database("adplane").await?;
         let config = Config { ports, files, postgres_url: postgres_url.clone(), redis_url: self.servers.redis_url() };
         config.write()?;
         crate::migrate::apply(&storage::PostgresSettings::at(postgres_url.as_str())).await?;
         let http = http()?;
-        self.child("sandbox", &sandbox_arguments(ports, files, self.temporary.is_none()), files)?;
+        self.child("sandbox", &sandbox_arguments(ports, files, !self.temporary), files)?;
         for service in Service::ALL {
             let arguments = ["serve", service.name(), "--config"].map(str::to_owned).into_iter();
             let arguments: Vec<String> =
@@ -138,7 +146,11 @@ impl Stack {
     }
 
     fn child(&mut self, name: &'static str, arguments: &[String], files: &Files) -> Result<()> {
-        self.children.push(Running::start(name, arguments, files.log(name))?);
+        let child = Running::start(name, arguments, files.log(name))?;
+        if let Some(pid) = child.pid() {
+            self.servers.guard().service(pid); // it stops before the databases do, also when this process is killed
+        }
+        self.children.push(child);
         Ok(())
     }
 
@@ -157,12 +169,13 @@ impl Stack {
     pub(crate) async fn stop(mut self) {
         self.process.finish(Duration::from_secs(5)).await;
         while let Some(child) = self.children.pop() {
+            let pid = child.pid();
             child.stop().await;
+            if let Some(pid) = pid {
+                self.servers.guard().forget(pid);
+            }
         }
         self.servers.stop().await;
-        if let Some(folder) = self.temporary {
-            drop(std::fs::remove_dir_all(folder)); // what cannot be removed is in the system's own folder for such things
-        }
     }
 }
 
@@ -171,6 +184,8 @@ fn unready(ports: Ports) -> Ready {
         ready: false,
         gateway: url(ports.of(Service::Gateway)),
         sandbox: url(ports.sandbox()),
+        proxy: None,
+        proxy_ca: None,
         admin: url(ports.admin()),
         token: String::new(),
         ad_account: String::new(),
@@ -187,16 +202,23 @@ fn sandbox_arguments(ports: Ports, files: &Files, kept: bool) -> Vec<String> {
     arguments
 }
 
-/// The children of a stack that was killed a moment ago may still be stopping.
-async fn wait_for_ports(ports: Ports) -> Result<()> {
+/// The children of a stack that was killed a moment ago may still be stopping, so a taken port is waited for.
+async fn wait_for_ports(ports: Ports, process: &Process) -> Result<()> {
     let began = Instant::now();
+    let mut said = false;
     loop {
         let taken = ports.all().into_iter().find(|port| TcpListener::bind(loopback(*port)).is_err());
         let Some(port) = taken else { return Ok(()) };
-        if began.elapsed() > Duration::from_secs(20) {
+        if began.elapsed() > PORT_PATIENCE {
             bail!("port {port} of 127.0.0.1 is in use; stop what uses it, or choose other ports with --port-base");
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        if !said {
+            said = true;
+            let patience = PORT_PATIENCE.as_secs();
+            _ = writeln!(std::io::stderr(), "port {port} is in use; waiting up to {patience} s for it");
+        }
+        let pause = tokio::time::sleep(Duration::from_millis(200));
+        process.stop.run_until_cancelled(pause).await.ok_or(Interrupted)?;
     }
 }
 

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{demo::Mistakes, sandbox_server::Refused};
+use crate::{demo::Mistakes, dev::Interrupted, sandbox_server::Refused};
 
 /// 2 usage, 3 invalid, 4 auth, 5 not found, 6 conflict, 7 throttled, 8 unavailable, 9 unknown outcome, else 1.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(|cause| cause.is::<runtime::settings::Faults>() || cause.is::<Refused>()) {
         return ExitCode::from(2);
+    }
+    if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
+        return ExitCode::from(130); // as a shell says of what Ctrl-C ended
     }
     if error.chain().any(<dyn std::error::Error>::is::<Mistakes>) {
         return ExitCode::from(3);

@@ -16,7 +16,7 @@ pub(crate) struct Door {
     /// The gateway
     #[arg(long, env = "ADPLANE_ADDRESS", default_value = "http://127.0.0.1:7400")]
     address: String,
-    /// The caller's token
+    /// The caller's token; better in ADPLANE_TOKEN, since every user of the machine sees a command's arguments
     #[arg(long, env = "ADPLANE_TOKEN", hide_env_values = true)]
     token: String,
 }

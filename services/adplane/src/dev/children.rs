@@ -34,6 +34,8 @@ impl Running {
             .args(args)
             .arg("--stop-with-parent")
             .env("ADPLANE_ENV", "development")
+            // Ctrl-C goes to the whole group of the terminal; the children stop when we say so, in our order.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(output)
@@ -41,6 +43,11 @@ impl Running {
             .spawn()
             .with_context(|| format!("{name} cannot be started"))?;
         Ok(Self { name, child, log })
+    }
+
+    /// Its process, while it has not been waited for.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Waits until `address` answers `GET path` with 200.

@@ -1,7 +1,5 @@
 //! The settings file of each service of a laptop's stack.
 
-use std::fs;
-
 use anyhow::Result;
 use toml::{Table, Value};
 
@@ -26,7 +24,7 @@ impl Config<'_> {
             super::secrets::write(&self.files.config(service.name()), &toml::to_string(&self.of(service))?)?;
         }
         let postgres = table([("postgres", self.postgres().into())]);
-        Ok(fs::write(self.files.config("migrate"), toml::to_string(&postgres)?)?)
+        super::secrets::write(&self.files.config("migrate"), &toml::to_string(&postgres)?)
     }
 
     fn of(&self, service: Service) -> Table {

@@ -1,7 +1,7 @@
 //! What a person would do on the first day: bootstrap, register the Meta app, connect. Done once per data folder; every
 //! later start only takes a new token.
 
-use std::fs;
+use std::{fs, io::ErrorKind};
 
 use anyhow::{Context, Result};
 use client::Client;
@@ -59,7 +59,10 @@ pub(crate) struct Access {
 pub(crate) async fn access(gateway: &str, files: &Files) -> Result<Access> {
     let mut identity = match fs::read_to_string(files.identity()) {
         Ok(text) => toml::from_str(&text).with_context(|| files.identity().display().to_string())?,
-        Err(_) => bootstrap(gateway, files).await.context("the first caller")?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bootstrap(gateway, files).await.context("the first caller")?
+        }
+        Err(error) => return Err(error).with_context(|| files.identity().display().to_string()),
     };
     let token = identity.caller.token(gateway).await?;
     if !identity.connected {

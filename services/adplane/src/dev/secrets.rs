@@ -1,9 +1,9 @@
 //! The secrets of a laptop's stack: random, made at the first start, readable by nobody else.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, DirBuilder, OpenOptions},
     io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -19,9 +19,9 @@ pub(crate) const KEYS: [&str; 5] = ["kek", "page_key", "permit_key", "member_key
 /// Makes the folders and what is missing in them. What is there stays: with `--data` the vault must open again.
 pub(crate) fn prepare(files: &Files) -> Result<()> {
     for folder in files.folders() {
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let cannot = || format!("the folder {} cannot be made", folder.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(cannot)?;
     }
-    fs::set_permissions(files.secrets(), fs::Permissions::from_mode(0o700))?;
     for name in KEYS {
         write_once(&files.secret(name))?;
     }
@@ -35,16 +35,20 @@ fn write_once(path: &Path) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
-    // Written whole under another name first: a kill in between must not leave half a key that is then kept.
-    let unfinished = path.with_extension("new");
-    write(&unfinished, &random())?;
-    fs::rename(&unfinished, path).with_context(|| path.display().to_string())
+    write(path, &random())
 }
 
-/// Writes a file that only this user can read.
+/// Writes a file that only this user can read: whole under another name first, since a kill in between must not leave
+/// half a key that is then kept.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| path.display().to_string())
+    let unfinished = path.with_extension("new");
+    let written = || {
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)
+    };
+    written().with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// 32 random bytes in base64, from two random UUIDs' worth of the system's randomness and then some.
