@@ -1,4 +1,5 @@
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -65,6 +66,7 @@ fn initialize(programs: &Path, folder: &Folder, data: &Path, account: Account) -
     // SCRAM costs a client that was built for debugging tens of milliseconds for each connection, and tests open thousands.
     let method = if folder.temporary { "--auth=password" } else { "--auth=scram-sha-256" };
     let mut initdb = Command::new(programs.join("initdb"));
+    initdb.process_group(0); // Ctrl-C is for the program that started it; half a data folder helps nobody
     initdb
         .args(["--username", USER, method, "-E", "UTF8", "--no-locale", "--no-sync"])
         .arg("--pwfile")

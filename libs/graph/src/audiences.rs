@@ -179,9 +179,8 @@ pub struct Session {
 /// What Meta made of one batch of people.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Received {
-    /// Rows received.
-    #[serde(default)]
-    pub num_received: i64,
+    /// Rows received. Absent where Meta does not say, which is no success.
+    pub num_received: Option<i64>,
     /// Rows among them that cannot be used. The samples that Meta adds are not read: they hold values.
     #[serde(default)]
     pub num_invalid_entries: i64,
@@ -296,6 +295,8 @@ mod tests {
             r#"{"audience_id":"5","session_id":"9","num_received":2,"num_invalid_entries":1,"invalid_entry_samples":{"x":"y"}}"#,
         )
         .unwrap();
-        assert_eq!((received.num_received, received.num_invalid_entries), (2, 1));
+        assert_eq!((received.num_received, received.num_invalid_entries), (Some(2), 1));
+        let silent: Received = serde_json::from_str(r#"{"audience_id":"5"}"#).unwrap();
+        assert_eq!(silent.num_received, None);
     }
 }

@@ -8,8 +8,8 @@ use serde::Deserialize;
 pub struct Settings {
     /// The Graph API without a version. Default: Meta's own.
     pub base_url: String,
-    /// How long one HTTP attempt may take from the first byte sent, in seconds. The counting windows of `ratelimit`
-    /// are widened by it. Default 60.
+    /// How long one HTTP attempt may take from the first byte sent, in seconds. Not longer than `call_timeout_seconds`
+    /// of `ratelimit`, which widens its counting windows by that; nothing checks it across processes. Default 60.
     pub call_timeout_seconds: u64,
     /// How long connecting may take, in seconds. Default 5.
     pub connect_timeout_seconds: u64,

@@ -1,6 +1,6 @@
 //! Tokens: JWTs that say who calls, for which tenants, with which scopes. Verified by every service again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
@@ -14,6 +14,7 @@ use crate::caller::{Scopes, Tenants};
 use crate::fault::{self, ErrorReason, Fault};
 
 mod keys;
+mod revocations;
 
 pub use keys::{Keys, KeysError};
 
@@ -58,6 +59,8 @@ pub struct Verified {
     pub scopes: Scopes,
     /// The service of ours whose token it is.
     pub service: Option<Arc<str>>,
+    /// When it was made, in unix seconds.
+    pub issued: i64,
     /// When it ends, in unix seconds.
     pub expires: i64,
     /// The token itself, to be passed on.
@@ -118,42 +121,46 @@ type Digest = [u8; 32];
 pub struct Verifier {
     keys: Keys,
     remembered: Mutex<HashMap<Digest, Arc<Verified>>>,
-    refused: Mutex<HashSet<String>>,
+    ended: Mutex<revocations::Ended>,
 }
 
 impl Verifier {
     /// Verifies with these keys.
     pub fn new(keys: Keys) -> Self {
-        Self { keys, remembered: Mutex::default(), refused: Mutex::default() }
+        Self { keys, remembered: Mutex::default(), ended: Mutex::default() }
     }
 
     /// What the token says. Fails where it is not good, or where its key cannot be read.
     pub async fn verify(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
         let digest = digest_of(token);
         let now = SystemClock.now().as_second();
-        if let Some(verified) = lock(&self.remembered).get(&digest).filter(|known| known.expires > now) {
-            return Ok(Arc::clone(verified));
-        }
+        let known = lock(&self.remembered).get(&digest).filter(|known| known.expires > now).map(Arc::clone);
+        let verified = match known {
+            Some(verified) => verified,
+            None => self.verify_anew(token, digest, now).await?,
+        };
+        // Asked each time, so that nothing that is remembered outlives its revocation.
+        if lock(&self.ended).covers(&verified) { Err(TokenError::Refused("revoked")) } else { Ok(verified) }
+    }
+
+    /// From now on refuses every token of this subject, as auth's stream of revocations tells.
+    pub fn refuse(&self, subject: &str) {
+        lock(&self.ended).add_subject(subject);
+    }
+
+    async fn verify_anew(&self, token: &str, digest: Digest, now: i64) -> Result<Arc<Verified>, TokenError> {
         let claims = self.decode(token).await?;
-        if lock(&self.refused).contains(&claims.sub) {
-            return Err(TokenError::Refused("revoked"));
-        }
         let verified = Arc::new(Verified {
             subject: claims.sub.into(),
             tenants: claims.tenants,
             scopes: claims.scopes,
             service: claims.service.map(Arc::from),
+            issued: claims.iat,
             expires: claims.exp,
             token: Arc::new(SecretString::from(token)),
         });
         self.remember(digest, &verified, now);
         Ok(verified)
-    }
-
-    /// From now on refuses every token of this subject, as auth's stream of revocations tells.
-    pub fn refuse(&self, subject: &str) {
-        lock(&self.refused).insert(subject.to_owned());
-        lock(&self.remembered).retain(|_, verified| &*verified.subject != subject);
     }
 
     async fn decode(&self, token: &str) -> Result<Claims, TokenError> {

@@ -6,7 +6,9 @@
 mod audience;
 mod brief;
 mod events;
+mod failed;
 mod launch;
+mod made;
 mod measure;
 mod mistake;
 mod orders;
@@ -23,14 +25,16 @@ use jiff::Timestamp;
 use proto::{
     auth::v1::{AssetKind, ListAssetsRequest},
     campaigns::v1::GetAdAccountRequest,
-    common::v1::RowError,
     operations::v1::{Operation, operation::Outcome},
 };
 use runtime::Process;
 use vocabulary::clock::{Clock, SystemClock};
 
-pub(crate) use self::mistake::Mistakes;
-use self::step::{Step, Took};
+pub(crate) use self::{failed::OperationFailed, mistake::Mistakes};
+use self::{
+    made::Made,
+    step::{Step, Took},
+};
 use crate::dev;
 
 /// What to launch, and where.
@@ -69,6 +73,8 @@ pub(crate) struct Target {
     pub(crate) dataset: String,
     pub(crate) page_id: String,
     pub(crate) currency: String,
+    /// Does it outlive the demo, so that a person can go on with what is half made?
+    pub(crate) lasts: bool,
 }
 
 impl Target {
@@ -106,7 +112,8 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             (stack.ready.gateway.clone(), stack.ready.token.clone(), Some(stack))
         }
     };
-    let job = perform(&address, &token, brief, pictures, &people, &orders, now, times);
+    let lasts = stack.is_none();
+    let job = perform(&address, &token, lasts, brief, pictures, &people, &orders, now, times);
     let result = process.stop.run_until_cancelled(job).await.unwrap_or_else(|| Err(dev::Interrupted.into()));
     if let Some(mut stack) = stack {
         if options.stay && result.is_ok() {
@@ -122,6 +129,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 async fn perform(
     address: &str,
     token: &str,
+    lasts: bool,
     brief: brief::Brief,
     pictures: Vec<brief::Picture>,
     people: &people::People,
@@ -129,48 +137,70 @@ async fn perform(
     now: Timestamp,
     mut times: Vec<Took>,
 ) -> Result<()> {
-    let target = find_target(address, token).await.context("looking for an ad account to work on")?;
+    let target = find_target(address, token, lasts).await.context("looking for an ad account to work on")?;
 
+    let step = Step::begin("check the brief");
+    launch::check(&target, &brief).await?;
+    times.push(step.done(&format!("{} takes it", target.account)));
+
+    let mut made = Made::default();
+    let done = Box::pin(work(&target, &brief, pictures, people, orders, now, &mut times, &mut made)).await;
+    done.map_err(|error| made.tell(error))?;
+    print(&show::times(&times))
+}
+
+#[expect(clippy::too_many_arguments, reason = "the inputs of the one job, and what is to be told of it")]
+async fn work(
+    target: &Target,
+    brief: &brief::Brief,
+    pictures: Vec<brief::Picture>,
+    people: &people::People,
+    orders: &[orders::Order],
+    now: Timestamp,
+    times: &mut Vec<Took>,
+    made: &mut Made,
+) -> Result<()> {
     let step = Step::begin("upload the pictures");
-    let hashes = launch::upload(&target, pictures, &step).await?;
+    let hashes = launch::upload(target, pictures, &step, made).await?;
     times.push(step.done(&format!("{} at Meta", hashes.len())));
 
     let step = Step::begin("propose the plan");
-    let (plan, diff) = launch::propose(&target, &brief, &hashes).await?;
-    times.push(step.done(&plan.name));
+    let (plan, diff) = launch::propose(target, brief, &hashes).await?;
+    times.push(step.done(&format!("{} fields to set", diff.changes.len())));
     print(&show::diff(&plan, &diff))?;
 
     let step = Step::begin("apply the plan");
-    let launched = launch::apply(&target, &plan, &step).await?;
+    let launched = launch::apply(target, &plan, &step, made).await?;
     times.push(step.done(&format!("{} things made, all PAUSED", launched.result.created.len())));
 
     let step = Step::begin("fill the audience");
-    let audience = audience::create(&target, &brief.audience).await?;
-    let filled = audience::fill(&target, audience, &people.members, &step).await?;
+    let audience = audience::create(target, &brief.audience).await?;
+    made.add(&audience.resource_name);
+    let filled = audience::fill(target, audience, people, &step).await?;
     times.push(step.done(&format!("{} people in {} sessions", filled.result.received, filled.result.sessions.len())));
 
     let step = Step::begin("send the conversions");
-    let sent = events::send(&target, orders::events(orders, people, now), &step).await?;
+    let sent = events::send(target, orders::events(orders, people, now), &step).await?;
+    made.add(format!("{} conversion events, delivered or under way", sent.accepted));
     times.push(step.done(&format!("{} accepted", sent.accepted)));
 
     let step = Step::begin("deliver the conversions");
-    let sent = events::deliver(&target, sent, &step).await?;
+    let sent = events::deliver(target, sent, &step).await?;
     times.push(step.done(&format!("{} delivered", sent.stats.delivered)));
 
     let step = Step::begin("measure");
-    let measured = measure::report(&target, now, *brief.report.days.get_ref(), &step).await?;
+    let measured = measure::report(target, now, *brief.report.days.get_ref(), &step).await?;
     times.push(step.done(&format!("{} rows", measured.rows.len())));
 
     print(&show::tree(&launched))?;
     print(&show::audience(&filled))?;
     print(&show::events(&sent))?;
     print(&show::chart(&measured))?;
-    print(&show::quotas(&measure::quotas(&target).await?))?;
-    print(&show::times(&times))
+    print(&show::quotas(&measure::quotas(target).await?))
 }
 
 /// The first ad account that the caller's tenant can use, with a dataset and a page.
-async fn find_target(address: &str, token: &str) -> Result<Target> {
+async fn find_target(address: &str, token: &str, lasts: bool) -> Result<Target> {
     let client = Client::connect(address, token)?;
     let account = format!("adAccounts/act_{}", asset(&client, AssetKind::AdAccount).await?);
     let request = GetAdAccountRequest { name: account.clone(), ..GetAdAccountRequest::default() };
@@ -182,6 +212,7 @@ async fn find_target(address: &str, token: &str) -> Result<Target> {
         dataset: format!("datasets/{dataset}"),
         page_id: page,
         currency: account.currency.unwrap_or_default(),
+        lasts,
         client,
     })
 }
@@ -189,16 +220,9 @@ async fn find_target(address: &str, token: &str) -> Result<Target> {
 async fn asset(client: &Client, kind: AssetKind) -> Result<String> {
     let request = ListAssetsRequest { kind: kind.into(), page_size: 1, page_token: String::new() };
     let assets = client.connections().list_assets(request).await?.into_inner().assets;
-    let asset = assets.into_iter().next().with_context(|| format!("this tenant has no {}", kind.as_str_name()))?;
+    let words = || kind.as_str_name().trim_start_matches("ASSET_KIND_").to_lowercase().replace('_', " ");
+    let asset = assets.into_iter().next().with_context(|| format!("this tenant has no {}", words()))?;
     Ok(asset.meta_id)
-}
-
-/// Why an operation failed.
-pub(crate) fn failure(operation: &Operation) -> Option<&RowError> {
-    match &operation.outcome {
-        Some(Outcome::Error(error)) => Some(error),
-        _ => None,
-    }
 }
 
 /// The bytes of what an operation ended with.

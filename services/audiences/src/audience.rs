@@ -5,6 +5,7 @@ use graph::audiences::Audience;
 use jiff::{SignedDuration, Timestamp};
 use rpc::{FieldError, Fields};
 use uuid::Uuid;
+use vocabulary::ids::AdAccountId;
 
 /// The longest name, in characters.
 const NAME_CHARACTERS_MAX: usize = 50;
@@ -62,6 +63,11 @@ pub(crate) fn marked(description: &str, marker: &str) -> String {
 /// The description without the marker.
 pub(crate) fn unmarked(description: &str) -> &str {
     description.split_once(MARKER).map_or(description, |(before, _)| before).trim_end()
+}
+
+/// Does Meta say that this is an audience of `account`? Where it says nothing, it is not known to be.
+pub(crate) fn is_of(audience: &Audience, account: AdAccountId) -> bool {
+    audience.account_id.as_deref() == Some(account.to_string().as_str())
 }
 
 /// Is this the audience that a create of `name` with `marker` made, sent at `sent`?
@@ -137,6 +143,14 @@ mod tests {
         assert!(!is_made_by(&audience("Buyers", &ours, second - 61), "Buyers", &marker, sent));
         assert!(!is_made_by(&audience("Lookers", &ours, second), "Buyers", &marker, sent));
         assert!(!is_made_by(&audience("Buyers", "of 2026", second), "Buyers", &marker, sent));
+    }
+
+    #[test]
+    fn an_audience_of_which_meta_names_no_account_is_of_none() {
+        let mut found = audience("Buyers", "", 1);
+        assert!(!is_of(&found, AdAccountId::new(1)));
+        found.account_id = Some("1".to_owned());
+        assert!(is_of(&found, AdAccountId::new(1)) && !is_of(&found, AdAccountId::new(2)));
     }
 
     #[test]

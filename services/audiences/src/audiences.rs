@@ -13,7 +13,7 @@ use prost::Message;
 use proto::operations::v1::Operation;
 use rpc::Caller;
 use storage::operations::New;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 use vocabulary::{
     Clock,
@@ -24,6 +24,7 @@ use vocabulary::{
 use crate::{
     audience,
     error::Error,
+    flights::Flights,
     operations,
     store::{Begun, Creation, CreationState, Listed, Mirrored, NewCreation, Store},
 };
@@ -36,6 +37,8 @@ pub(crate) const STALE: Duration = Duration::from_secs(150);
 
 /// How long a create may take in all.
 const CREATE_SECONDS_MAX: u64 = 90;
+/// How long reading an account whole may take.
+const CRAWL_SECONDS_MAX: u64 = 300;
 
 /// What a caller does with audiences.
 #[derive(Clone)]
@@ -43,8 +46,11 @@ pub(crate) struct Audiences<C> {
     store: Store,
     graph: graph::Client,
     clock: C,
-    /// Creates run here, so that a caller who goes away does not stop one between call and outcome.
+    /// Creates and crawls run here, so that a caller who goes away stops none.
     tasks: TaskTracker,
+    /// Crawls, and nothing else, end with it.
+    stop: CancellationToken,
+    crawls: Flights<(TenantId, AdAccountId)>,
 }
 
 /// A list of people to be made.
@@ -97,8 +103,14 @@ pub(crate) struct Fresh<T> {
 
 impl<C: Clock> Audiences<C> {
     /// The audiences of `store`, made and read by `graph`.
-    pub(crate) fn new(store: Store, graph: graph::Client, clock: C, tasks: TaskTracker) -> Self {
-        Self { store, graph, clock, tasks }
+    pub(crate) fn new(
+        store: Store,
+        graph: graph::Client,
+        clock: C,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { store, graph, clock, tasks, stop, crawls: Flights::default() }
     }
 
     /// Makes a list of people, once per request. A drop in the middle leaves the create running to its outcome.
@@ -123,6 +135,7 @@ impl<C: Clock> Audiences<C> {
             new: creation,
             state: CreationState::Prepared,
             send_time: None,
+            lost_for: Duration::ZERO,
             operation: None,
         };
         let this = self.clone();
@@ -144,7 +157,7 @@ impl<C: Clock> Audiences<C> {
                 Ok(Outcome::Made(Box::new(fresh.value)))
             }
             CreationState::Failed => Err(Error::NeverMade),
-            CreationState::Unknown => {
+            CreationState::Unknown | CreationState::Lost => {
                 let id = earlier.operation.ok_or(Error::Corrupt("create"))?;
                 let stored = self.store.operations().get(tenant.as_str(), id).await?;
                 let stored = stored.ok_or_else(|| Error::NotFound(operations::name(id)))?;
@@ -177,7 +190,7 @@ impl<C: Clock> Audiences<C> {
             }
             Err(error) => {
                 self.store.withdraw(tenant, new.request_id).await?;
-                Err(error.into())
+                Err(Error::from(error).hide(names::of_ad_account(new.account)))
             }
         }
     }
@@ -208,11 +221,11 @@ impl<C: Clock> Audiences<C> {
         let now = self.clock.now();
         let on = on(tenant, account, Priority::Interactive, 25, "audiences.read");
         let graph = match self.graph.send(&on, calls::get(id)).await {
-            Ok(graph) if graph.account_id.as_deref().is_none_or(|owner| owner == account.to_string()) => graph,
+            Ok(graph) if audience::is_of(&graph, account) => graph,
             Ok(_) | Err(graph::Error::Missing { .. }) => {
                 return Err(Error::NotFound(names::of_audience(account, id)));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Error::from(error).hide(names::of_audience(account, id))),
         };
         self.store.keep(tenant, account, std::slice::from_ref(&graph), now).await?;
         Ok(Mirrored { id, graph, fetch_time: now })
@@ -230,7 +243,7 @@ impl<C: Clock> Audiences<C> {
         let enough = known.filter(|time| listed.after.is_some() || suffices(freshness, *time));
         let (time, stale) = match (enough, known) {
             (Some(time), _) => (time, false),
-            (None, known) => match (self.crawl(tenant, account).await, known, freshness) {
+            (None, known) => match (self.crawled(tenant, account, freshness).await, known, freshness) {
                 (Ok(time), ..) => (time, false),
                 (Err(error), Some(time), Freshness::SinceOrStale(_)) if error.is_temporary() => (time, true),
                 (Err(error), ..) => return Err(error),
@@ -239,12 +252,30 @@ impl<C: Clock> Audiences<C> {
         Ok(Fresh { value: self.store.audiences(tenant, account, listed).await?, time, stale })
     }
 
+    /// When the account was read whole, as fresh as is wanted. One crawl of an account at a time, however many callers want
+    /// it; it goes on when they go away, and the next one who asks finds it under way or done.
+    async fn crawled(&self, tenant: &TenantId, account: AdAccountId, freshness: Freshness) -> Result<Timestamp, Error> {
+        let turn = self.crawls.turn((tenant.clone(), account)).await;
+        let known = self.store.listed_at(tenant, account).await?;
+        if let Some(time) = known.filter(|time| suffices(freshness, *time)) {
+            return Ok(time);
+        }
+        let (this, tenant) = (self.clone(), tenant.clone());
+        let crawl = async move {
+            let crawled = Box::pin(this.stop.run_until_cancelled(this.crawl(&tenant, account))).await;
+            drop(turn);
+            crawled.unwrap_or_else(|| Err(Error::InFlight(format!("the list of {}", names::of_ad_account(account)))))
+        };
+        self.tasks.spawn(crawl).await?
+    }
+
     /// Reads an account whole. A drop in the middle leaves what was read and no claim that it is all.
     async fn crawl(&self, tenant: &TenantId, account: AdAccountId) -> Result<Timestamp, Error> {
         let begun = self.clock.now();
-        let on = on(tenant, account, Priority::Interactive, 25, "audiences.read");
+        let on = on(tenant, account, Priority::Sync, CRAWL_SECONDS_MAX, "audiences.read");
         let mut pages = std::pin::pin!(self.graph.pages(&on, calls::list(account)));
-        while let Some(page) = pages.try_next().await? {
+        let hidden = |error| Error::from(error).hide(names::of_ad_account(account));
+        while let Some(page) = pages.try_next().await.map_err(hidden)? {
             self.store.keep(tenant, account, &page, self.clock.now()).await?;
         }
         self.store.listed(tenant, account, begun).await?;

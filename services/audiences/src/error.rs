@@ -46,6 +46,22 @@ pub enum Error {
     /// A create that was looked for long enough.
     #[error("Meta lost the request and did not make the audience: create it again under a new request_id")]
     NeverMade,
+    /// A create that could not be looked for.
+    #[error(
+        "the answer of Meta was lost, and for a day Meta could not be asked whether it made the audience: look in Ads \
+         Manager before making it again"
+    )]
+    NotSure,
+    /// Meta received another number of rows than it was sent.
+    #[error("Meta says it received {} of {sent} rows", told(.received.as_ref()))]
+    Miscounted {
+        /// Rows sent.
+        sent: usize,
+        /// Rows received, where Meta says it.
+        received: Option<i64>,
+        /// How often this happened to the session.
+        times: i32,
+    },
     /// Somebody asked for it to stop.
     #[error("stopped on request; the sessions that were sent stay sent")]
     Cancelled,
@@ -70,6 +86,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Another tenant's account answers as one that does not exist, so that nobody learns which accounts there are.
+    pub(crate) fn hide(self, resource: impl Into<String>) -> Self {
+        match self {
+            Self::Meta(error) if error.is_out_of_reach() => Self::NotFound(resource.into()),
+            other => other,
+        }
+    }
+
     /// Does waiting help, with nothing to change by anybody?
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -89,6 +113,7 @@ impl Fault for Error {
             Self::InFlight(_) | Self::EtagMismatch { .. } => Code::Aborted,
             Self::WrongState { .. } | Self::Gap { .. } | Self::TooLate => Code::FailedPrecondition,
             Self::NeverMade => Code::Unavailable,
+            Self::NotSure | Self::Miscounted { .. } => Code::Unknown,
             Self::Cancelled => Code::Cancelled,
             Self::Meta(error) => error.code(),
             Self::Store(error) if error.is_outage() => Code::Unavailable,
@@ -105,6 +130,7 @@ impl Fault for Error {
             Self::EtagMismatch { .. } => ErrorReason::EtagMismatch,
             Self::WrongState { .. } | Self::Gap { .. } | Self::TooLate => ErrorReason::WrongState,
             Self::NeverMade => ErrorReason::MetaUnavailable,
+            Self::NotSure | Self::Miscounted { .. } => ErrorReason::OutcomeUnknown,
             Self::Cancelled => ErrorReason::Cancelled,
             Self::Meta(error) => error.reason(),
             Self::Store(error) if error.is_outage() => ErrorReason::StoreUnavailable,
@@ -142,6 +168,10 @@ impl Fault for Error {
             _ => Vec::new(),
         }
     }
+}
+
+fn told(received: Option<&i64>) -> String {
+    received.map_or_else(|| "an unknown number".to_owned(), ToString::to_string)
 }
 
 fn at_audience(violation: Violation) -> Violation {

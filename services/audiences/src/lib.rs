@@ -6,19 +6,22 @@
 //! ([`uploader`]) sends it in sessions ([`sessions`]) of at most 10,000 rows and adds up what Meta says of them.
 //!
 //! What must hold:
-//! - No value of a person is stored, logged or answered, only its hash, and that sealed; it is gone when the job ends, or
-//!   seven days after it was opened.
+//! - No value of a person is stored, logged or answered, only its hash, and that sealed; it is gone when the job ends
+//!   (unless Meta did not receive all rows), and in any case seven days after it was opened.
 //! - A part counts once, however often it is sent; a row is in one session; a session that may have been sent is sent
 //!   again under the same number.
-//! - Nothing is created twice: absence is concluded only after three looks and the settling time.
+//! - Nothing is created twice: absence is concluded only after three looks and the settling time, which begins when the
+//!   answer is lost. Where looking fails for a day, the operation says that nobody knows.
 //! - Success is what Meta counted, not what we sent.
 //!
-//! Deliberately absent: reading people back, which nobody can; and replacing a whole list, whose sessions cannot be
-//! repeated.
+//! Deliberately absent: reading people back, which nobody can; replacing a whole list, whose sessions cannot be repeated;
+//! and, for now, a sweep that removes late twins: an audience that Meta makes after its absence was concluded stays, and is
+//! found in the account's list by the marker in its description.
 
 mod audience;
 mod audiences;
 mod error;
+mod flights;
 mod members;
 mod operations;
 mod resolver;
@@ -38,7 +41,7 @@ use proto::{
     audiences::v1::{audience_service_server::AudienceServiceServer, member_service_server::MemberServiceServer},
     operations::v1::operation_service_server::OperationServiceServer,
 };
-use rpc::{Keys, OperationApi, Peer, Pool, ServiceIdentity, Verifier};
+use rpc::{Keys, OperationApi, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use vocabulary::{SystemClock, page::PageTokens};
@@ -97,11 +100,13 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
 
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
-    let auth = Pool::new(&settings.auth.endpoint.parse()?);
     let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
-    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity.clone())?;
-    let graph = graph::Client::connect(&settings.graph, Peer::new(auth.clone(), identity), ratelimit)?;
+    let auth = Peer::connect(&settings.auth.endpoint, identity.clone())?;
+    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity)?;
+    let graph = graph::Client::connect(&settings.graph, auth.clone(), ratelimit)?;
     process.tasks.spawn(graph.clone().watch_revocations(process.stop.clone()));
+    let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
+    process.tasks.spawn(Arc::clone(&verifier).watch(auth, process.stop.clone()));
 
     let sealer = Arc::new(Sealer::load(&settings.member_key_file)?);
     let (store, clock, woken) = (Store::new(postgres), SystemClock, Arc::new(Notify::new()));
@@ -115,14 +120,14 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     process.tasks.spawn(sweep::run(store.clone(), clock, process.stop.clone()));
 
     let tokens = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
-    let audiences = Audiences::new(store.clone(), graph, clock, process.tasks.clone());
+    let audiences = Audiences::new(store.clone(), graph, clock, process.tasks.clone(), process.stop.clone());
     let members = Members::new(store.clone(), sealer, clock, settings.job_rows_max, woken);
     let rows = Rows(store.operations().clone());
-    let server = rpc::Server::new(NAME, Arc::new(Verifier::new(Keys::of_auth(auth))))
+    let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
-        .add(AudienceServiceServer::new(AudienceApi::new(audiences, tokens.clone(), clock)))
+        .add(AudienceServiceServer::new(AudienceApi::new(audiences.clone(), tokens.clone(), clock)))
         .add(
-            MemberServiceServer::new(MemberApi::new(members, tokens.clone()))
+            MemberServiceServer::new(MemberApi::new(members, audiences, tokens.clone()))
                 .max_decoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX),
         )

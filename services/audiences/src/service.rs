@@ -19,6 +19,7 @@ pub(crate) struct AudienceApi<C> {
 #[derive(Clone)]
 pub(crate) struct MemberApi<C> {
     members: Members<C>,
+    audiences: Audiences<C>,
     pages: PageTokens,
 }
 
@@ -30,8 +31,8 @@ impl<C> AudienceApi<C> {
 }
 
 impl<C> MemberApi<C> {
-    /// Serves `members`; pages are sealed with `pages`.
-    pub(crate) fn new(members: Members<C>, pages: PageTokens) -> Self {
-        Self { members, pages }
+    /// Serves `members` of `audiences`; pages are sealed with `pages`.
+    pub(crate) fn new(members: Members<C>, audiences: Audiences<C>, pages: PageTokens) -> Self {
+        Self { members, audiences, pages }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use runtime::settings::{Check, Faults, Secret};
+use runtime::settings::{Check, Environment, Faults, Secret, environment};
 use serde::Deserialize;
 
 /// Settings of the audiences service.
@@ -30,8 +30,9 @@ pub struct Settings {
     pub uploader: UploaderSettings,
     /// The most rows of one upload. Default 10,000,000.
     pub job_rows_max: i64,
-    /// How long after sending a create may still appear at Meta, in seconds: at least the call timeout and 120. Only
-    /// then is one that three looks did not find taken for absent. Default 180.
+    /// How long after its answer was lost a create may still appear at Meta, in seconds. Only then is one that three looks
+    /// did not find taken for absent. In production at least `graph.call_timeout_seconds` and 120; elsewhere (`ADPLANE_ENV`)
+    /// any value above 0, so that tests need not wait. Default 180.
     pub settle_seconds: u32,
     /// Whether the service describes its methods (gRPC reflection). Default off.
     pub reflection: bool,
@@ -80,6 +81,18 @@ impl Default for UploaderSettings {
     }
 }
 
+impl Settings {
+    /// Too short a time would take for absent what Meta is still making, and its caller would make it twice.
+    fn check_settle(&self, environment: Environment, faults: &mut Faults) {
+        let least = match environment {
+            Environment::Production => self.graph.call_timeout_seconds.saturating_add(120),
+            Environment::Development => 1,
+        };
+        let fits = (least..=3_600).contains(&u64::from(self.settle_seconds));
+        faults.check(fits, "settle_seconds", &format!("must be {least} to 3600"));
+    }
+}
+
 impl Check for Settings {
     fn check(&self, faults: &mut Faults) {
         faults.nested("postgres", self.postgres.in_schema(crate::SCHEMA).faults());
@@ -90,7 +103,7 @@ impl Check for Settings {
         self.member_key_file.check("member_key_file", faults);
         faults.section("uploader", &self.uploader);
         faults.check((1..=1_000_000_000).contains(&self.job_rows_max), "job_rows_max", "must be 1 to 1000000000");
-        faults.check((120..=3_600).contains(&self.settle_seconds), "settle_seconds", "must be 120 to 3600");
+        self.check_settle(environment(), faults);
         faults.section("telemetry", &self.telemetry);
     }
 }
@@ -114,6 +127,19 @@ mod tests {
         let mut faults = Faults::default();
         UploaderSettings::default().check(&mut faults);
         assert!(faults.is_empty(), "{faults:?}");
+    }
+
+    #[test]
+    fn in_production_a_create_has_its_call_and_two_minutes_to_appear() {
+        let faults_of = |settle_seconds, environment| {
+            let mut faults = Faults::default();
+            Settings { settle_seconds, ..Settings::default() }.check_settle(environment, &mut faults);
+            faults.len()
+        };
+        for (settle_seconds, in_production, in_development) in [(0, 1, 1), (1, 1, 0), (179, 1, 0), (180, 0, 0)] {
+            assert_eq!(faults_of(settle_seconds, Environment::Production), in_production, "{settle_seconds}");
+            assert_eq!(faults_of(settle_seconds, Environment::Development), in_development, "{settle_seconds}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod sessions;
 use storage::{Postgres, operations::Operations};
 
 pub(crate) use creations::{Begun, Creation, CreationState, NewCreation};
-pub(crate) use jobs::{Job, JobState, Mode, NewJob};
+pub(crate) use jobs::{Job, JobState, Mode, NewJob, Rows};
 pub(crate) use mirror::{Listed, Mirrored};
 pub(crate) use parts::{NewError, NewPart, Stored, StoredError};
 pub(crate) use sessions::Session;

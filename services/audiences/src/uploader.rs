@@ -31,9 +31,11 @@ use crate::{
     seal::{Place, Sealer},
     sessions::{self, Part},
     settings::UploaderSettings,
-    store::{Job, JobState, Mode, Session, Store},
+    store::{Job, JobState, Mode, Rows, Session, Store},
 };
 
+/// How often Meta may receive another number of rows than a session has, before the upload has failed.
+const MISCOUNTS_MAX: i32 = 5;
 /// How many parts an operation shows.
 const PARTS_SHOWN_MAX: usize = 1_000;
 /// The longest pause before Meta is asked again.
@@ -166,7 +168,13 @@ impl<C: Clock, D: Door> Uploader<C, D> {
             if job.expire_time <= self.clock.now() {
                 return Err(Error::TooLate);
             }
-            let sent = self.send_session(job, &schema, session).await?;
+            let sent = match self.send_session(job, &schema, session).await {
+                Err(Error::Miscounted { sent, received, .. }) => {
+                    let times = self.store.session_miscounted(claimed, job.id, session.number).await?;
+                    return Err(Error::Miscounted { sent, received, times });
+                }
+                sent => sent?,
+            };
             self.store.session_sent(claimed, job.id, &sent).await?;
             if let Some(slot) = sessions.get_mut(place) {
                 *slot = sent;
@@ -230,8 +238,14 @@ impl<C: Clock, D: Door> Uploader<C, D> {
             estimated_num_total: count,
         };
         let received = self.door.send(job, schema, rows, meta).await?;
-        debug!(rows.sent = count, rows.received = received.num_received, "a session is at Meta");
-        Ok(Session { sent: true, received: received.num_received, invalid: received.num_invalid_entries, ..session })
+        debug!(rows.sent = count, rows.received = received.num_received, "Meta answered to a session");
+        // Success is read back: rows that Meta did not receive are not in the audience.
+        match received.num_received {
+            Some(rows) if rows == i64::from(session.rows) => {
+                Ok(Session { sent: true, received: rows, invalid: received.num_invalid_entries, ..session })
+            }
+            received => Err(Error::Miscounted { sent: count, received, times: 0 }),
+        }
     }
 
     /// Ends the run, or puts it back for later.
@@ -243,6 +257,10 @@ impl<C: Clock, D: Door> Uploader<C, D> {
         result: Result<Step, Error>,
     ) -> Result<(), Error> {
         let sessions = self.store.sessions(&job.tenant, job.id).await?;
+        let rows = match &result {
+            Err(Error::Miscounted { .. }) => Rows::Kept,
+            _ => Rows::Erased,
+        };
         let (state, operation) = match result {
             Ok(Step::Done) => {
                 self.refresh(job).await?;
@@ -264,7 +282,7 @@ impl<C: Clock, D: Door> Uploader<C, D> {
                 (JobState::Failed, operations::failed(shown(operation, &sessions, "failed"), &error))
             }
         };
-        Ok(self.store.end_job(job, state, claimed, &operation.encode_to_vec(), self.clock.now()).await?)
+        Ok(self.store.end_job(job, (state, rows), claimed, &operation.encode_to_vec(), self.clock.now()).await?)
     }
 
     /// What is stored of the audience is old now; nothing depends on this read, so its failure is no failure of the run.
@@ -292,7 +310,7 @@ impl<C: Clock, D: Door> Uploader<C, D> {
         metadata.next_attempt_time = Some(prost_types::Timestamp { seconds: again.as_second(), nanos: 0 });
         metadata.waiting_on = match error {
             Error::Meta(graph::Error::Quota { .. } | graph::Error::Throttled { .. }) => "quota".to_owned(),
-            Error::Meta(_) => "meta".to_owned(),
+            Error::Meta(_) | Error::Miscounted { .. } => "meta".to_owned(),
             _ => "store".to_owned(),
         };
         Ok(self.store.operations().postpone(claimed, pause, &operation.encode_to_vec()).await?)
@@ -301,8 +319,11 @@ impl<C: Clock, D: Door> Uploader<C, D> {
 
 /// Does the run go on after this error, by waiting alone? A lost answer too: the session is sent again.
 fn goes_on(error: &Error) -> bool {
-    matches!(error, Error::Meta(graph::Error::OutcomeUnknown { .. } | graph::Error::Malformed { .. }))
-        || error.is_temporary()
+    match error {
+        Error::Meta(graph::Error::OutcomeUnknown { .. } | graph::Error::Malformed { .. }) => true,
+        Error::Miscounted { times, .. } => *times < MISCOUNTS_MAX,
+        error => error.is_temporary(),
+    }
 }
 
 fn pause(error: &Error, attempt: i32) -> Duration {

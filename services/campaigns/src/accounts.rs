@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graph::codec;
+use graph::{On, codec};
 use proto::campaigns::v1::AdAccount;
 use vocabulary::{
     currency::Currency,
@@ -28,6 +28,11 @@ impl Context {
         id: AdAccountId,
         wanted: &Wanted,
     ) -> Result<Read<Account>, Error> {
+        self.account_on(&context::reading(tenant, id), id, wanted).await
+    }
+
+    async fn account_on(&self, on: &On, id: AdAccountId, wanted: &Wanted) -> Result<Read<Account>, Error> {
+        let tenant = &on.tenant;
         let stored = self.store.account(tenant, id).await?;
         let now = self.now();
         if let Some(stored) = &stored
@@ -35,7 +40,7 @@ impl Context {
         {
             return Ok(Read::fresh(stored.clone(), stored.fetched));
         }
-        match self.graph.send(&context::reading(tenant, id), graph::accounts::get(id)).await {
+        match self.graph.send(on, graph::accounts::get(id)).await {
             Ok(graph) => {
                 let account = Account { id, graph, fetched: now };
                 self.store.keep_account(tenant, &account).await?;
@@ -59,7 +64,12 @@ impl Context {
 
     /// May the tenant use it? What is stored answers for some minutes.
     pub(crate) async fn own(&self, tenant: &TenantId, id: AdAccountId) -> Result<Account, Error> {
-        Ok(self.account(tenant, id, &Wanted::Stored).await?.value)
+        self.own_on(&context::reading(tenant, id), id).await
+    }
+
+    /// As [`Context::own`], as urgently as `on` says.
+    pub(crate) async fn own_on(&self, on: &On, id: AdAccountId) -> Result<Account, Error> {
+        Ok(self.account_on(on, id, &Wanted::Stored).await?.value)
     }
 }
 

@@ -15,7 +15,7 @@ use vocabulary::{
     page::PageTokens,
 };
 
-use crate::{settings::Settings, store::Store};
+use crate::{crawl::Crawls, settings::Settings, store::Store};
 
 /// For reads of the campaigns' domain, as auth's table has it.
 const READ: &str = "campaigns.read";
@@ -23,6 +23,8 @@ const READ: &str = "campaigns.read";
 const WRITE: &str = "campaigns.write";
 /// How long a call of ours waits for Meta where the caller set no deadline.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// How long the reading of a whole account may take.
+const CRAWL: Duration = Duration::from_mins(10);
 /// What is left for the caller's answer after Meta's.
 const MARGIN: Duration = Duration::from_millis(200);
 
@@ -38,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) tasks: TaskTracker,
     /// The process stops: workers put back what they hold.
     pub(crate) stop: CancellationToken,
+    /// Which accounts are being read at the moment.
+    pub(crate) crawls: Crawls,
     /// There is new work for a worker that sleeps.
     pub(crate) wake: Arc<Notify>,
 }
@@ -63,6 +67,16 @@ pub(crate) fn reading(tenant: &TenantId, account: AdAccountId) -> On {
     on(tenant, account, Priority::Interactive, READ, deadline())
 }
 
+/// A look at what is about to be stopped, which nothing else may hold up either.
+pub(crate) fn before_stopping(tenant: &TenantId, account: AdAccountId) -> On {
+    on(tenant, account, Priority::Safety, READ, deadline())
+}
+
+/// A read of a whole account. It goes on when those who wait for it have gone, so they need not wait for it twice.
+pub(crate) fn crawling(tenant: &TenantId, account: AdAccountId) -> On {
+    on(tenant, account, Priority::Sync, READ, Instant::now() + CRAWL)
+}
+
 /// A write for which somebody waits.
 pub(crate) fn writing(tenant: &TenantId, account: AdAccountId) -> On {
     on(tenant, account, Priority::Interactive, WRITE, deadline())
@@ -73,10 +87,21 @@ pub(crate) fn stopping(tenant: &TenantId, account: AdAccountId) -> On {
     on(tenant, account, Priority::Safety, WRITE, deadline())
 }
 
+tokio::task_local! {
+    /// The deadline of the call for which a task of ours works.
+    static UNTIL: Instant;
+}
+
+/// The work with the deadline of the call that is served now, also in a task of its own.
+pub(crate) fn with_deadline<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    UNTIL.scope(deadline(), work)
+}
+
 /// The caller's deadline, less what the way back takes. Outside a call: ours.
-fn deadline() -> Instant {
-    let given = rpc::deadline::current().and_then(|deadline| deadline.checked_sub(MARGIN));
-    given.unwrap_or_else(|| Instant::now() + PATIENCE)
+pub(crate) fn deadline() -> Instant {
+    let handed = UNTIL.try_with(|until| *until).ok();
+    let given = || rpc::deadline::current().and_then(|deadline| deadline.checked_sub(MARGIN));
+    handed.or_else(given).unwrap_or_else(|| Instant::now() + PATIENCE)
 }
 
 fn on(tenant: &TenantId, account: AdAccountId, priority: Priority, purpose: &'static str, deadline: Instant) -> On {

@@ -17,6 +17,7 @@
 
 mod accounts;
 mod context;
+mod crawl;
 mod creates;
 mod error;
 mod freshness;
@@ -26,6 +27,7 @@ mod migrations;
 mod mirror;
 mod mutation;
 mod objects;
+mod once;
 mod operations;
 mod plan;
 mod plans;
@@ -50,7 +52,7 @@ use proto::{
     operations::v1::operation_service_server::OperationServiceServer,
     plans::v1::plan_service_server::PlanServiceServer,
 };
-use rpc::{Keys, MESSAGE_BYTES_MAX, OperationApi, Peer, Pool, ROW_MESSAGE_BYTES_MAX, ServiceIdentity, Verifier};
+use rpc::{Keys, MESSAGE_BYTES_MAX, OperationApi, Peer, ROW_MESSAGE_BYTES_MAX, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use vocabulary::{SystemClock, page::PageTokens};
@@ -58,7 +60,7 @@ use vocabulary::{SystemClock, page::PageTokens};
 pub use migrations::migrations;
 pub use settings::{Marker, Settings};
 
-use crate::{context::Context, operations::Rows, service::Api, store::Store};
+use crate::{context::Context, crawl::Crawls, operations::Rows, service::Api, store::Store};
 
 /// The PostgreSQL schema of this service.
 pub const SCHEMA: &str = "campaigns";
@@ -83,13 +85,15 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let registry = runtime::telemetry::metrics();
     process.tasks.spawn(runtime::admin::serve(admin, readiness.clone(), registry, process.stop.clone()));
 
-    let auth = Pool::new(&settings.auth.endpoint.parse()?);
+    let identity = ServiceIdentity::of_service(operations::SERVICE, &settings.auth)?;
+    let auth = Peer::connect(&settings.auth.endpoint, identity)?;
     let context = context(settings, auth.clone(), &process).await?;
     process.tasks.spawn(context.graph.clone().watch_revocations(process.stop.clone()));
     worker::spawn(&context, &process);
     sweep::spawn(&context, &process);
 
-    let verifier = Arc::new(Verifier::new(Keys::of_auth(auth)));
+    let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
+    process.tasks.spawn(Arc::clone(&verifier).watch(auth, process.stop.clone()));
     let server = server(&context, verifier);
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
@@ -97,12 +101,11 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     Ok(served?)
 }
 
-async fn context(settings: Settings, auth: Pool, process: &runtime::Process) -> anyhow::Result<Context> {
+async fn context(settings: Settings, auth: Peer, process: &runtime::Process) -> anyhow::Result<Context> {
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
-    let identity = ServiceIdentity::of_service(operations::SERVICE, &settings.auth)?;
-    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity.clone())?;
-    let graph = graph::Client::connect(&settings.graph, Peer::new(auth, identity), ratelimit)?;
+    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, auth.identity.clone())?;
+    let graph = graph::Client::connect(&settings.graph, auth, ratelimit)?;
     let tokens = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
     Ok(Context {
         store: Store::new(postgres),
@@ -112,6 +115,7 @@ async fn context(settings: Settings, auth: Pool, process: &runtime::Process) -> 
         settings: Arc::new(settings),
         tasks: process.tasks.clone(),
         stop: process.stop.clone(),
+        crawls: Crawls::default(),
         wake: Arc::new(Notify::new()),
     })
 }

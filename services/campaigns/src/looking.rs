@@ -1,9 +1,10 @@
 //! Looking for a create whose answer was lost, until it is sure whether Meta made it.
 //!
 //! Absence now is not absence: Meta may commit after our timeout, and reads lag. So absence is concluded only after three
-//! looks, the last of them `settle_seconds` after sending. A twin that comes later still is found by [`crate::sweep`].
+//! looks, the last of them `settle_seconds` after it was known that the answer was lost: the row says `sending` before lease
+//! and permit are taken, so that moment says little. A twin that comes later still is found by [`crate::sweep`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use graph::objects::{self, Kind};
@@ -51,6 +52,23 @@ impl Fault for NotMade {
     }
 }
 
+/// It was sent, the answer was lost, and looking for it did not work for a whole day.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "its answer was lost, and Meta could not be asked whether it made it: look in Ads Manager before sending it again"
+)]
+pub(crate) struct NotSure;
+
+impl Fault for NotSure {
+    fn code(&self) -> rpc::Code {
+        rpc::Code::Unknown
+    }
+
+    fn reason(&self) -> rpc::ErrorReason {
+        rpc::ErrorReason::OutcomeUnknown
+    }
+}
+
 impl Context {
     /// One look for a lost create, and what follows from it.
     pub(crate) async fn look(&self, intent: &Intent) -> Result<Looked, Error> {
@@ -62,14 +80,15 @@ impl Context {
             return Ok(Looked::Absent(error.clone()));
         }
         let sent = intent.sent.unwrap_or_else(|| self.now());
+        let began = Instant::now();
         if let Some((id, graph)) = self.find(intent, sent).await? {
             let detail = json!({ "name": intent.name, "found_after": "lost answer" });
             self.store.made(intent, id, &graph, self.now(), detail).await?;
             return Ok(Looked::Found(graph));
         }
-        let looks = self.store.looked(&intent.tenant, intent.id).await?;
-        let age = Duration::try_from(self.now().duration_since(sent)).unwrap_or_default();
-        match next_look(looks, age, self.settings.settle()) {
+        let (looks, age) = self.store.looked(&intent.tenant, intent.id).await?;
+        // As old as it was when the look began: what appeared meanwhile may not have been seen.
+        match next_look(looks, age.saturating_sub(began.elapsed()), self.settings.settle()) {
             Some(delay) => Ok(Looked::Again(delay)),
             None => {
                 let error = rpc::row_error(&NotMade);
@@ -106,8 +125,13 @@ impl Context {
 fn is_match(intent: &Intent, label: Option<&str>, sent: Timestamp, graph: &Value) -> bool {
     let labelled = label.is_none_or(|label| {
         let labels = graph.get("adlabels").and_then(Value::as_array);
-        // The edge of a label has only what carries it; where Meta says the labels, they must agree.
-        labels.is_none_or(|labels| labels.iter().any(|it| mirror::text(it, "id") == label))
+        let carries = |labels: &Vec<Value>| labels.iter().any(|it| mirror::text(it, "id") == label);
+        match intent.kind {
+            // Beneath a parent stand other people's things too, and Meta leaves out the labels of what has none.
+            Kind::AdSet | Kind::Ad => labels.is_some_and(carries),
+            // The edge of a label has only what carries it; where Meta says the labels, they must agree.
+            Kind::Campaign | Kind::Creative => labels.is_none_or(carries),
+        }
     });
     let created = mirror::time(graph, "created_time");
     let earliest = sent.checked_sub(SKEW).unwrap_or(sent);
@@ -164,6 +188,15 @@ mod tests {
             other[key] = value;
             assert!(!is_match(&lost(), Some("7"), sent, &other), "{key}");
         }
+    }
+
+    #[test]
+    fn what_carries_no_label_beneath_a_parent_is_somebody_elses() {
+        let sent: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let theirs = json!({"id": "9", "name": "US", "campaign_id": "2", "created_time": "2026-11-22T10:00:03+0000"});
+        assert!(!is_match(&lost(), Some("7"), sent, &theirs));
+        let ours = Intent { kind: Kind::Campaign, parent: 0, ..lost() };
+        assert!(is_match(&ours, Some("7"), sent, &theirs), "the edge of a label has only what carries it");
     }
 
     #[test]

@@ -139,6 +139,10 @@ impl Context {
         on: graph::On,
     ) -> Result<Outcome, Error> {
         let earlier = self.store.intent_of_request(&caller.tenant, request).await?;
+        // The answer of a run that failed half-way is abandoned; what it began still says what was asked for.
+        if earlier.as_ref().is_some_and(|intent| intent.fingerprint != fingerprint) {
+            return Err(Error::RequestIdReused(request));
+        }
         let intent = match earlier {
             // An earlier run of this request died; its row says how far it came.
             Some(intent) if intent.state == State::Done => {
@@ -241,7 +245,8 @@ impl Context {
             return answer;
         }
         let which = Which { account: intent.account, kind: intent.kind, id };
-        self.live(&intent.tenant, which).await.map_or(answer, |read| read.value)
+        let on = context::reading(&intent.tenant, intent.account);
+        self.live(&on, which).await.map_or(answer, |read| read.value)
     }
 
     async fn lose(&self, intent: &Intent) -> Result<Sent, Error> {

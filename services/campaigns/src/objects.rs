@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::FutureExt;
 use graph::{
+    On,
     codec::{self, CodecError, Mode},
     objects::{self, Kind},
 };
@@ -19,8 +20,8 @@ use crate::{
     error::Error,
     freshness::{Read, Wanted},
     mirror::{self, Mirrored},
+    once::Once,
     rules::{self, Findings},
-    store::objects::{Listing, Object},
     wire,
 };
 
@@ -42,14 +43,20 @@ impl Which {
 impl Context {
     /// One object. Where it is not stored, or not fresh enough, Meta is asked.
     pub(crate) async fn object(&self, tenant: &TenantId, which: Which, wanted: &Wanted) -> Result<Read<Value>, Error> {
-        self.own(tenant, which.account).await?;
+        self.object_on(&context::reading(tenant, which.account), which, wanted).await
+    }
+
+    /// As [`Context::object`], as urgently as `on` says.
+    async fn object_on(&self, on: &On, which: Which, wanted: &Wanted) -> Result<Read<Value>, Error> {
+        let tenant = &on.tenant;
+        self.own_on(on, which.account).await?;
         let stored = self.store.object(tenant, which.account, which.kind, which.id).await?;
         let kept = Duration::from_secs(self.settings.mirror_seconds);
         match stored {
             Some(stored) if wanted.is_met(stored.fetched, self.now(), kept) => {
                 Ok(Read::fresh(stored.graph, stored.fetched))
             }
-            stored => match self.live(tenant, which).await {
+            stored => match self.live(on, which).await {
                 Ok(read) => Ok(read),
                 Err(error) => match stored {
                     Some(stored) if error.is_temporary() && wanted.takes_stale() => {
@@ -62,69 +69,69 @@ impl Context {
     }
 
     /// One object as Meta has it now. Money and status moves look at this first.
-    pub(crate) async fn live(&self, tenant: &TenantId, which: Which) -> Result<Read<Value>, Error> {
+    pub(crate) async fn live(&self, on: &On, which: Which) -> Result<Read<Value>, Error> {
         let now = self.now();
-        let call = objects::get(which.kind, which.id);
-        let mut graph = match self.graph.send(&context::reading(tenant, which.account), call).await {
+        let mut graph = match self.graph.send(on, objects::get(which.kind, which.id)).await {
             Err(graph::Error::Missing { .. }) => return Err(Error::NotFound(which.name())),
             other => other?,
         };
-        // A token may reach more accounts than this one, and whose they are is not for an id to decide.
-        let home = mirror::number(&graph, "account_id");
-        if home.is_some_and(|home| home != which.account.get()) {
+        // A token may reach more accounts than this one, and whose they are is not for an id to decide. What does not say
+        // where it is at home is no object of an account.
+        if mirror::number(&graph, "account_id") != Some(which.account.get()) {
             return Err(Error::NotFound(which.name()));
         }
         if let Some(object) = graph.as_object_mut() {
             object.remove("account_id");
         }
         let client = self.store.postgres.client().await?;
-        self.store.keep_object(&client, tenant, which.account, which.kind, &graph, now).await?;
+        self.store.keep_object(&client, &on.tenant, which.account, which.kind, &graph, now).await?;
         Ok(Read::fresh(graph, now))
     }
 
-    /// A page of an account's objects from the store, which is filled from Meta first where it is empty or too old.
-    pub(crate) async fn list(
+    /// Stops it, before all other work.
+    pub(crate) async fn pause(
         &self,
-        tenant: &TenantId,
-        account: AdAccountId,
-        kind: Kind,
-        listing: &Listing,
-        wanted: &Wanted,
-    ) -> Result<Read<Vec<Object>>, Error> {
-        self.own(tenant, account).await?;
-        let kept = Duration::from_secs(self.settings.mirror_seconds);
-        let crawled = self.store.crawled(tenant, account, kind).await?;
-        let met = crawled.is_some_and(|crawled| wanted.is_met(crawled, self.now(), kept));
-        let later_page = listing.below.is_some();
-        let (fetched, stale) = match crawled {
-            Some(crawled) if met || later_page => (crawled, false),
-            crawled => match (self.crawl(tenant, account, kind).await, crawled) {
-                (Ok(now), _) => (now, false),
-                (Err(error), Some(crawled)) if error.is_temporary() && wanted.takes_stale() => (crawled, true),
-                (Err(error), _) => return Err(error),
-            },
-        };
-        let rows = self.store.objects(tenant, account, kind, listing).await?;
-        Ok(if stale { Read::stale(rows, fetched) } else { Read::fresh(rows, fetched) })
-    }
-
-    /// Reads all of one kind, a page at a time.
-    async fn crawl(&self, tenant: &TenantId, account: AdAccountId, kind: Kind) -> Result<jiff::Timestamp, Error> {
-        let began = self.now();
-        let on = context::reading(tenant, account);
-        let mut pages = std::pin::pin!(self.graph.pages(&on, objects::list(kind, account)));
-        while let Some(page) = pages.try_next().await? {
-            let client = self.store.postgres.client().await?;
-            for graph in &page {
-                self.store.keep_object(&client, tenant, account, kind, graph, began).await?;
-            }
+        caller: &Caller,
+        which: Which,
+        reason: String,
+        asked: Option<Once>,
+        validate_only: bool,
+    ) -> Result<Value, Error> {
+        let on = context::before_stopping(&caller.tenant, which.account);
+        if validate_only {
+            return Ok(self.object_on(&on, which, &Wanted::Stored).await?.value);
         }
-        self.store.end_crawl(tenant, account, kind, began).await?;
-        Ok(began)
+        let (context, theirs) = (self.clone(), caller.clone());
+        let request = asked.map(|asked| asked.request);
+        let work = async move {
+            context.object_on(&on, which, &Wanted::Stored).await?;
+            context.set_status(&theirs, which, false, request, &reason).await
+        };
+        self.once(&caller.tenant, asked, work.boxed()).await
     }
 
-    /// Lets it deliver, or stops it. Stopping goes before all other work.
-    pub(crate) async fn set_status(
+    /// Lets it deliver, if it is what the caller saw.
+    pub(crate) async fn activate(
+        &self,
+        caller: &Caller,
+        which: Which,
+        etag: String,
+        asked: Once,
+        validate_only: bool,
+    ) -> Result<Value, Error> {
+        if validate_only {
+            return self.seen(&caller.tenant, which, &etag).await;
+        }
+        let (context, theirs) = (self.clone(), caller.clone());
+        let work = async move {
+            context.seen(&theirs.tenant, which, &etag).await?;
+            context.set_status(&theirs, which, true, Some(asked.request), "").await
+        };
+        self.once(&caller.tenant, Some(asked), work.boxed()).await
+    }
+
+    /// Lets it deliver, or stops it.
+    async fn set_status(
         &self,
         caller: &Caller,
         which: Which,
@@ -143,9 +150,9 @@ impl Context {
     }
 
     /// The object as Meta has it now, which must be what the caller saw.
-    pub(crate) async fn seen(&self, tenant: &TenantId, which: Which, etag: &str) -> Result<Value, Error> {
+    async fn seen(&self, tenant: &TenantId, which: Which, etag: &str) -> Result<Value, Error> {
         self.own(tenant, which.account).await?;
-        let graph = self.live(tenant, which).await?.value;
+        let graph = self.live(&context::reading(tenant, which.account), which).await?.value;
         wire::etag(etag, &mirror::etag(&graph), &which.name())?;
         Ok(graph)
     }
@@ -157,24 +164,30 @@ impl Context {
         caller: &Caller,
         which: Which,
         campaign: Campaign,
-        mask: &[String],
-        request: Uuid,
+        mask: Vec<String>,
+        asked: Once,
         validate_only: bool,
     ) -> Result<Value, Error> {
-        update_form(&campaign, mask)?;
+        update_form(&campaign, &mask)?;
         let mut findings = Findings::default();
-        rules::campaign::changes(&campaign, mask, &mut findings);
+        rules::campaign::changes(&campaign, &mask, &mut findings);
         findings.finish()?;
-        let seen = self.seen(&caller.tenant, which, &campaign.etag).await?;
         if validate_only {
-            self.check_update(caller, which, &campaign, mask).await.map_err(|error| error.at("campaign"))?;
+            let seen = self.seen(&caller.tenant, which, &campaign.etag).await?;
+            self.check_update(caller, which, &campaign, &mask).await.map_err(|error| error.at("campaign"))?;
             return Ok(seen);
         }
-        self.update(caller, which, &campaign, mask, request).await.map_err(|error| error.at("campaign"))
+        let (context, theirs) = (self.clone(), caller.clone());
+        let work = async move {
+            context.seen(&theirs.tenant, which, &campaign.etag).await?;
+            let updated = context.update(&theirs, which, &campaign, &mask, asked.request).await;
+            updated.map_err(|error| error.at("campaign"))
+        };
+        self.once(&caller.tenant, Some(asked), work.boxed()).await
     }
 
     /// Changes the fields that the mask names.
-    pub(crate) async fn update<M: Mirrored>(
+    async fn update<M: Mirrored>(
         &self,
         caller: &Caller,
         which: Which,
@@ -189,7 +202,7 @@ impl Context {
     }
 
     /// Lets Meta check an update, which changes nothing.
-    pub(crate) async fn check_update<M: Mirrored>(
+    async fn check_update<M: Mirrored>(
         &self,
         caller: &Caller,
         which: Which,
@@ -201,8 +214,35 @@ impl Context {
         Ok(())
     }
 
-    /// Deletes it and all beneath it.
-    pub(crate) async fn delete(&self, caller: &Caller, which: Which, request: Uuid) -> Result<(), Error> {
+    /// Deletes it and all beneath it, if it is what the caller saw and `confirm_name` is its name.
+    pub(crate) async fn remove(
+        &self,
+        caller: &Caller,
+        which: Which,
+        (etag, confirm_name): (String, String),
+        asked: Once,
+        validate_only: bool,
+    ) -> Result<(), Error> {
+        let (context, theirs) = (self.clone(), caller.clone());
+        let check = async move {
+            let graph = context.seen(&theirs.tenant, which, &etag).await?;
+            let same = confirm_name == mirror::text(&graph, "name");
+            let differs = || Error::field("confirm_name", "must be the campaign's own name", "NAME_DIFFERS");
+            if same { Ok(()) } else { Err(differs()) }
+        };
+        if validate_only {
+            return check.await;
+        }
+        let (context, theirs) = (self.clone(), caller.clone());
+        let work = async move {
+            check.await?;
+            context.delete(&theirs, which, asked.request).await?;
+            Ok(Value::Null)
+        };
+        self.once(&caller.tenant, Some(asked), work.boxed()).await.map(drop)
+    }
+
+    async fn delete(&self, caller: &Caller, which: Which, request: Uuid) -> Result<(), Error> {
         let (context, caller, on) = (self.clone(), caller.clone(), context::writing(&caller.tenant, which.account));
         self.finish(async move {
             let answer = match context.graph.send_traced(&on, objects::delete(which.id)).await {
@@ -233,11 +273,12 @@ impl Context {
         let (context, caller) = (self.clone(), caller.clone());
         self.finish(async move {
             let answer = context.graph.send_traced(&on, call).await?;
+            let again = On { priority: on.priority, ..context::reading(&caller.tenant, which.account) };
             let now = context.now();
             // Without the fields, or with an acknowledgement only, the object is read.
             let graph = match mirror::number(&answer.value, "id") {
                 Some(_) if answer.value.get("status").is_some() => answer.value,
-                _ => context.live(&caller.tenant, which).await?.value,
+                _ => context.live(&again, which).await?.value,
             };
             if let Some(detail) = detail.as_object_mut() {
                 detail.insert("fbtrace_id".to_owned(), json!(answer.trace_id));

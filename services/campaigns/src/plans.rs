@@ -183,14 +183,14 @@ impl Context {
         let mut client = self.store.postgres.client().await?;
         let transaction = client.transaction().await.map_err(storage::Error::from)?;
         let ours = self.store.begin_plan(&transaction, &caller.tenant, stored.id, id).await?;
-        let id = match stored.operation {
-            Some(theirs) if !ours => theirs,
-            _ if !ours => return Err(Error::InFlight(resource.to_owned())),
-            _ => {
-                let new = New { tenant, id, kind: operations::APPLY, resource, input: input.as_bytes(), body: &body };
-                self.store.operations.create(&transaction, new).await?;
-                id
-            }
+        let id = if ours {
+            let new = New { tenant, id, kind: operations::APPLY, resource, input: input.as_bytes(), body: &body };
+            self.store.operations.create(&transaction, new).await?;
+            id
+        } else {
+            // Read now: what the caller's plan was read with may be of an earlier time, and its operation long ended.
+            let theirs = self.store.operation_of_plan(&transaction, &caller.tenant, stored.id).await?;
+            theirs.ok_or_else(|| Error::InFlight(resource.to_owned()))?
         };
         self.store.requests.answer_in(&transaction, tenant, request, id.as_bytes()).await?;
         audit::append(&transaction, entry(caller, APPLY, resource, request)).await?;
@@ -282,7 +282,6 @@ fn fresh(account: AdAccountId, content: Vec<u8>) -> Stored {
         state: State::Draft,
         label: None,
         pictures: false,
-        operation: None,
         created: jiff::Timestamp::UNIX_EPOCH,
         updated: jiff::Timestamp::UNIX_EPOCH,
     }
@@ -296,5 +295,24 @@ fn entry<'a>(caller: &'a Caller, action: &'a str, resource: &'a str, request: Uu
         resource,
         request_id: Some(request),
         detail: json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{plan::samples, tests::house::House};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_two_who_apply_at_once_the_second_gets_the_operation_of_the_first() {
+        let house = House::open().await;
+        let (context, tenant) = (&house.context, &house.caller.tenant);
+        let name = house.store_plan(samples::plan()).await;
+        let (account, id) = names::plan(&name).unwrap();
+        let (read_before, _) = context.stored_plan(tenant, account, id.0).await.unwrap();
+        let first = house.apply(&name).await;
+        let second = context.begin_apply(&house.caller, &read_before, &name, Uuid::new_v4()).await.unwrap();
+        assert_eq!(operations::name(second), first);
     }
 }

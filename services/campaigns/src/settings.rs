@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use rpc::PeerSettings;
-use runtime::settings::{Check, Faults, Secret};
+use runtime::settings::{Check, Environment, Faults, Secret, environment};
 use serde::Deserialize;
 use storage::PostgresSettings;
 
@@ -44,8 +44,9 @@ pub struct Settings {
     pub telemetry: runtime::telemetry::TelemetrySettings,
     /// By what a lost create is found again. Default `label`.
     pub marker: Marker,
-    /// How long after sending a create may still appear at Meta, in seconds: at least the call timeout and 120. Only
-    /// then is one that three looks did not find taken for absent. Default 180.
+    /// How long after its answer was lost a create may still appear at Meta, in seconds. Only then is one that three looks
+    /// did not find taken for absent. In production at least `graph.call_timeout_seconds` and 120; elsewhere (`ADPLANE_ENV`)
+    /// any value above 0, so that tests need not wait. Default 180.
     pub settle_seconds: u64,
     /// How long a late twin is looked for, in seconds. Default one day.
     pub sweep_seconds: u64,
@@ -92,6 +93,16 @@ impl Settings {
         Duration::from_secs(self.lease_seconds)
     }
 
+    /// Too short a time would take for absent what Meta is still making, and it would be made twice.
+    fn check_settle(&self, environment: Environment, faults: &mut Faults) {
+        let least = match environment {
+            Environment::Production => self.graph.call_timeout_seconds.saturating_add(120),
+            Environment::Development => 1,
+        };
+        let wanted = format!("must be at least {least}");
+        faults.check(self.settle_seconds >= least, "settle_seconds", &wanted);
+    }
+
     /// The longest that a create may be on its way, with the time for its permit.
     pub(crate) fn call(&self) -> Duration {
         Duration::from_secs(self.graph.call_timeout_seconds + 30)
@@ -104,9 +115,27 @@ impl Check for Settings {
         faults.nested("graph", self.graph.faults());
         faults.section("telemetry", &self.telemetry);
         self.page_key_file.check("page_key_file", faults);
-        faults.check(self.settle_seconds > 0, "settle_seconds", "must be above 0");
+        self.check_settle(environment(), faults);
         faults.check(self.sweep_seconds >= self.settle_seconds, "sweep_seconds", "must be at least settle_seconds");
         faults.check((5..=300).contains(&self.lease_seconds), "lease_seconds", "must be 5 to 300");
         faults.check((1..=64).contains(&self.workers), "workers", "must be 1 to 64");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_production_a_create_has_the_time_of_its_call_and_two_minutes_to_settle() {
+        let is_good = |settle_seconds, environment| {
+            let mut faults = Faults::default();
+            Settings { settle_seconds, ..Settings::default() }.check_settle(environment, &mut faults);
+            faults.is_empty()
+        };
+        assert!(is_good(180, Environment::Production));
+        assert!(!is_good(179, Environment::Production));
+        assert!(is_good(1, Environment::Development));
+        assert!(!is_good(0, Environment::Development));
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     context::{self, Context},
     error::Error,
     mirror,
+    settings::Marker,
     store::intents::{Intent, State},
 };
 
@@ -59,9 +60,9 @@ impl Context {
     /// What was not sent is forgotten; what was perhaps sent is looked for.
     async fn recover(&self, intent: &Intent) -> Result<(), Error> {
         if intent.state == State::Prepared {
-            return Ok(self.store.withdraw(&intent.tenant, &[intent.id]).await?);
+            return Ok(self.store.forget(&intent.tenant, intent.id).await?);
         }
-        info!(intent.id = %intent.id, "looking for a create that a dead replica left");
+        info!(intent.id = %intent.id, "looking for a create that nobody looks for");
         let found = self.look_for(intent).await?;
         if let (Some(request), crate::mutation::Outcome::Looking(operation)) = (intent.request, found) {
             let answer = json!({ "operation": operation.name }).to_string();
@@ -71,14 +72,15 @@ impl Context {
     }
 
     /// Deletes a twin that Meta made after it was taken for absent. Only one that is PAUSED and nobody's: everything of
-    /// ours is made so. Creatives stay: Meta gives one id to equal content, so others may use it.
+    /// ours is made so. Creatives stay: Meta gives one id to equal content, so others may use it. Without a label nothing is
+    /// deleted, for a name alone does not say whose it is.
     async fn remove_twin(&self, intent: &Intent) -> Result<(), Error> {
-        if intent.kind == Kind::Creative {
+        if intent.kind == Kind::Creative || intent.label.is_none() || self.settings.marker != Marker::Label {
             return Ok(());
         }
         let sent = intent.sent.unwrap_or_else(|| self.now());
         let Some((id, graph)) = self.find(intent, sent).await? else { return Ok(()) };
-        if mirror::text(&graph, "status") != "PAUSED" {
+        if mirror::text(&graph, "status") != "PAUSED" || self.is_spoken_for(intent, id).await? {
             return Ok(());
         }
         warn!(intent.id = %intent.id, object.id = id, "a late twin is deleted");
@@ -97,5 +99,11 @@ impl Context {
             detail: json!({ "fbtrace_id": trace, "name": intent.name }),
         };
         Ok(self.store.changed(&intent.tenant, intent.account, intent.kind, None, entry).await?)
+    }
+
+    /// Could it be what another create made? One that is on its way is told by its row; one that has ended has adopted its
+    /// object. In this order: what is on its way at the first question has adopted nothing before the second.
+    async fn is_spoken_for(&self, intent: &Intent, id: u64) -> Result<bool, Error> {
+        Ok(self.store.is_rivalled(intent).await? || self.store.is_adopted(intent, id).await?)
     }
 }

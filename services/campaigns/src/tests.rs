@@ -1,7 +1,9 @@
 //! The use cases over a real PostgreSQL, against a small Meta that refuses, loses and delays on demand.
 
-mod house;
+pub(crate) mod house;
+mod lost;
 mod meta;
+mod requests;
 
 use prost::Message;
 use proto::campaigns::v1::{Campaign, Objective};
@@ -10,8 +12,8 @@ use proto::plans::v1::{ApplyPlanResult, PlanState, StepState};
 use uuid::Uuid;
 
 use crate::{
-    creates::Asked, error::Error, freshness::Wanted, mirror, mutation::Outcome, objects::Which, plan::samples,
-    store::objects::Listing,
+    creates::Asked, error::Error, freshness::Wanted, mirror, mutation::Outcome, objects::Which, once::Once,
+    plan::samples, store::objects::Listing,
 };
 use graph::objects::Kind;
 use house::{ACCOUNT, House};
@@ -25,6 +27,11 @@ fn campaign(name: &str) -> Campaign {
 
 fn asked(request: Uuid) -> Asked {
     Asked { account: ACCOUNT, request, validate_only: false }
+}
+
+/// A request of its own.
+fn once(method: &'static str) -> Once {
+    Once::new(Uuid::new_v4(), method, &())
 }
 
 async fn create(house: &House, request: Uuid, name: &str) -> Result<Outcome, Error> {
@@ -170,15 +177,21 @@ async fn a_pause_is_written_through_and_an_update_needs_what_the_caller_saw() {
     let house = House::open().await;
     let id = made(create(&house, Uuid::new_v4(), "Summer").await.unwrap());
     let which = Which { account: ACCOUNT, kind: Kind::Campaign, id };
-    let graph = house.context.set_status(&house.caller, which, false, None, "too dear").await.unwrap();
+    let graph = house.context.pause(&house.caller, which, "too dear".to_owned(), None, false).await.unwrap();
     assert_eq!(mirror::text(&graph, "status"), "PAUSED");
     let stale = Campaign { etag: "old".to_owned(), ..campaign("Autumn") };
-    let mask = ["name".to_owned()];
-    let update = |campaign| house.context.update_campaign(&house.caller, which, campaign, &mask, Uuid::new_v4(), false);
+    let mask = || vec!["name".to_owned()];
+    let update =
+        |campaign| house.context.update_campaign(&house.caller, which, campaign, mask(), once("update"), false);
     assert!(matches!(update(stale).await, Err(Error::EtagMismatch { .. })));
     let graph = update(campaign("Autumn")).await.unwrap();
     assert_eq!(mirror::text(&graph, "name"), "Autumn");
-    house.context.delete(&house.caller, which, Uuid::new_v4()).await.unwrap();
+    let remove = |name: &str| {
+        let given = (String::new(), name.to_owned());
+        house.context.remove(&house.caller, which, given, once("delete"), false)
+    };
+    assert!(matches!(remove("Summer").await, Err(Error::Invalid(_))));
+    remove("Autumn").await.unwrap();
     assert_eq!(house.meta.all("campaigns").len(), 0);
 }
 

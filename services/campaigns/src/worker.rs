@@ -15,10 +15,10 @@ use vocabulary::ids::{AdAccountId, TenantId};
 use crate::{
     context::Context,
     error::Error,
-    looking::Looked,
+    looking::{Looked, NotSure},
     mirror,
     operations::{self, Held},
-    plan::apply::{End, Input, Run},
+    plan::apply::{End, Input, Left, Run},
     store::plans::State,
 };
 
@@ -26,6 +26,8 @@ use crate::{
 const IDLE: Duration = Duration::from_millis(500);
 /// How long a look waits after one that failed.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The longest that a look waits after several that failed.
+const PAUSE_MAX: Duration = Duration::from_mins(5);
 const RESULT: &str = "adplane.plans.v1.ApplyPlanResult";
 
 /// Works until the process stops.
@@ -105,10 +107,24 @@ async fn look(context: &Context, held: &Held) -> Result<(), Error> {
         Ok(Looked::Absent(error)) => held.end(Err(error), now).await,
         Ok(Looked::Again(delay)) => held.later(delay, "meta", now).await,
         Err(error) => {
+            if held.age(now) >= Duration::from_secs(context.settings.sweep_seconds) {
+                let error = rpc::row_error(&NotSure);
+                context.store.failed(&tenant, intent.id, &error, None).await?;
+                return held.end(Err(error), now).await;
+            }
             warn!(error = &error as &dyn std::error::Error, intent.id = %intent.id, "a look failed; another follows");
-            held.later(error.retry_after().unwrap_or(PAUSE), "meta", now).await
+            held.later(look_pause(&error, held.claimed.attempt), "meta", now).await
         }
     }
+}
+
+/// How long to wait after a look that failed. What waiting alone does not help is asked for ever more rarely.
+fn look_pause(error: &Error, attempt: i32) -> Duration {
+    if error.is_temporary() {
+        return error.retry_after().unwrap_or(PAUSE);
+    }
+    let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(6);
+    (PAUSE * 2_u32.pow(doublings)).min(PAUSE_MAX)
 }
 
 /// The object as the result of an operation.
@@ -139,9 +155,9 @@ async fn apply(context: &Context, held: &Held) -> Result<(), Error> {
         End::Later(delay, waiting_on) => return held.later(delay, waiting_on, now).await,
         End::Done(result) => (Ok(operations::any(RESULT, &result)), State::Applied),
         End::Failed(error) => {
-            let made = run.made().await?;
-            let state = if made.is_empty() { State::Draft } else { State::Partial };
-            (Err(naming(error, &made)), state)
+            let left = run.left().await?;
+            let nothing = left.made.is_empty() && left.unsure.is_empty();
+            (Err(naming(error, &left)), if nothing { State::Draft } else { State::Partial })
         }
     };
     let tenant: TenantId = held.claimed.tenant.parse().map_err(|_| Error::NotFound("tenant".to_owned()))?;
@@ -152,13 +168,31 @@ async fn apply(context: &Context, held: &Held) -> Result<(), Error> {
     Ok(transaction.commit().await.map_err(storage::Error::from)?)
 }
 
-/// A failure names what was made before it.
-fn naming(mut error: RowError, made: &[String]) -> RowError {
-    if made.is_empty() {
+/// A failure names what was made before it, and what perhaps was.
+fn naming(mut error: RowError, left: &Left) -> RowError {
+    if !left.made.is_empty() {
+        error.message = format!("{}; made before and still there, PAUSED: {}", error.message, left.made.join(", "));
+    }
+    if !left.unsure.is_empty() {
+        let unsure = left.unsure.join(", ");
+        error.message = format!("{}; perhaps made, PAUSED, and still looked for: {unsure}", error.message);
+    }
+    if left.made.is_empty() && left.unsure.is_empty() {
         error.message.push_str("; nothing was made");
     } else {
-        error.message = format!("{}; made before and still there, PAUSED: {}", error.message, made.join(", "));
         error.metadata.insert("next_action".to_owned(), "fix it in a new plan, or ApplyPlan again to go on".to_owned());
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_waiting_does_not_help_becomes_rare() {
+        let error = Error::NotFound("ad account".to_owned());
+        let seconds = |attempt| look_pause(&error, attempt).as_secs();
+        assert_eq!([0, 1, 2, 3, 6, 7, 99].map(seconds), [5, 5, 10, 20, 160, 300, 300]);
+    }
 }

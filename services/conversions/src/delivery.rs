@@ -11,6 +11,8 @@ use crate::{error::Error, store::Waiting};
 const RESEND_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// The first pause after a lost answer; it doubles with each try.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Meta's code of a wrong parameter (Meta, "Error handling"): the one by which it refuses an event.
+const WRONG_PARAMETER: i64 = 100;
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// How long to wait where a person must act first: consent, a permission, a right dataset.
@@ -33,8 +35,9 @@ pub(crate) enum Next {
 
 /// Decides after one attempt with `count` events, of which the most often tried is at try number `attempt`.
 ///
-/// Meta takes all events of a call or none (Meta, "Conversions API: using the API"), so a refusal of one event says
-/// nothing against it being good, and a refusal of many says that at least one is bad.
+/// Meta takes all events of a call or none (Meta, "Conversions API: using the API"), so a refusal of many for a wrong
+/// parameter says that at least one is bad. Any other refusal speaks of the call, the app or something between Meta and
+/// us, and an event that was accepted is not given up for that.
 pub(crate) fn next(error: Option<&Error>, count: usize, attempt: i32) -> Next {
     use graph::Error as Meta;
     let error = match error {
@@ -43,8 +46,8 @@ pub(crate) fn next(error: Option<&Error>, count: usize, attempt: i32) -> Next {
         Some(_) => return Next::Resend(pause(attempt)),
     };
     match error {
-        Meta::Rejected { .. } | Meta::TooMuchData { .. } if count > 1 => Next::Split,
-        Meta::Rejected { .. } | Meta::TooMuchData { .. } => Next::Bury,
+        error if blames_events(error) && count > 1 => Next::Split,
+        error if blames_events(error) => Next::Bury,
         Meta::OutcomeUnknown { .. } | Meta::Malformed { .. } => Next::Resend(pause(attempt)),
         Meta::Quota { retry_after, .. } | Meta::Throttled { retry_after, .. } => {
             Next::Later((*retry_after).clamp(PAUSE, PAUSE_MAX))
@@ -52,8 +55,17 @@ pub(crate) fn next(error: Option<&Error>, count: usize, attempt: i32) -> Next {
         error if error.is_temporary() => {
             Next::Later(rpc::Fault::retry_after(error).unwrap_or_else(|| pause(attempt)).clamp(PAUSE, PAUSE_MAX))
         }
-        // Missing, permission, consent, restriction, version: no event is at fault, and none is given up for it.
+        // Missing, permission, consent, restriction, version, another refusal: no event is at fault, and none is given up
+        // for it.
         _ => Next::Later(PAUSE_PERSON),
+    }
+}
+
+/// Does Meta find fault with what the events say, or with how many they are?
+fn blames_events(error: &graph::Error) -> bool {
+    match error {
+        graph::Error::Rejected { meta, .. } => meta.code == WRONG_PARAMETER,
+        error => matches!(error, graph::Error::TooMuchData { .. }),
     }
 }
 
@@ -88,12 +100,22 @@ mod tests {
     fn each_answer_has_its_next_step() {
         use graph::Error as Meta;
         let words = || Box::new(graph::MetaError::default());
+        let rejected = |code| {
+            let words = Box::new(graph::MetaError { code, status: 400, ..graph::MetaError::default() });
+            meta(Meta::Rejected { call: call(), meta: words })
+        };
         let minute = Duration::from_secs(60);
         for (result, count, expected) in [
             (Ok(()), 1000, Next::Delivered),
-            (meta(Meta::Rejected { call: call(), meta: words() }), 1000, Next::Split),
-            (meta(Meta::Rejected { call: call(), meta: words() }), 2, Next::Split),
-            (meta(Meta::Rejected { call: call(), meta: words() }), 1, Next::Bury),
+            (rejected(100), 1000, Next::Split),
+            (rejected(100), 2, Next::Split),
+            (rejected(100), 1, Next::Bury),
+            (meta(Meta::TooMuchData { call: call(), meta: words() }), 2, Next::Split),
+            (meta(Meta::TooMuchData { call: call(), meta: words() }), 1, Next::Bury),
+            // A proxy's page has no code of Meta's, and 2500 is a path that Meta does not know.
+            (rejected(0), 1000, Next::Later(PAUSE_PERSON)),
+            (rejected(0), 1, Next::Later(PAUSE_PERSON)),
+            (rejected(2500), 1, Next::Later(PAUSE_PERSON)),
             (meta(Meta::OutcomeUnknown { call: call(), cause: String::new() }), 1, Next::Resend(PAUSE)),
             (Err(Error::Miscounted { sent: 2, received: 1 }), 2, Next::Resend(PAUSE)),
             (meta(Meta::Throttled { call: call(), meta: words(), retry_after: minute }), 9, Next::Later(minute)),

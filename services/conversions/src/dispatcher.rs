@@ -4,6 +4,8 @@
 //! that ends, another sends them again under the same ids. One that was only slow finds that its fence is old, and
 //! changes nothing.
 
+mod hold;
+
 use std::{
     ops::Range,
     sync::Arc,
@@ -24,9 +26,12 @@ use crate::{
     settings::DispatcherSettings,
     store::{Claim, Store, Waiting},
 };
+use hold::Hold;
 
 /// The most bytes of events in one call.
 const CALL_BYTES_MAX: usize = 4 << 20;
+/// How long a call may wait for its lease and permit, in seconds. The lease on the events is renewed meanwhile.
+const WAIT_SECONDS_MAX: u64 = 90;
 
 /// Sends what is due.
 #[derive(Clone)]
@@ -69,7 +74,7 @@ impl Door for graph::Client {
             asset: Asset::Dataset(claim.dataset),
             // Nobody waits for the answer, but a shop waits for its numbers.
             priority: Priority::Sync,
-            deadline: Instant::now() + Duration::from_secs(90),
+            deadline: Instant::now() + Duration::from_secs(WAIT_SECONDS_MAX),
             purpose: "conversions.write",
         };
         let call = graph::events::send(claim.dataset, &events, test_event_code);
@@ -113,12 +118,14 @@ impl<C: Clock> Dispatcher<C> {
     /// Claims and sends once. Says whether there was anything.
     pub(crate) async fn round<D: Door>(&self, door: &D, stop: &CancellationToken) -> Result<bool, Error> {
         let lease = Duration::from_secs(self.settings.lease_seconds);
+        let claimed = Instant::now();
         let Some(mut claim) = self.store.claim(self.settings.batch_events, lease).await? else { return Ok(false) };
         let events = std::mem::take(&mut claim.events);
         debug!(dataset.id = claim.dataset.get(), events.claimed = events.len(), "claimed");
         let good = self.bury_over(&claim, events).await?;
+        let mut hold = Hold::new(&self.store, &claim, lease, claimed);
         for group in groups(good) {
-            self.deliver(door, &claim, &group, stop).await?;
+            self.deliver(door, &claim, &mut hold, &group, stop).await?;
         }
         Ok(true)
     }
@@ -149,11 +156,10 @@ impl<C: Clock> Dispatcher<C> {
         &self,
         door: &D,
         claim: &Claim,
+        hold: &mut Hold<'_>,
         events: &[Waiting],
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let lease = Duration::from_secs(self.settings.lease_seconds);
-        let mut held_since = Instant::now();
         let mut left: Vec<Range<usize>> = Vec::from([Range { start: 0, end: events.len() }]);
         while let Some(range) = left.pop() {
             let part = events.get(range.clone()).unwrap_or_default();
@@ -161,14 +167,10 @@ impl<C: Clock> Dispatcher<C> {
                 self.store.put_back(claim, part, Duration::ZERO, false, &[]).await?;
                 continue;
             }
-            if held_since.elapsed() > lease / 3 {
-                if self.store.renew(claim, lease).await? == 0 {
-                    warn!(dataset.id = claim.dataset.get(), "the lease on events has gone to another dispatcher");
-                    return Ok(());
-                }
-                held_since = Instant::now();
+            if !hold.keep().await? {
+                return Ok(());
             }
-            match self.attempt(door, claim, part).await? {
+            match self.attempt(door, claim, hold, part).await? {
                 Next::Split => {
                     let middle = range.start + range.len() / 2;
                     left.push(middle..range.end);
@@ -189,10 +191,17 @@ impl<C: Clock> Dispatcher<C> {
     }
 
     /// One call, and what became of its events written down, unless they are to be split.
-    async fn attempt<D: Door>(&self, door: &D, claim: &Claim, events: &[Waiting]) -> Result<Next, Error> {
+    async fn attempt<D: Door>(
+        &self,
+        door: &D,
+        claim: &Claim,
+        hold: &mut Hold<'_>,
+        events: &[Waiting],
+    ) -> Result<Next, Error> {
         let code = events.first().and_then(|event| event.test_event_code.as_deref());
         let payloads: Vec<&str> = events.iter().map(|event| event.payload.as_str()).collect();
-        let result = door.send(claim, payload::list(&payloads), events.len(), code).await;
+        let sending = door.send(claim, payload::list(&payloads), events.len(), code);
+        let result = hold.during(sending).await;
         let attempt = events.iter().map(|event| event.attempt).max().unwrap_or(1);
         let next = delivery::next(result.as_ref().err(), events.len(), attempt);
         let error = result.as_ref().err().map(told).unwrap_or_default();

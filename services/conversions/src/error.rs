@@ -19,6 +19,15 @@ pub enum Error {
         /// What was asked for.
         resource: String,
     },
+    /// No connection of the tenant reaches the dataset.
+    #[error("there is no such dataset, or no connection reaches it")]
+    NoDataset {
+        /// What was asked for.
+        resource: String,
+    },
+    /// Auth cannot be asked whether a dataset is connected.
+    #[error("whether the dataset is connected cannot be told now")]
+    AuthAway(#[source] graph::Error),
     /// Meta takes the event no more.
     #[error("the event grew too old for Meta before it could be delivered")]
     TooOld,
@@ -57,7 +66,8 @@ impl Fault for Error {
         match self {
             Self::Field(error) => error.code(),
             Self::Refused(_) => Code::InvalidArgument,
-            Self::NoEvent { .. } => Code::NotFound,
+            Self::NoEvent { .. } | Self::NoDataset { .. } => Code::NotFound,
+            Self::AuthAway(_) => Code::Unavailable,
             Self::TooOld => Code::DeadlineExceeded,
             Self::Unknown | Self::Miscounted { .. } => Code::Unknown,
             Self::Meta(error) => error.code(),
@@ -70,7 +80,8 @@ impl Fault for Error {
         match self {
             Self::Field(error) => error.reason(),
             Self::Refused(_) => ErrorReason::InvalidField,
-            Self::NoEvent { .. } => ErrorReason::NotFound,
+            Self::NoEvent { .. } | Self::NoDataset { .. } => ErrorReason::NotFound,
+            Self::AuthAway(_) => ErrorReason::ServiceUnavailable,
             Self::TooOld => ErrorReason::DeadlinePassed,
             Self::Unknown | Self::Miscounted { .. } => ErrorReason::OutcomeUnknown,
             Self::Meta(error) => error.reason(),
@@ -81,7 +92,8 @@ impl Fault for Error {
 
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::NoEvent { resource } => vec![("resource", resource.clone())],
+            Self::AuthAway(_) => vec![("upstream", "auth".to_owned())],
+            Self::NoEvent { resource } | Self::NoDataset { resource } => vec![("resource", resource.clone())],
             Self::Meta(error) => error.metadata(),
             _ => Vec::new(),
         }
@@ -89,6 +101,7 @@ impl Fault for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::AuthAway(_) => Some(Duration::from_secs(1)),
             Self::Store(error) if error.is_outage() => Some(Duration::from_secs(1)),
             Self::Meta(error) => error.retry_after(),
             _ => None,

@@ -16,6 +16,7 @@ use vocabulary::{
 
 use crate::{
     check::{self, Checked, Verdict},
+    datasets::Datasets,
     error::Error,
     store::{Batch, Entry, EventState, Ingested, Letter, Stats, Store},
 };
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Events<C> {
     store: Store,
+    datasets: Datasets,
     clock: C,
     /// Told when there is something to deliver.
     woken: Arc<Notify>,
@@ -60,6 +62,8 @@ pub(crate) enum Accepted {
     As(EventState),
     /// It was known.
     Deduplicated,
+    /// It was known, and is a dead letter that Meta may have: nothing was kept, and nothing will be sent.
+    Lost,
 }
 
 /// The sums of one request.
@@ -71,15 +75,16 @@ pub(crate) struct Receipt {
 }
 
 impl<C: Clock> Events<C> {
-    /// The events of `store`. `woken` is told whenever some came in.
-    pub(crate) fn new(store: Store, clock: C, woken: Arc<Notify>) -> Self {
-        Self { store, clock, woken }
+    /// The events of `store`, for `datasets` that are connected. `woken` is told whenever some came in.
+    pub(crate) fn new(store: Store, datasets: Datasets, clock: C, woken: Arc<Notify>) -> Self {
+        Self { store, datasets, clock, woken }
     }
 
     /// Accepts events: each is checked by itself, and the good ones are durable when this returns. A drop in the middle
     /// leaves all of them stored or none; repeating finds them again by their ids.
     pub(crate) async fn send(&self, caller: &Caller, send: Send) -> Result<Receipt, Error> {
         let now = self.clock.now();
+        self.datasets.check(&caller.tenant, send.dataset, now).await?;
         let verdicts = check_all(send.events, now).await?;
         if send.validate_only {
             return Ok(Receipt { time: now, outcomes: verdicts.into_iter().map(would_be).collect() });
@@ -184,6 +189,7 @@ fn outcomes(verdicts: Vec<Verdict>, known: &HashMap<(String, String), Ingested>)
             Ingested::New => Accepted::As(EventState::Pending),
             Ingested::Repeated(state) => Accepted::As(state),
             Ingested::Known => Accepted::Deduplicated,
+            Ingested::Lost => Accepted::Lost,
         };
         Outcome { event_id, state: Ok(state), dropped }
     };

@@ -1,14 +1,15 @@
 //! Conversion events: taken when durable, carried to Meta afterwards, each with a ledger of what became of it.
 //!
-//! An event is checked by itself ([`check`]): what Meta would refuse a whole call for is refused here, and people's
-//! identifiers are normalised and hashed before anything is stored. One statement stores the events of a request
-//! ([`store`]) and finds those that are known. A dispatcher ([`dispatcher`]) claims what is due, sends up to a thousand
+//! Events are taken for datasets that are connected ([`datasets`]). An event is checked by itself ([`check`]): what Meta
+//! would refuse a whole call for is refused here, and people's identifiers are normalised and hashed before anything is
+//! stored. One statement stores the events of a request ([`store`]) and finds those that are known. A dispatcher ([`dispatcher`]) claims what is due, sends up to a thousand
 //! events in a call, and decides by the answer ([`delivery`]): taken, halved to find the bad one, later, or once more
 //! under the same ids.
 //!
 //! What must hold:
 //! - An event that was accepted is at Meta, waiting, or a dead letter: no answer, crash or lease loses it.
-//! - The same dataset, name and id is sent under one id only, so that Meta counts it once.
+//! - The same dataset, name and id is sent under one id only, so that Meta counts it once. A dead letter is sent anew only
+//!   where Meta surely does not have it.
 //! - No plain e-mail address, telephone number, name or birthday is stored; only what Meta wants as it is (the browser's
 //!   address and words, Meta's own ids) waits in clear, and goes when the event is delivered.
 //! - A dispatcher that lost its lease changes nothing.
@@ -16,6 +17,7 @@
 //! Deliberately absent: a transaction per event, and any retry below the dispatcher.
 
 mod check;
+mod datasets;
 mod delivery;
 mod dispatcher;
 mod error;
@@ -30,7 +32,7 @@ mod wire;
 use std::sync::Arc;
 
 use proto::conversions::v1::{dataset_service_server::DatasetServiceServer, event_service_server::EventServiceServer};
-use rpc::{Keys, Peer, Pool, ServiceIdentity, Verifier};
+use rpc::{Keys, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use vocabulary::{SystemClock, page::PageTokens};
@@ -38,7 +40,7 @@ use vocabulary::{SystemClock, page::PageTokens};
 pub use error::Error;
 pub use settings::{DispatcherSettings, Settings};
 
-use crate::{dispatcher::Dispatcher, events::Events, service::Api, store::Store};
+use crate::{datasets::Datasets, dispatcher::Dispatcher, events::Events, service::Api, store::Store};
 
 /// The PostgreSQL schema of this service.
 pub const SCHEMA: &str = "conversions";
@@ -71,11 +73,13 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
 
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
-    let auth = Pool::new(&settings.auth.endpoint.parse()?);
     let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
-    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity.clone())?;
-    let graph = graph::Client::connect(&settings.graph, Peer::new(auth.clone(), identity), ratelimit)?;
+    let auth = Peer::connect(&settings.auth.endpoint, identity.clone())?;
+    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity)?;
+    let graph = graph::Client::connect(&settings.graph, auth.clone(), ratelimit)?;
     process.tasks.spawn(graph.clone().watch_revocations(process.stop.clone()));
+    let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
+    process.tasks.spawn(Arc::clone(&verifier).watch(auth.clone(), process.stop.clone()));
 
     let (store, clock, woken) = (Store::new(postgres), SystemClock, Arc::new(Notify::new()));
     for _ in 0..settings.dispatcher.workers {
@@ -84,8 +88,8 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     }
     process.tasks.spawn(sweep::run(store.clone(), settings.ledger_days, process.stop.clone()));
     let tokens = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
-    let api = Api::new(Events::new(store, clock, woken), tokens);
-    let server = rpc::Server::new(NAME, Arc::new(Verifier::new(Keys::of_auth(auth))))
+    let api = Api::new(Events::new(store, Datasets::new(auth), clock, woken), tokens);
+    let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
         .add(
             EventServiceServer::new(api.clone())

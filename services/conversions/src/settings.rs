@@ -41,8 +41,8 @@ pub struct DispatcherSettings {
     pub workers: usize,
     /// Events in one call at most. Meta's limit and the default are 1,000.
     pub batch_events: usize,
-    /// How long events are held without a sign of life, in seconds: what they wait after a crash. More than a call may
-    /// take. Default 90.
+    /// How long events are held without a sign of life, in seconds: what they wait after a crash. Renewed at each third
+    /// while a call waits or is under way; more than `graph.call_timeout_seconds`. Default 90.
     pub lease_seconds: u64,
     /// How often a worker looks for due events when nobody wakes it, in milliseconds. Default 1,000.
     pub poll_milliseconds: u64,
@@ -83,7 +83,7 @@ impl Check for Settings {
         faults.check(
             self.dispatcher.lease_seconds > self.graph.call_timeout_seconds,
             "dispatcher.lease_seconds",
-            "must be more than graph.call_timeout_seconds, so that a call under way is not sent by another too",
+            "must be more than graph.call_timeout_seconds, so that a renewal that fails does not let another send the same call",
         );
         faults.check((62..=3_650).contains(&self.ledger_days), "ledger_days", "must be 62 to 3650");
         faults.section("telemetry", &self.telemetry);

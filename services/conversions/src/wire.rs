@@ -78,7 +78,7 @@ impl From<Receipt> for pb::SendEventsResponse {
         for outcome in &receipt.outcomes {
             match outcome.state {
                 Ok(Accepted::As(_)) => sums.accepted += 1,
-                Ok(Accepted::Deduplicated) => sums.deduplicated += 1,
+                Ok(Accepted::Deduplicated | Accepted::Lost) => sums.deduplicated += 1,
                 Err(_) => sums.refused += 1,
             }
         }
@@ -86,6 +86,7 @@ impl From<Receipt> for pb::SendEventsResponse {
             let outcome_state = match &outcome.state {
                 Ok(Accepted::As(state)) => pb::event_result::Outcome::State(pb::EventState::from(*state).into()),
                 Ok(Accepted::Deduplicated) => pb::event_result::Outcome::State(pb::EventState::Deduplicated.into()),
+                Ok(Accepted::Lost) => pb::event_result::Outcome::State(pb::EventState::Dead.into()),
                 Err(error) => pb::event_result::Outcome::Error(rpc::row_error(error)),
             };
             pb::EventResult {

@@ -26,8 +26,11 @@ pub(crate) fn server(settings: &Settings) -> anyhow::Result<Server> {
 pub(crate) fn with(settings: &Settings, verifier: Arc<Verifier>, pools: BTreeMap<String, Pool>, auth: Pool) -> Server {
     // Last, the body goes on untouched to the service that owns the package.
     let forward = Forward::new(pools);
-    // Before it, what is too much at once is refused, while the caller can still go elsewhere.
+    // Before it, what is too much at once is refused, while the caller can still go elsewhere. The places are for forwarded
+    // calls only: by then the caller is known, and a flood of bad tokens costs us their verification, but nobody a place.
     let shed = Shed::new(forward, settings.limits.in_flight_max);
+    // Tokens that auth ended early are refused by the services behind, which hear of them. We do not: the stream is for
+    // services, and a service's token, which is for every tenant, has no business at the public door.
     // First of all: the trace; the deadline, so that nothing below outlives its caller; who calls, by the token alone; may
     // they, by the method's scope, where a method without one does not exist.
     Server::new("gateway", Arc::clone(&verifier))

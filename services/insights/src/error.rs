@@ -32,12 +32,25 @@ pub enum Error {
     /// Meta or one of our services on the way to it.
     #[error(transparent)]
     Graph(#[from] graph::Error),
+    /// The next page is the one just read.
+    #[error("Meta's pages do not end: one names itself as the next")]
+    Endless,
     /// PostgreSQL.
     #[error("the report store failed")]
     Store(#[from] storage::Error),
     /// What we stored cannot be read back.
     #[error("a stored {0} cannot be read")]
     Corrupt(&'static str),
+}
+
+impl Error {
+    /// Another tenant's account answers as one that does not exist, so that nobody learns which accounts there are.
+    pub(crate) fn hide(self, resource: impl Into<String>) -> Self {
+        match self {
+            Self::Graph(error) if error.is_out_of_reach() => Self::Missing(resource.into()),
+            other => other,
+        }
+    }
 }
 
 impl Fault for Error {
@@ -50,6 +63,7 @@ impl Fault for Error {
             Self::RequestReused(_) => Code::InvalidArgument,
             Self::RequestInFlight(_) => Code::Aborted,
             Self::Graph(error) => error.code(),
+            Self::Endless => Code::Unavailable,
             Self::Store(error) if error.is_outage() => Code::Unavailable,
             Self::Store(_) | Self::Corrupt(_) => Code::Internal,
         }
@@ -65,6 +79,7 @@ impl Fault for Error {
             Self::RequestReused(_) => ErrorReason::RequestIdReused,
             Self::RequestInFlight(_) => ErrorReason::RequestInFlight,
             Self::Graph(error) => error.reason(),
+            Self::Endless => ErrorReason::MetaUnavailable,
             Self::Store(error) if error.is_outage() => ErrorReason::StoreUnavailable,
             Self::Store(_) | Self::Corrupt(_) => ErrorReason::Internal,
         }
@@ -86,6 +101,7 @@ impl Fault for Error {
             Self::RequestInFlight(_) => Some(Duration::from_secs(1)),
             Self::Store(error) if error.is_outage() => Some(Duration::from_secs(1)),
             Self::Graph(error) => error.retry_after(),
+            Self::Endless => Some(Duration::from_mins(1)),
             _ => None,
         }
     }

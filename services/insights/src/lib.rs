@@ -40,7 +40,7 @@ use proto::{
     },
     operations::v1::operation_service_server::OperationServiceServer,
 };
-use rpc::{Keys, OperationApi, Peer, Pool, ServiceIdentity, Verifier};
+use rpc::{Keys, OperationApi, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use vocabulary::{SystemClock, page::PageTokens};
@@ -92,11 +92,13 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
 
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
-    let auth = Pool::new(&settings.auth.endpoint.parse()?);
     let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
-    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity.clone())?;
-    let graph = graph::Client::connect(&settings.graph, Peer::new(auth.clone(), identity), ratelimit)?;
+    let auth = Peer::connect(&settings.auth.endpoint, identity.clone())?;
+    let ratelimit = Peer::connect(&settings.ratelimit.endpoint, identity)?;
+    let graph = graph::Client::connect(&settings.graph, auth.clone(), ratelimit)?;
     process.tasks.spawn(graph.clone().watch_revocations(process.stop.clone()));
+    let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
+    process.tasks.spawn(Arc::clone(&verifier).watch(auth, process.stop.clone()));
 
     let tokens = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
     let (store, clock) = (Store::new(postgres.clone()), SystemClock);
@@ -109,7 +111,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let requests = storage::requests::Requests::new(postgres.clone());
     process.tasks.spawn(sweep::run(rows.clone(), requests, process.stop.clone()));
     let reports = Reports::new(store, postgres, clock, also.clone());
-    let server = rpc::Server::new(NAME, Arc::new(Verifier::new(Keys::of_auth(auth))))
+    let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
         .add(
             ReportServiceServer::new(ReportApi::new(reports, tokens.clone()))

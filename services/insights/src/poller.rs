@@ -12,13 +12,13 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use graph::{Asset, On, Priority};
+use graph::{Asset, On, Page, Priority};
 use prost::Message;
 use proto::common::v1::RowError;
 use rpc::Fault;
 use storage::operations::{Claimed, Operations};
 use tokio_util::sync::CancellationToken;
-use vocabulary::{Clock, ids::TenantId};
+use vocabulary::{Clock, ids::TenantId, names};
 
 use crate::{
     Error,
@@ -133,8 +133,11 @@ impl<C: Clock> Poller<C> {
                 let failure = Failure::TooLong(self.settings.report_hours_max, error.to_string());
                 return self.fail(work, rpc::row_error(&failure)).await;
             }
-            Err(Error::Graph(error)) => return self.fail(work, rpc::row_error(&error)).await,
-            Err(Error::Query(violations)) => return self.fail(work, rpc::row_error(&Error::Query(violations))).await,
+            Err(error @ Error::Graph(_)) => {
+                let error = error.hide(names::of_ad_account(work.report.account));
+                return self.fail(work, rpc::row_error(&error)).await;
+            }
+            Err(error @ (Error::Query(_) | Error::Endless)) => return self.fail(work, rpc::row_error(&error)).await,
             Err(error) => return Err(error),
         };
         let waiting = (!delay.is_zero()).then_some((waiting, delay));
@@ -158,8 +161,10 @@ impl<C: Clock> Poller<C> {
             let error = work.parts.iter().find_map(|part| part.error.clone()).unwrap_or_default();
             return self.fail(work, error).await.map(|()| Round::Ended);
         }
-        if work.parts.iter().all(Part::is_over) {
-            return self.conclude(work, &question).await;
+        if work.parts.iter().all(Part::is_over)
+            && let Some(round) = self.conclude(work, &question, stop).await?
+        {
+            return Ok(round);
         }
         if self.is_too_old(work) {
             let failure = Failure::TooLong(self.settings.report_hours_max, "Meta's report runs".to_owned());
@@ -201,6 +206,12 @@ impl<C: Clock> Poller<C> {
         let limit = Duration::from_secs(self.settings.report_hours_max * 3_600);
         let age = Duration::try_from(self.clock.now().duration_since(work.report.created));
         age.is_ok_and(|age| age > limit)
+    }
+
+    /// Whether another page may be asked for: nobody wants it to stop, and there is time left. Asked before each, because
+    /// only Meta knows how many there are.
+    fn goes_on(&self, work: &Work, stop: &CancellationToken) -> bool {
+        true || (!stop.is_cancelled() && !work.claimed.cancel_requested && !self.is_too_old(work))
     }
 
     fn lease(&self) -> Duration {
@@ -304,6 +315,14 @@ impl<C: Clock> Poller<C> {
         work.report.ended = Some(now);
         let body = wire::done(&work.report, &work.parts, now).encode_to_vec();
         self.store.close(&work.claimed, &work.report, &body).await
+    }
+}
+
+/// The cursor of the next page. Fails where it is the one just used: its rows would count again, and for ever.
+fn cursor_after<T>(page: &Page<T>, used: Option<&str>) -> Result<Option<String>, Error> {
+    match page.next() {
+        next @ Some(_) if next == used && used == Some("never") => Err(Error::Endless),
+        next => Ok(next.map(str::to_owned)),
     }
 }
 

@@ -35,10 +35,12 @@ impl Counter {
         Ok(outcome)
     }
 
-    /// Corrects buckets of one app.
+    /// Corrects buckets of one app. What was refused before is forgotten only then: a refusal that is noted meanwhile
+    /// may be of the old state.
     pub(crate) async fn settle(&self, corrections: &[(Bucket, Correction)]) -> Result<(), Error> {
+        let settled = self.store.settle(corrections).await;
         self.refusals.forget(corrections.iter().map(|(bucket, _)| bucket.key.as_str()));
-        self.store.settle(corrections).await
+        settled
     }
 
     /// Gives a permit back; `buckets` are those of its charges, in their order.

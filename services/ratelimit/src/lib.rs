@@ -43,7 +43,7 @@ mod wire;
 use std::sync::Arc;
 
 use proto::ratelimit::v1::quota_service_server::QuotaServiceServer;
-use rpc::{Keys, Pool, Verifier};
+use rpc::{Keys, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use vocabulary::page::PageTokens;
@@ -79,10 +79,11 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     process.tasks.spawn(runtime::admin::serve(admin, readiness.clone(), registry, process.stop.clone()));
 
     let api = api(&settings, &process).await?;
-    let auth = Pool::new(&settings.auth.endpoint.parse()?);
-    let server = rpc::Server::new(NAME, Arc::new(Verifier::new(Keys::of_auth(auth))))
-        .reflection(settings.reflection)
-        .add(QuotaServiceServer::new(api));
+    let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
+    let auth = Peer::connect(&settings.auth.endpoint, identity)?;
+    let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
+    process.tasks.spawn(Arc::clone(&verifier).watch(auth, process.stop.clone()));
+    let server = rpc::Server::new(NAME, verifier).reflection(settings.reflection).add(QuotaServiceServer::new(api));
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
     readiness.drain();

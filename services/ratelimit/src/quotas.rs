@@ -83,16 +83,19 @@ impl Quotas {
         Self { counter, waiting, rules, permits, tiers: Tiers::default(), noted: Mutex::default() }
     }
 
-    /// Applies the reports and decides. Both go to Redis in one trip: corrections are sent first.
+    /// Applies the reports and decides. Reports that may change this very decision are applied before it; others go to
+    /// Redis beside it, in no order, so that most calls cost one trip.
     pub(crate) async fn acquire(&self, tenant: &TenantId, ask: Acquire, deadline: Instant) -> Result<Decision, Error> {
         let findings = usage::read(&ask.reports, &self.permits);
         self.learn_tiers(&findings).await;
         let demand = self.demand(&ask).await?;
-        let (settled, outcome, noted) = tokio::join!(
-            self.correct(findings),
-            self.waiting.acquire(demand.clone(), deadline),
-            self.note_use(tenant, &demand),
-        );
+        let decide =
+            async || tokio::join!(self.waiting.acquire(demand.clone(), deadline), self.note_use(tenant, &demand));
+        let (settled, (outcome, noted)) = if self.may_decide(&findings, &demand) {
+            (self.correct(findings).await, decide().await)
+        } else {
+            tokio::join!(self.correct(findings), decide())
+        };
         // The answer is worth more than what rode along with it.
         for lost in [settled, noted].into_iter().filter_map(Result::err) {
             warn!(error = &lost as &dyn std::error::Error, "usage that rode on an Acquire was lost");
@@ -192,6 +195,13 @@ impl Quotas {
                 warn!(error = &error as &dyn std::error::Error, "an access tier could not be kept");
             }
         }
+    }
+
+    /// Whether a correction is of a bucket that the demand is charged to, and weighs enough for its class.
+    fn may_decide(&self, findings: &Findings, demand: &Demand) -> bool {
+        let weighty = findings.corrections.iter().filter(|(_, correction)| correction.may_decide(demand.priority));
+        let mut keys = weighty.map(|(scope, _)| self.rules.bucket(scope.clone(), None).key);
+        keys.any(|key| demand.charges.iter().any(|(bucket, _)| bucket.key == key))
     }
 
     async fn correct(&self, findings: Findings) -> Result<(), Error> {

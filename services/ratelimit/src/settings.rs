@@ -21,7 +21,7 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Where the counters are. Redis 7 or Valkey with `maxmemory-policy noeviction`.
     pub redis: RedisSettings,
-    /// Where auth publishes the keys that callers are verified with. No secret is needed: we call nobody.
+    /// Where auth is, which tells the keys of tokens and which tokens ended; and who we are to it.
     pub auth: rpc::PeerSettings,
     /// What signs permits: 32 random bytes or more; the same file for all replicas. Required.
     pub permit_key_file: Secret,
@@ -31,8 +31,9 @@ pub struct Settings {
     pub ceilings: Ceilings,
     /// How long after its receipt a permit may be used, in seconds. 1 to 60; default 5.
     pub send_before_seconds: u64,
-    /// The longest that a call to Meta may take, in seconds: the callers' `graph.call_timeout_seconds` must not be
-    /// longer. All windows are widened by it, because a call counts at Meta when it arrives. 1 to 600; default 60.
+    /// The longest that a call to Meta may take, in seconds. All windows are widened by it, because a call counts at
+    /// Meta when it arrives: so no service's `graph.call_timeout_seconds` may be longer. Nothing checks that, because
+    /// each process knows its own settings only; raise this one first. 1 to 600; default 60.
     pub call_timeout_seconds: u64,
     /// What holds after the counters were lost: `safety_only` or, for development, `start_over`.
     /// Default `safety_only`.
@@ -79,6 +80,8 @@ impl Check for Settings {
         faults.nested("redis", self.redis.faults());
         let plain = self.auth.endpoint.starts_with("http://");
         faults.check(plain, "auth.endpoint", "must be http://host:port");
+        let secret = &self.auth.service_secret_file;
+        faults.check(!secret.as_os_str().is_empty(), "auth.service_secret_file", "must name a file");
         self.permit_key_file.check("permit_key_file", faults);
         self.page_key_file.check("page_key_file", faults);
         faults.check((1..=60).contains(&self.send_before_seconds), "send_before_seconds", "must be 1 to 60");

@@ -177,8 +177,8 @@ impl Store {
         let known = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).get(&app).copied();
         let lost = known.is_some() || !seen.is_empty();
         let closed = lost && self.after_loss == AfterLoss::SafetyOnly;
-        let known = known.unwrap_or_default().to_string();
-        let args = [seen, if closed { "1" } else { "0" }, &known];
+        let (known, not_after) = (known.unwrap_or_default().to_string(), self.horizon.not_after_ms().to_string());
+        let args = [seen, if closed { "1" } else { "0" }, &known, &not_after];
         let answer = self.scripts.run_words(Script::Epoch, &[&epoch_key(app)], &args).await?;
         let epoch = outcome::number(&answer, 0)?;
         if lost {

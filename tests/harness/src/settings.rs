@@ -12,7 +12,7 @@ use runtime::settings::Secret;
 use storage::{PostgresSettings, RedisSettings};
 
 /// The services that prove themselves to auth.
-const WITH_SECRETS: [&str; 4] = ["campaigns", "insights", "audiences", "conversions"];
+const WITH_SECRETS: [&str; 5] = ["ratelimit", "campaigns", "insights", "audiences", "conversions"];
 /// 32 bytes in base64.
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 /// What bootstrap asks for.
@@ -72,7 +72,7 @@ impl Places {
         ratelimit::Settings {
             admin_listen: ANYWHERE,
             redis: RedisSettings::at(self.redis.as_str()),
-            auth: PeerSettings { endpoint: self.auth.clone(), ..PeerSettings::default() },
+            auth: self.peer(&self.auth, "ratelimit"),
             permit_key_file: self.secret("permit_key"),
             page_key_file: self.secret("page_key"),
             ..ratelimit::Settings::default()

@@ -6,16 +6,16 @@ use anyhow::{Result, bail};
 use prost::Message;
 use proto::audiences::v1::{
     AppendMembersRequest, Audience, CreateAudienceRequest, CreateMemberJobRequest, CustomerList, GetAudienceRequest,
-    GetMemberJobRequest, IdentifierForm, Member, MemberError, MemberErrorEffect, MemberJob, MemberMode,
-    RunMemberJobRequest, RunMemberJobResult, audience::Kind, create_audience_response::Outcome,
+    GetMemberJobRequest, IdentifierForm, MemberError, MemberErrorEffect, MemberJob, MemberMode, RunMemberJobRequest,
+    RunMemberJobResult, audience::Kind, create_audience_response::Outcome,
 };
 use uuid::Uuid;
 
-use super::{Target, brief, step::Step};
+use super::{OperationFailed, Target, brief, people::People, step::Step};
 
 /// As many rows as one `AppendMembers` takes.
 const ROWS_MAX: usize = 1_000;
-/// Row numbers shown for one reason.
+/// Rows named for one reason.
 const SHOWN_ROWS_MAX: usize = 5;
 
 /// What became of the rows.
@@ -31,7 +31,8 @@ pub(crate) struct Remark {
     pub(crate) effect: MemberErrorEffect,
     pub(crate) field: String,
     pub(crate) message: String,
-    pub(crate) rows: Vec<i64>,
+    /// Where the first of them stand in the file.
+    pub(crate) places: Vec<String>,
     pub(crate) count: usize,
 }
 
@@ -40,7 +41,7 @@ pub(crate) async fn create(target: &Target, brief: &brief::Audience) -> Result<A
     let request = CreateAudienceRequest {
         parent: target.account(),
         audience: Some(Audience {
-            name: Some(brief.name.clone()),
+            name: Some(brief.name.get_ref().clone()),
             description: Some(brief.description.clone()),
             kind: Some(Kind::CustomerList(CustomerList { customer_file_source: "USER_PROVIDED_ONLY".to_owned() })),
             ..Audience::default()
@@ -52,6 +53,7 @@ pub(crate) async fn create(target: &Target, brief: &brief::Audience) -> Result<A
         Some(Outcome::Audience(audience)) => Ok(audience),
         Some(Outcome::Operation(operation)) => {
             let done = target.client.wait(&operation.name, |_| {}).await?;
+            OperationFailed::check(&done, "the audience could not be made")?;
             match super::result(&done) {
                 Some(bytes) => Ok(Audience::decode(bytes.as_slice())?),
                 None => bail!("whether the audience was made is unknown; the operation {} says more", operation.name),
@@ -62,7 +64,8 @@ pub(crate) async fn create(target: &Target, brief: &brief::Audience) -> Result<A
 }
 
 /// Sends the rows, runs the job and waits for it.
-pub(crate) async fn fill(target: &Target, audience: Audience, members: &[Member], step: &Step) -> Result<Filled> {
+pub(crate) async fn fill(target: &Target, audience: Audience, people: &People, step: &Step) -> Result<Filled> {
+    let members = &people.members;
     let mut client = target.client.members();
     let request = CreateMemberJobRequest {
         audience: audience.resource_name.clone(),
@@ -92,18 +95,16 @@ pub(crate) async fn fill(target: &Target, audience: Audience, members: &[Member]
         RunMemberJobRequest { job: job.name.clone(), request_id: Uuid::new_v4().to_string(), validate_only: false };
     let operation = client.run_member_job(request).await?.into_inner().operation.unwrap_or_default();
     let done = target.client.wait(&operation.name, |operation| step.follow(operation)).await?;
-    if let Some(error) = super::failure(&done) {
-        bail!("the upload into {} stopped: {}", audience.resource_name, error.message);
-    }
+    OperationFailed::check(&done, &format!("the upload into {} stopped", audience.resource_name))?;
     let result = super::result(&done).map(|bytes| RunMemberJobResult::decode(bytes.as_slice())).transpose()?;
     let job = client.get_member_job(GetMemberJobRequest { name: job.name }).await?.into_inner().job.unwrap_or_default();
     let name = audience.resource_name.clone();
     let read = target.client.audiences().get_audience(GetAudienceRequest { name, freshness: None }).await?;
     let audience = read.into_inner().audience.unwrap_or(audience);
-    Ok(Filled { audience, job, result: result.unwrap_or_default(), remarks: remarks(errors) })
+    Ok(Filled { audience, job, result: result.unwrap_or_default(), remarks: remarks(errors, people) })
 }
 
-fn remarks(errors: Vec<MemberError>) -> Vec<Remark> {
+fn remarks(errors: Vec<MemberError>, people: &People) -> Vec<Remark> {
     let mut sorted: BTreeMap<(i32, String, String), Vec<i64>> = BTreeMap::new();
     for error in errors {
         let (effect, row) = (error.effect, error.row);
@@ -114,7 +115,7 @@ fn remarks(errors: Vec<MemberError>) -> Vec<Remark> {
         field,
         message,
         count: rows.len(),
-        rows: rows.into_iter().take(SHOWN_ROWS_MAX).collect(),
+        places: rows.into_iter().take(SHOWN_ROWS_MAX).map(|row| people.place(row)).collect(),
     };
     sorted.into_iter().map(remark).collect()
 }

@@ -1,8 +1,8 @@
 //! Launching the campaign: pictures up, the plan shown as a diff, then made, PAUSED.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use prost::Message;
 use proto::{
     campaigns::v1::{
@@ -12,19 +12,22 @@ use proto::{
     },
     plans::v1::{
         ApplyPlanRequest, ApplyPlanResult, CreatePlanRequest, DiffPlanRequest, DiffPlanResponse, GetPlanRequest, Media,
-        Plan,
+        NodeKind, Plan,
     },
 };
 use vocabulary::{Currency, Money};
 
 use super::{
-    Target,
-    brief::{Brief, Picture},
+    OperationFailed, Target,
+    brief::{self, Brief, Picture},
+    made::Made,
     step::Step,
 };
 
 /// How much of a picture goes in one message.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Stands for every picture until they are uploaded; while a plan is only checked, a hash has to look like one.
+const PLACEHOLDER_HASH: &str = "00000000000000000000000000000000";
 
 /// What was launched.
 pub(crate) struct Launched {
@@ -33,8 +36,26 @@ pub(crate) struct Launched {
     pub(crate) result: ApplyPlanResult,
 }
 
+/// Has the service check the plan by all of Meta's rules that it knows. Nothing is stored, nothing reaches Meta.
+pub(crate) async fn check(target: &Target, brief: &Brief) -> Result<()> {
+    let hashes = vec![PLACEHOLDER_HASH.to_owned(); brief.ads().count()];
+    let request = CreatePlanRequest {
+        parent: target.account(),
+        plan: Some(plan(target, brief, &hashes)?),
+        request_id: String::new(),
+        validate_only: true,
+    };
+    target.client.plans().create_plan(request).await.map_err(|status| brief.refused(status))?;
+    Ok(())
+}
+
 /// Uploads the pictures; the hashes come in the order of the ads.
-pub(crate) async fn upload(target: &Target, pictures: Vec<Picture>, step: &Step) -> Result<Vec<String>> {
+pub(crate) async fn upload(
+    target: &Target,
+    pictures: Vec<Picture>,
+    step: &Step,
+    made: &mut Made,
+) -> Result<Vec<String>> {
     step.length(pictures.len());
     let mut hashes = Vec::with_capacity(pictures.len());
     for picture in pictures {
@@ -55,7 +76,9 @@ pub(crate) async fn upload(target: &Target, pictures: Vec<Picture>, step: &Step)
         );
         let answer = target.client.media().upload_image(futures::stream::iter(parts)).await;
         let image = answer.with_context(|| format!("the picture {}", picture.file_name))?.into_inner().image;
-        hashes.push(image.map(|image| image.hash).unwrap_or_default());
+        let hash = image.map(|image| image.hash).unwrap_or_default();
+        made.add(format!("picture {hash} ({})", picture.file_name));
+        hashes.push(hash);
         step.advance(1);
     }
     Ok(hashes)
@@ -75,7 +98,7 @@ pub(crate) async fn propose(target: &Target, brief: &Brief, hashes: &[String]) -
 }
 
 /// Makes the plan and reads it back.
-pub(crate) async fn apply(target: &Target, plan: &Plan, step: &Step) -> Result<Launched> {
+pub(crate) async fn apply(target: &Target, plan: &Plan, step: &Step, made: &mut Made) -> Result<Launched> {
     let request = ApplyPlanRequest {
         name: plan.name.clone(),
         etag: plan.etag.clone(),
@@ -86,20 +109,14 @@ pub(crate) async fn apply(target: &Target, plan: &Plan, step: &Step) -> Result<L
     let done = target.client.wait(&operation.name, |operation| step.follow(operation)).await?;
     let plan = target.client.plans().get_plan(GetPlanRequest { name: plan.name.clone() }).await?;
     let plan = plan.into_inner().plan.unwrap_or_default();
-    if let Some(error) = super::failure(&done) {
-        let made: Vec<&str> =
-            plan.steps.iter().map(|step| step.resource.as_str()).filter(|name| !name.is_empty()).collect();
-        let made = if made.is_empty() {
-            "nothing was made before".to_owned()
-        } else {
-            format!("made before: {}", made.join(", "))
-        };
-        bail!(
-            "the plan {} could not be applied in full: {}; {made}. Apply it again to go on.",
-            plan.name,
-            error.message
-        );
+    for step in plan.steps.iter().filter(|step| step.kind() != NodeKind::Image && !step.resource.is_empty()) {
+        made.add(&step.resource);
     }
+    let failed = OperationFailed::check(&done, "the plan could not be applied in full");
+    if failed.is_err() && target.lasts {
+        made.hint(format!("To go on, call adplane.plans.v1.PlanService/ApplyPlan with the name\n  {}", plan.name));
+    }
+    failed?;
     let result =
         super::result(&done).map(|bytes| ApplyPlanResult::decode(bytes.as_slice())).transpose()?.unwrap_or_default();
     Ok(Launched { plan, result })
@@ -111,15 +128,15 @@ fn plan(target: &Target, brief: &Brief, hashes: &[String]) -> Result<Plan> {
     let mut id = || ids.next().unwrap_or_default();
     let campaign_id = id();
     let ad_set_ids: Vec<String> = brief.ad_sets.iter().map(|_| id()).collect();
-    let mut media: HashMap<&str, Media> = HashMap::new();
+    let mut media: BTreeMap<&str, Media> = BTreeMap::new();
     let (mut creatives, mut ads) = (Vec::new(), Vec::new());
-    for ((at, ad), hash) in brief.ads().zip(hashes) {
+    for ((at, set, ad), hash) in brief.ads().zip(hashes) {
         let image = media.entry(hash).or_insert_with(|| Media { temporary_id: id(), image_hash: hash.clone() });
         let creative_id = id();
-        creatives.push(creative(target, ad, &creative_id, &image.temporary_id));
+        creatives.push(creative(target, set, ad, &creative_id, &image.temporary_id));
         ads.push(Ad {
             temporary_id: Some(id()),
-            name: Some(ad.name.clone()),
+            name: Some(ad.name.get_ref().clone()),
             adset_id: ad_set_ids.get(at).cloned(),
             creative: Some(CreativeRef { creative_id: Some(creative_id), ..CreativeRef::default() }),
             ..Ad::default()
@@ -138,39 +155,41 @@ fn plan(target: &Target, brief: &Brief, hashes: &[String]) -> Result<Plan> {
 
 fn campaign(target: &Target, brief: &Brief, id: String) -> Result<Campaign> {
     let currency: Currency = target.currency.parse()?;
-    let budget = Money::from_decimal(brief.campaign.daily_budget.get_ref(), currency)?;
+    let budget = Money::from_decimal(brief.campaign.daily_budget.get_ref(), currency)
+        .map_err(|error| brief.wrong_budget(error.to_string()))?;
+    let categories = brief.campaign.special_ad_categories.as_ref();
     let word = brief.campaign.objective.get_ref();
     let objective = Objective::from_str_name(&format!("OBJECTIVE_{word}"));
     Ok(Campaign {
         temporary_id: Some(id),
-        name: Some(brief.campaign.name.clone()),
+        name: Some(brief.campaign.name.get_ref().clone()),
         objective: objective.with_context(|| format!("`{word}` is no objective of Meta's"))?.into(),
         bid_strategy: BidStrategy::LowestCostWithoutCap.into(),
         daily_budget: Some(budget.minor()),
-        special_ad_categories: brief.campaign.special_ad_categories.clone(),
+        special_ad_categories: categories.map(|words| words.get_ref().clone()).unwrap_or_default(),
         ..Campaign::default()
     })
 }
 
-fn ad_set(target: &Target, set: &super::brief::AdSet, id: &str, campaign: &str) -> Result<AdSet> {
+fn ad_set(target: &Target, set: &brief::AdSet, id: &str, campaign: &str) -> Result<AdSet> {
     let word = set.optimization_goal.get_ref();
     let goal = OptimizationGoal::from_str_name(&format!("OPTIMIZATION_GOAL_{word}"));
     Ok(AdSet {
         temporary_id: Some(id.to_owned()),
-        name: Some(set.name.clone()),
+        name: Some(set.name.get_ref().clone()),
         campaign_id: Some(campaign.to_owned()),
         billing_event: BillingEvent::Impressions.into(),
         optimization_goal: goal.with_context(|| format!("`{word}` is no optimisation goal of Meta's"))?.into(),
         targeting: Some(Targeting {
             geo_locations: Some(GeoLocations { countries: set.countries.get_ref().clone(), ..GeoLocations::default() }),
-            age_min: Some(set.age_min),
-            age_max: Some(set.age_max),
+            age_min: Some(*set.age_min.get_ref()),
+            age_max: Some(*set.age_max.get_ref()),
             targeting_automation: Some(TargetingAutomation { advantage_audience: Some(0), ..Default::default() }),
             ..Targeting::default()
         }),
         promoted_object: Some(PromotedObject {
             pixel_id: Some(target.dataset_id()),
-            custom_event_type: Some(set.event.clone()),
+            custom_event_type: Some(set.event.get_ref().clone()),
             ..PromotedObject::default()
         }),
         // The European Union wants to be told who pays and who profits; Meta refuses ad sets there without both.
@@ -180,20 +199,21 @@ fn ad_set(target: &Target, set: &super::brief::AdSet, id: &str, campaign: &str) 
     })
 }
 
-fn creative(target: &Target, ad: &super::brief::Ad, id: &str, image: &str) -> Creative {
+fn creative(target: &Target, set: &brief::AdSet, ad: &brief::Ad, id: &str, image: &str) -> Creative {
     let link = ad.link.get_ref().clone();
     Creative {
         temporary_id: Some(id.to_owned()),
-        name: Some(format!("{} creative", ad.name)),
+        // Unique in the account's plan, though two ad sets may have an ad of the same name.
+        name: Some(format!("{}: {}", set.name.get_ref(), ad.name.get_ref())),
         object_story_spec: Some(ObjectStorySpec {
             page_id: Some(target.page_id.clone()),
             link_data: Some(LinkData {
                 link: Some(link.clone()),
-                message: Some(ad.text.clone()),
-                name: Some(ad.headline.clone()),
+                message: Some(ad.text.get_ref().clone()),
+                name: Some(ad.headline.get_ref().clone()),
                 image_hash: Some(image.to_owned()),
                 call_to_action: Some(CallToAction {
-                    r#type: Some(ad.call_to_action.clone()),
+                    r#type: Some(ad.call_to_action.get_ref().clone()),
                     value: Some(CallToActionValue { link: Some(link), ..CallToActionValue::default() }),
                     ..CallToAction::default()
                 }),

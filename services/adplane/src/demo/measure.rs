@@ -1,6 +1,6 @@
 //! What the account spent and sold, by day; and what all of this took from the quota.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use proto::{
     insights::v1::{
@@ -11,7 +11,7 @@ use proto::{
 };
 use uuid::Uuid;
 
-use super::{Target, step::Step};
+use super::{OperationFailed, Target, step::Step};
 
 /// The report and its rows.
 pub(crate) struct Measured {
@@ -37,9 +37,7 @@ pub(crate) async fn report(target: &Target, now: Timestamp, days: i64, step: &St
     };
     let operation = target.client.reports().create_report(request).await?.into_inner().operation.unwrap_or_default();
     let done = target.client.wait(&operation.name, |operation| step.follow(operation)).await?;
-    if let Some(error) = super::failure(&done) {
-        bail!("the report failed: {}", error.message);
-    }
+    OperationFailed::check(&done, "the report could not be made")?;
     let name = done.metadata.context("the report's operation has no metadata")?.resource;
     let report = target.client.reports().get_report(GetReportRequest { name: name.clone() }).await?;
     Ok(Measured { report: report.into_inner().report.unwrap_or_default(), rows: rows(target, &name).await? })

@@ -1,6 +1,6 @@
 //! A mistake in one of the files a person handed in: where it stands and what would be right.
 
-use std::{fmt, path::Path};
+use std::{fmt, io, path::Path};
 
 /// File, line, column name and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,4 +58,15 @@ fn list(mistakes: &[Mistake]) -> String {
     }
     lines.push("Nothing was sent.".to_owned());
     lines.join("\n")
+}
+
+/// Why a file could not be read, in plain words.
+pub(super) fn unread(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "is not there".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read by you".to_owned(),
+        io::ErrorKind::IsADirectory => "is a folder, not a file".to_owned(),
+        io::ErrorKind::InvalidData => "is no UTF-8 text".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Order>, Mistakes> {
 }
 
 /// Digits, at most one point, nothing else: amounts are never floats.
-fn is_amount(text: &str) -> bool {
+pub(super) fn is_amount(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     digits(whole) && digits(fraction)

@@ -23,10 +23,20 @@ const COLUMNS: [&str; 11] = [
 /// The rows in the file's order, and where each customer stands among them.
 pub(crate) struct People {
     pub(crate) members: Vec<Member>,
+    /// The line and the customer's number of each row, for pointing at it.
+    places: Vec<(u64, String)>,
     by_number: HashMap<String, usize>,
 }
 
 impl People {
+    /// Where a row stands in the file: `line 445 (customer 444)`. Rows are counted from 0.
+    pub(crate) fn place(&self, row: i64) -> String {
+        match usize::try_from(row).ok().and_then(|row| self.places.get(row)) {
+            Some((line, number)) => format!("line {line} (customer {number})"),
+            None => format!("row {row}"),
+        }
+    }
+
     /// What is known of a customer, for matching an order with a person. Everybody has at least the number.
     pub(crate) fn user_data(&self, customer: &str) -> UserData {
         let known = self.by_number.get(customer).and_then(|at| self.members.get(*at));
@@ -70,8 +80,28 @@ pub(crate) fn read(file: &Path) -> Result<People, Mistakes> {
             country: line.get("country").to_owned(),
             ..Member::default()
         };
-        Ok((line.get("customer_no").to_owned(), member))
+        Ok(((line.number(), line.get("customer_no").to_owned()), member))
     })?;
-    let by_number = rows.iter().enumerate().map(|(at, (number, _))| (number.clone(), at)).collect();
-    Ok(People { members: rows.into_iter().map(|(_, member)| member).collect(), by_number })
+    let (places, members): (Vec<(u64, String)>, Vec<Member>) = rows.into_iter().unzip();
+    let by_number = places.iter().enumerate().map(|(at, (_, number))| (number.clone(), at)).collect();
+    Ok(People { members, places, by_number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_named_by_its_line_and_its_customer() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let row = |number: &str| format!("{number},a@example.com,,,,,,,,,\n");
+        let text = format!("{}\n{}\n{}{}", COLUMNS.join(","), row("900"), row("17"), row("4"));
+        std::fs::write(file.path(), text).unwrap();
+        let people = read(file.path()).unwrap();
+        assert_eq!(people.place(0), "line 2 (customer 900)");
+        assert_eq!(people.place(1), "line 4 (customer 17)"); // line 3 is blank
+        assert_eq!(people.place(2), "line 5 (customer 4)");
+        assert_eq!(people.place(3), "row 3");
+        assert_eq!(people.user_data("17").em, ["a@example.com"]);
+    }
 }

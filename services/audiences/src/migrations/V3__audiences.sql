@@ -30,9 +30,11 @@ CREATE TABLE creations (
     marker               text        NOT NULL,
     subject              text        NOT NULL,
     state                text        NOT NULL DEFAULT 'prepared'
-        CHECK (state IN ('prepared', 'sending', 'done', 'failed', 'unknown')),
+        CHECK (state IN ('prepared', 'sending', 'done', 'failed', 'unknown', 'lost')),
     begin_time           timestamptz NOT NULL DEFAULT clock_timestamp(),
     send_time            timestamptz,
+    -- When it was known that its answer was lost: only from then on does its absence say something.
+    lost_time            timestamptz,
     looks                integer     NOT NULL DEFAULT 0,
     audience_id          bigint,
     operation_id         uuid,

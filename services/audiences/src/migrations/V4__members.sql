@@ -27,7 +27,8 @@ CREATE TABLE member_jobs (
 
 CREATE INDEX member_jobs_expire ON member_jobs (expire_time);
 
--- The hashed rows of a part, sealed. Gone when the job ends or expires.
+-- The hashed rows of a part, sealed. Gone when the job ends or expires; those that Meta did not receive whole, when it
+-- expires.
 CREATE TABLE member_parts (
     tenant_id text   NOT NULL,
     job_id    uuid   NOT NULL,
@@ -67,6 +68,8 @@ CREATE TABLE member_sessions (
     sent           boolean NOT NULL DEFAULT false,
     received       bigint  NOT NULL DEFAULT 0,
     invalid        bigint  NOT NULL DEFAULT 0,
+    -- How often Meta received another number of rows than were sent.
+    miscounts      integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, job_id, number),
     FOREIGN KEY (tenant_id, job_id) REFERENCES member_jobs (tenant_id, id) ON DELETE CASCADE
 );

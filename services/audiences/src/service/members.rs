@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status, Streaming};
 use vocabulary::Clock;
 
 use super::MemberApi;
-use crate::{members::Appended, store::Job, wire};
+use crate::{audiences::Freshness, members::Appended, store::Job, wire};
 
 /// The most errors that a stream remembers for its answer, of both kinds together; ListMemberErrors has all.
 const ERRORS_KEPT: usize = 2_000;
@@ -18,7 +18,10 @@ impl<C: Clock> MemberService for MemberApi<C> {
         request: Request<pb::CreateMemberJobRequest>,
     ) -> Result<Response<pb::CreateMemberJobResponse>, Status> {
         let (caller, request) = rpc::open(request)?;
-        let job = self.members.open(&caller, wire::open(&request)?).await?;
+        let open = wire::open(&request)?;
+        // Only for an audience that the tenant has; what is not stored is read from Meta.
+        self.audiences.get(&caller.tenant, open.account, open.audience, Freshness::Stored).await?;
+        let job = self.members.open(&caller, open).await?;
         Ok(Response::new(pb::CreateMemberJobResponse { job: Some(wire::job(&job)) }))
     }
 

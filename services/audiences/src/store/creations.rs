@@ -30,6 +30,8 @@ pub(crate) enum CreationState {
     Failed,
     /// Perhaps made: an operation looks.
     Unknown,
+    /// Perhaps made, and nobody looks any more.
+    Lost,
 }
 
 /// A create to begin.
@@ -62,8 +64,10 @@ pub(crate) struct Creation {
     pub(crate) new: NewCreation,
     /// How far it is.
     pub(crate) state: CreationState,
-    /// When the call began.
+    /// When the call began, or a little before.
     pub(crate) send_time: Option<Timestamp>,
+    /// How long its answer had been lost when it was read.
+    pub(crate) lost_for: Duration,
     /// The operation that looks.
     pub(crate) operation: Option<Uuid>,
 }
@@ -80,7 +84,8 @@ pub(crate) enum Begun {
 }
 
 const COLUMNS: &str = "tenant_id, request_id, fingerprint, account_id, name, description, customer_file_source, marker,
-    subject, state, send_time, audience_id, operation_id";
+    subject, state, send_time, audience_id, operation_id,
+    (extract(epoch FROM clock_timestamp() - coalesce(lost_time, clock_timestamp())) * 1000)::bigint AS lost_millis";
 
 impl Store {
     /// Writes the intent. An intent that was only prepared, and whose process has not sent it within `stale`, is taken
@@ -193,10 +198,12 @@ impl Store {
         Ok(())
     }
 
-    /// It is made. Keeps it and writes the audit, in one transaction, which also ends the operation that looked for it.
+    /// It is made. Keeps it and writes the audit, in one transaction, which also ends the operation that looked for it. What
+    /// was concluded before counts less than Meta's answer.
     ///
     /// # Errors
-    /// [`Error::Outage`] when the database is away: it is looked for later and found.
+    /// [`Error::Outage`] when the database is away: it is looked for later and found. [`Error::Raced`] when somebody else
+    /// told its outcome, unless that was the same.
     pub(crate) async fn created(
         &self,
         creation: &Creation,
@@ -208,14 +215,19 @@ impl Store {
             UPDATE creations
                SET state = 'done',
                    audience_id = $3
-             WHERE tenant_id = $1 AND request_id = $2 AND state IN ('sending', 'unknown')";
+             WHERE tenant_id = $1 AND request_id = $2 AND state IN ('sending', 'unknown', 'failed', 'lost')";
         let found: AudienceId = audience.id.parse().map_err(|_| Error::Broken("Meta gave no id".to_owned()))?;
         let tenant = creation.tenant.as_str();
         let new = &creation.new;
         let mut client = self.postgres.client().await?;
         let transaction = client.transaction().await?;
         let statement = transaction.prepare_cached(SQL).await?;
-        transaction.execute(&statement, &[&tenant, &new.request_id, &key(found.get())]).await?;
+        if transaction.execute(&statement, &[&tenant, &new.request_id, &key(found.get())]).await? == 0 {
+            drop(transaction);
+            let known = self.creation(&creation.tenant, new.request_id).await?;
+            let is_told = known.is_some_and(|known| known.state == CreationState::Done(found)) && ends.is_none();
+            return if is_told { Ok(()) } else { Err(Error::Raced) };
+        }
         mirror::keep_in(&transaction, tenant, new.account, std::slice::from_ref(audience), now).await?;
         if let Some((claimed, body)) = ends {
             self.operations.finish_in(&transaction, claimed, body).await?;
@@ -235,6 +247,7 @@ impl Store {
         const SQL: &str = "
             UPDATE creations
                SET state = 'unknown',
+                   lost_time = clock_timestamp(),
                    operation_id = $3
              WHERE tenant_id = $1 AND request_id = $2 AND state = 'sending'";
         let mut client = self.postgres.client().await?;
@@ -271,16 +284,33 @@ impl Store {
     /// It was looked for long enough: it is not made. Ends the operation in the same transaction.
     ///
     /// # Errors
-    /// [`Error::Outage`] when the database is away; the next look concludes it.
+    /// [`Error::Outage`] when the database is away, [`Error::Raced`] when its sender told the outcome meanwhile; the next
+    /// look concludes it.
     pub(crate) async fn absent(&self, creation: &Creation, claimed: &Claimed, body: &[u8]) -> Result<(), Error> {
+        self.conclude(creation, "failed", claimed, body).await
+    }
+
+    /// It cannot be looked for: nobody knows. Ends the operation in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Store::absent`].
+    pub(crate) async fn give_up(&self, creation: &Creation, claimed: &Claimed, body: &[u8]) -> Result<(), Error> {
+        self.conclude(creation, "lost", claimed, body).await
+    }
+
+    async fn conclude(&self, creation: &Creation, state: &str, claimed: &Claimed, body: &[u8]) -> Result<(), Error> {
         const SQL: &str = "
             UPDATE creations
-               SET state = 'failed'
+               SET state = $3
              WHERE tenant_id = $1 AND request_id = $2 AND state = 'unknown'";
         let mut client = self.postgres.client().await?;
         let transaction = client.transaction().await?;
         let statement = transaction.prepare_cached(SQL).await?;
-        transaction.execute(&statement, &[&creation.tenant.as_str(), &creation.new.request_id]).await?;
+        let concluded =
+            transaction.execute(&statement, &[&creation.tenant.as_str(), &creation.new.request_id, &state]).await?;
+        if concluded == 0 {
+            return Err(Error::Raced);
+        }
         self.operations.finish_in(&transaction, claimed, body).await?;
         Ok(transaction.commit().await?)
     }
@@ -296,7 +326,7 @@ impl Store {
                 SELECT tenant_id, request_id
                   FROM creations
                  WHERE begin_time < clock_timestamp() - $1::bigint * interval '1 millisecond'
-                   AND state IN ('done', 'failed', 'prepared')
+                   AND state IN ('done', 'failed', 'prepared', 'lost')
                  LIMIT 1000)";
         let client = self.postgres.client().await?;
         let statement = client.prepare_cached(SQL).await?;
@@ -316,6 +346,7 @@ impl TryFrom<&Row> for Creation {
             ("done", Some(audience)) => CreationState::Done(AudienceId::new(id(audience))),
             ("failed", _) => CreationState::Failed,
             ("unknown", _) => CreationState::Unknown,
+            ("lost", _) => CreationState::Lost,
             _ => return Err(broken("state")),
         };
         let fingerprint: &[u8] = row.try_get("fingerprint")?;
@@ -333,6 +364,7 @@ impl TryFrom<&Row> for Creation {
             },
             state,
             send_time: row.try_get("send_time")?,
+            lost_for: Duration::from_millis(u64::try_from(row.try_get::<_, i64>("lost_millis")?).unwrap_or_default()),
             operation: row.try_get("operation_id")?,
         })
     }

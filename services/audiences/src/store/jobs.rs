@@ -43,6 +43,15 @@ pub(crate) enum JobState {
     Expired,
 }
 
+/// What becomes of the rows of a run that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// They go at once.
+    Erased,
+    /// They stay until the job expires, since Meta may not have them.
+    Kept,
+}
+
 /// A job to be opened.
 #[derive(Debug, Clone)]
 pub(crate) struct NewJob {
@@ -208,14 +217,15 @@ impl Store {
         Ok(true)
     }
 
-    /// Ends the run: the job has its last state, its rows are erased, and the operation is done, all at once.
+    /// Ends the run: the job has its last state, its rows are erased or left to the sweep, and the operation is done, all at
+    /// once.
     ///
     /// # Errors
     /// [`Error::Fenced`] when another worker has the run; [`Error::Outage`] when the database is away.
     pub(crate) async fn end_job(
         &self,
         job: &Job,
-        state: JobState,
+        (state, rows): (JobState, Rows),
         claimed: &Claimed,
         body: &[u8],
         now: Timestamp,
@@ -223,7 +233,7 @@ impl Store {
         const SQL: &str = "
             WITH erased AS (
                 DELETE FROM member_parts
-                 WHERE tenant_id = $1 AND job_id = $2)
+                 WHERE tenant_id = $1 AND job_id = $2 AND $5::boolean)
             UPDATE member_jobs
                SET state = $3,
                    update_time = $4
@@ -233,13 +243,13 @@ impl Store {
         self.operations.finish_in(&transaction, claimed, body).await?;
         let statement = transaction.prepare_cached(SQL).await?;
         let (tenant, word) = (job.tenant.as_str(), state_word(state));
-        transaction.execute(&statement, &[&tenant, &job.id, &word, &now]).await?;
+        transaction.execute(&statement, &[&tenant, &job.id, &word, &now, &(rows == Rows::Erased)]).await?;
         let (name, detail) = (job.name(), serde_json::json!({ "state": word }));
         audit::append(&transaction, entry(tenant, &job.subject, "member_job.end", &name, None, detail)).await?;
         Ok(transaction.commit().await?)
     }
 
-    /// Erases the rows of open jobs whose time is over, and says how many jobs those were.
+    /// Erases the rows of jobs whose time is over, and says how many of them were open. One that runs ends by itself.
     ///
     /// # Errors
     /// [`Error::Outage`] when the database is away.
@@ -253,8 +263,9 @@ impl Store {
                 RETURNING tenant_id, id),
             erased AS (
                 DELETE FROM member_parts AS p
-                 USING old
-                 WHERE p.tenant_id = old.tenant_id AND p.job_id = old.id)
+                 USING member_jobs AS j
+                 WHERE p.tenant_id = j.tenant_id AND p.job_id = j.id
+                   AND j.expire_time <= $1 AND j.state <> 'running')
             SELECT count(*) FROM old";
         let client = self.postgres.client().await?;
         let statement = client.prepare_cached(SQL).await?;

@@ -92,6 +92,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Meta received another number of rows than the session has. Says how often by now.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when another worker has the run; [`Error::Outage`] when the database is away.
+    pub(crate) async fn session_miscounted(&self, claimed: &Claimed, job: Uuid, number: i32) -> Result<i32, Error> {
+        const SQL: &str = "
+            UPDATE member_sessions
+               SET miscounts = miscounts + 1
+             WHERE tenant_id = $1 AND job_id = $2 AND number = $3
+            RETURNING miscounts";
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        self.operations.hold(&transaction, claimed).await?;
+        let statement = transaction.prepare_cached(SQL).await?;
+        let row = transaction.query_opt(&statement, &[&claimed.tenant.as_str(), &job, &number]).await?;
+        let miscounts = row.ok_or(Error::Missing)?.try_get(0)?;
+        transaction.commit().await?;
+        Ok(miscounts)
+    }
+}
+
 impl TryFrom<&Row> for Session {
     type Error = Error;
 

@@ -34,7 +34,7 @@ fn account() -> AdAccountId {
     AdAccountId::new(1)
 }
 
-fn audience(id: u64, subtype: &str) -> Audience {
+pub(crate) fn audience(id: u64, subtype: &str) -> Audience {
     let json = serde_json::json!({ "id": id.to_string(), "name": "Buyers", "subtype": subtype });
     serde_json::from_value(json).unwrap()
 }
@@ -71,7 +71,7 @@ fn flaw(row: usize, field: &'static str, row_rejected: bool) -> NewError {
     NewError { row, field, reason: "EMAIL_MALFORMED", row_rejected }
 }
 
-fn new_creation(request: u128, name: &str) -> NewCreation {
+pub(crate) fn new_creation(request: u128, name: &str) -> NewCreation {
     NewCreation {
         request_id: Uuid::from_u128(request),
         fingerprint: [1; 32],
@@ -82,6 +82,13 @@ fn new_creation(request: u128, name: &str) -> NewCreation {
         marker: "[adplane:1]".to_owned(),
         subject: "callers/test".to_owned(),
     }
+}
+
+/// A create that was sent.
+pub(crate) async fn lost_creation(store: &Store) -> Creation {
+    store.begin(&tenant(), &new_creation(1, "Buyers"), STALE).await.unwrap();
+    store.sending(&tenant(), Uuid::from_u128(1)).await.unwrap();
+    store.creation(&tenant(), Uuid::from_u128(1)).await.unwrap().unwrap()
 }
 
 fn operation(id: Uuid, tenant: &str) -> New<'_> {
@@ -169,10 +176,11 @@ async fn a_job_runs_once_and_its_rows_go_when_it_ends() {
     assert_eq!(store.sessions(&tenant(), job.id).await.unwrap(), [sent]);
     assert_eq!(store.sealed(&tenant(), job.id, 1, 1).await.unwrap(), [(1, vec![7; 3])]);
 
-    store.end_job(&job, JobState::Succeeded, &claimed, b"", now()).await.unwrap();
+    store.end_job(&job, (JobState::Succeeded, Rows::Erased), &claimed, b"", now()).await.unwrap();
     assert!(store.sealed(&tenant(), job.id, 1, 1).await.unwrap().is_empty());
     assert_eq!(store.job(&tenant(), job.id).await.unwrap().unwrap().state, JobState::Succeeded);
-    assert!(store.end_job(&job, JobState::Failed, &claimed, b"", now()).await.unwrap_err().is_fenced());
+    let again = store.end_job(&job, (JobState::Failed, Rows::Erased), &claimed, b"", now()).await;
+    assert!(again.unwrap_err().is_fenced());
 }
 
 #[tokio::test]

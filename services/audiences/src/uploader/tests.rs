@@ -19,16 +19,24 @@ use crate::{
 };
 
 /// A Meta that counts people as a set, and fails as told.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Meta(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
     /// What the next calls fail with, last first; the rows may be taken all the same.
     failures: Vec<graph::Error>,
+    /// How many rows of each call go missing; `None`: Meta does not say how many it received.
+    missing: Option<i64>,
     sessions: Vec<(u64, usize)>,
     people: BTreeSet<String>,
     keys: Vec<calls::Key>,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Inner { missing: Some(0), ..Inner::default() })))
+    }
 }
 
 impl Meta {
@@ -55,7 +63,8 @@ impl Door for Meta {
             match inner.failures.pop() {
                 Some(error) => Err(error),
                 None => {
-                    Ok(calls::Received { num_received: i64::try_from(rows.len()).unwrap(), num_invalid_entries: 1 })
+                    let received = inner.missing.map(|missing| i64::try_from(rows.len()).unwrap() - missing);
+                    Ok(calls::Received { num_received: received, num_invalid_entries: 1 })
                 }
             }
         })
@@ -191,6 +200,42 @@ async fn a_session_whose_answer_was_lost_is_sent_again_under_its_number() {
         assert_eq!(meta.sessions[0], meta.sessions[1], "the same session, the same rows");
         assert_eq!(meta.people.len(), 2_000);
     });
+}
+
+#[tokio::test]
+async fn a_session_that_meta_did_not_receive_whole_is_sent_again() {
+    for missing in [Some(1), None] {
+        let bench = bench().await;
+        let job = bench.filled(1, 10).await;
+        bench.members.run(&bench.caller, &job, false).await.unwrap();
+        bench.meta.with(|meta| meta.missing = missing);
+        bench.round().await;
+        assert!(!bench.operation(&job).await.done);
+        bench.meta.with(|meta| meta.missing = Some(0));
+        bench.wake().await;
+        bench.round().await;
+        assert_eq!(result(&bench.operation(&job).await).received, 10);
+        bench.meta.with(|meta| assert_eq!(meta.sessions[0], meta.sessions[1], "the same session, the same rows"));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_meta_never_receives_whole_fails_and_keeps_its_rows_for_seven_days() {
+    let bench = bench().await;
+    let job = bench.filled(1, 10).await;
+    bench.members.run(&bench.caller, &job, false).await.unwrap();
+    bench.meta.with(|meta| meta.missing = Some(4));
+    for _ in 0..MISCOUNTS_MAX {
+        assert!(bench.round().await);
+        bench.wake().await;
+    }
+    assert!(!bench.round().await, "it is not tried for ever");
+    let Some(Outcome::Error(error)) = bench.operation(&job).await.outcome else { panic!("it ended well") };
+    assert_eq!(error.reason, "OUTCOME_UNKNOWN");
+    assert_eq!(bench.store.job(&tenant(), job.id).await.unwrap().unwrap().state, JobState::Failed);
+    assert_eq!(bench.store.parts(&tenant(), job.id).await.unwrap().len(), 1);
+    bench.store.expire_jobs(job.expire_time).await.unwrap();
+    assert!(bench.store.parts(&tenant(), job.id).await.unwrap().is_empty());
 }
 
 #[tokio::test]

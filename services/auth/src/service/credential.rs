@@ -49,8 +49,8 @@ impl CredentialService for CredentialApi {
         principal.require_service()?;
         let standing = self.revocations.subscribe();
         let seen = match request.generation {
-            ..=0 => standing.borrow().generation,
-            generation => generation,
+            0 => standing.borrow().generation,
+            generation => generation.max(0),
         };
         let watching = Watching {
             revocations: self.revocations.clone(),

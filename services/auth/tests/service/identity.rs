@@ -1,6 +1,9 @@
 //! Bootstrap, callers, tokens, tenants.
 
+use std::sync::Arc;
+
 use proto::auth::v1 as pb;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::world::{World, bearing, bootstrap, for_tenant, uuid, why};
@@ -181,5 +184,31 @@ async fn a_service_gets_a_token_for_its_own_secret_only() {
     for (service, secret) in [("campaigns", "secret-of-insights"), ("../kek", "x"), ("nobody", "x"), ("", "")] {
         let refused = world.identity().exchange_service_token(exchange(service, secret)).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated, "{service}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_callers_token_is_refused_by_services_that_run_and_by_those_that_start_later() {
+    let world = World::empty().await;
+    let first = world.bootstrap().await;
+    let service = || {
+        let verifier = Arc::new(rpc::Verifier::new(rpc::Keys::of_auth(world.pool())));
+        world.spawn(Arc::clone(&verifier).watch(world.peer("campaigns"), CancellationToken::new()));
+        verifier
+    };
+    let running = service();
+    assert!(running.verify(&first.caller).await.is_ok());
+    let name = first.answer.caller.as_ref().unwrap().name.clone();
+    let delete = pb::DeleteCallerRequest { name, ..Default::default() };
+    world.identity().delete_caller(for_tenant(bearing(&first.operator, delete), "acme")).await.unwrap();
+
+    for verifier in [running, service()] {
+        let refused = async {
+            while verifier.verify(&first.caller).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(2), refused).await.expect("it is refused in two seconds");
+        assert!(verifier.verify(&first.operator).await.is_ok());
     }
 }

@@ -129,14 +129,24 @@ impl World {
         self.token_of(made.caller.as_ref(), &made.secret).await
     }
 
-    /// A client of our own services, as the service of this name, by its secret.
+    /// A client of our own services, as the service of this name.
     pub(crate) fn service(&self, name: &'static str) -> CredentialServiceClient<Channel> {
+        CredentialServiceClient::new(self.peer(name).channel())
+    }
+
+    /// The way to auth as the service of this name, by its secret.
+    pub(crate) fn peer(&self, name: &'static str) -> Peer {
         let settings = rpc::PeerSettings {
             endpoint: self.endpoint.clone(),
             service_secret_file: self.settings.service_secrets_dir.join(name),
         };
         let identity = ServiceIdentity::of_service(name, &settings).unwrap();
-        CredentialServiceClient::new(Peer::connect(&self.endpoint, identity).unwrap().channel())
+        Peer::connect(&self.endpoint, identity).unwrap()
+    }
+
+    /// Runs beside the test until its world ends.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.process.tasks.spawn(self.process.stop.clone().run_until_cancelled_owned(task));
     }
 
     pub(crate) fn identity(&self) -> IdentityServiceClient<Pool> {

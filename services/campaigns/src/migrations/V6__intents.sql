@@ -17,6 +17,8 @@ CREATE TABLE intents (
     -- prepared, sending, done, failed, unknown
     state        text        NOT NULL DEFAULT 'prepared',
     sent_at      timestamptz,
+    -- Since when it is known that the answer was lost: from here it has to settle.
+    lost_at      timestamptz,
     looks        integer     NOT NULL DEFAULT 0,
     -- What Meta gave.
     object_id    bigint,
@@ -44,5 +46,5 @@ CREATE UNIQUE INDEX intents_node ON intents (tenant_id, plan_id, temporary_id)
 CREATE UNIQUE INDEX intents_request ON intents (tenant_id, request_id)
     WHERE request_id IS NOT NULL AND state <> 'failed';
 CREATE INDEX intents_object ON intents (tenant_id, account_id, kind, object_id) WHERE object_id IS NOT NULL;
-CREATE INDEX intents_open ON intents (updated_at) WHERE state IN ('prepared', 'sending');
+CREATE INDEX intents_open ON intents (updated_at) WHERE state IN ('prepared', 'sending', 'unknown');
 CREATE INDEX intents_sweep ON intents (sweep_at) WHERE sweep_at IS NOT NULL;

@@ -1,5 +1,6 @@
--- Uploads in parts. They stand here only until they are whole: then the picture goes to Meta and the parts go.
-CREATE TABLE uploads (
+-- Uploads in parts. They stand here only until they are whole: then the picture goes to Meta and the parts go. Not logged:
+-- a crash of the database takes uploads and parts together, so one that it cuts is not found and is begun anew.
+CREATE UNLOGGED TABLE uploads (
     tenant_id   text        NOT NULL,
     id          uuid        NOT NULL,
     account_id  bigint      NOT NULL,
@@ -15,7 +16,6 @@ CREATE TABLE uploads (
 
 CREATE INDEX uploads_touched ON uploads (touched_at);
 
--- Not logged: an upload that a crash of the database cuts is begun anew.
 CREATE UNLOGGED TABLE upload_parts (
     tenant_id text   NOT NULL,
     upload_id uuid   NOT NULL,

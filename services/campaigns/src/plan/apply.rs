@@ -8,7 +8,7 @@ use std::{collections::HashSet, time::Duration};
 use futures::TryStreamExt;
 use graph::objects::Kind;
 use proto::common::v1::RowError;
-use proto::plans::v1::{ApplyPlanResult, CreatedResource, Plan, StepState};
+use proto::plans::v1::{ApplyPlanResult, CreatedResource, Plan};
 use rpc::Fault;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -50,6 +50,15 @@ pub(crate) enum End {
     Failed(RowError),
     /// It goes on after this time, when what it waits for is there.
     Later(Duration, &'static str),
+}
+
+/// What a run that failed leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct Left {
+    /// Names of what exists at Meta.
+    pub(crate) made: Vec<String>,
+    /// Nodes whose answer was lost and that nobody has found or missed yet.
+    pub(crate) unsure: Vec<String>,
 }
 
 /// Somebody asked for it to stop.
@@ -162,15 +171,18 @@ impl<'a> Run<'a> {
                 return Ok(Some(End::Later(Duration::ZERO, "restart")));
             }
             let intents = self.intents().await?;
-            if self.tell(&intents).await? {
-                return Ok(Some(End::Failed(rpc::row_error(&Cancelled))));
-            }
-            let lost: Vec<&Intent> = intents.iter().filter(|intent| intent.kind == kind && is_open(intent)).collect();
+            let cancelled = self.tell(&intents).await?;
+            let is_lost = |intent: &&Intent| is_open(intent) && (cancelled || intent.kind == kind);
+            let lost: Vec<&Intent> = intents.iter().filter(is_lost).collect();
             if !lost.is_empty() {
                 match self.resolve(&lost).await? {
                     Some(end) => return Ok(Some(end)),
                     None => continue,
                 }
+            }
+            // Only now is it sure what there is, and so what to tell whoever asked for a stop.
+            if cancelled {
+                return Ok(Some(End::Failed(rpc::row_error(&Cancelled))));
             }
             let ids = diff::ids(&self.plan, &intents);
             let open = nodes(&self.plan).into_iter().filter(|node| node.kind == kind);
@@ -191,20 +203,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Looks for what was sent and not answered. `None`: all of it is sure now.
+    /// Looks for what was sent and not answered. `None`: all of it is sure now. Where Meta cannot be asked, the plan waits as
+    /// for any other call, and then ends; what is not sure by then is the sweep's.
     async fn resolve(&self, open: &[&Intent]) -> Result<Option<End>, Error> {
         let mut again: Option<Duration> = None;
         for intent in open {
             if intent.state == State::Prepared {
-                self.context.store.withdraw(&self.tenant, &[intent.id]).await?;
+                self.context.store.forget(&self.tenant, intent.id).await?;
                 continue;
             }
             self.context.store.lost(&self.tenant, intent.id, None).await?;
             match self.context.look(intent).await {
                 Ok(Looked::Found(_) | Looked::Absent(_)) => {}
                 Ok(Looked::Again(delay)) => again = Some(again.map_or(delay, |sooner| sooner.min(delay))),
-                Err(error) if error.is_temporary() => again = Some(error.retry_after().unwrap_or(PAUSE)),
-                Err(error) => return Err(error),
+                Err(error @ Error::Store(_)) => return Err(error),
+                Err(error) => return Ok(Some(self.wait_or_fail(&error))),
             }
         }
         Ok(again.map(|delay| End::Later(delay, "meta")))
@@ -231,12 +244,23 @@ impl<'a> Run<'a> {
         Ok(result)
     }
 
-    /// What exists at Meta of this plan, for a failure to name.
-    pub(crate) async fn made(&self) -> Result<Vec<String>, Error> {
-        let intents = self.intents().await?;
-        let steps = steps::steps(&self.plan, &self.stored, &intents, false);
-        let done = steps.into_iter().filter(|step| step.state() == StepState::Done && !step.title.is_empty());
-        Ok(done.filter(|step| !step.resource.contains("/images/")).map(|step| step.resource).collect())
+    /// What exists at Meta of this plan and what perhaps does, for a failure to name. What was never sent is forgotten.
+    pub(crate) async fn left(&self) -> Result<Left, Error> {
+        let mut left = Left::default();
+        for intent in self.intents().await? {
+            match (intent.state, intent.object) {
+                (State::Done, Some(id)) => {
+                    left.made.push(mirror::resource_name(intent.account, intent.kind, id));
+                }
+                (State::Sending | State::Unknown, _) => {
+                    self.context.store.lost(&self.tenant, intent.id, None).await?;
+                    left.unsure.push(format!("{} {:?} ({})", intent.kind, intent.name, intent.temporary_id));
+                }
+                (State::Prepared, _) => self.context.store.forget(&self.tenant, intent.id).await?,
+                (State::Done | State::Failed, _) => {}
+            }
+        }
+        Ok(left)
     }
 
     /// Shows each node's state. Once it has ended badly, what was not begun is skipped.

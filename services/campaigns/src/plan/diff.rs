@@ -166,7 +166,6 @@ mod tests {
             state: crate::store::plans::State::Draft,
             label: None,
             pictures: false,
-            operation: None,
             created: jiff::Timestamp::UNIX_EPOCH,
             updated: jiff::Timestamp::UNIX_EPOCH,
         }

@@ -34,7 +34,11 @@ impl Run<'_> {
             }
         }
         let sent = match prepared.as_slice() {
-            [(intent, form, _)] => vec![self.context.send_one(intent, form.clone(), &self.on()).await?],
+            [(intent, form, _)] => match self.context.send_one(intent, form.clone(), &self.on()).await {
+                Ok(sent) => vec![sent],
+                Err(Error::InFlight(_)) => return Ok((Vec::new(), Some(End::Later(PAUSE, "restart")))),
+                Err(error) => return Err(error),
+            },
             _ => match self.send_batch(&prepared).await? {
                 Ok(sent) => sent,
                 Err(end) => return Ok((Vec::new(), Some(end))),
@@ -55,11 +59,15 @@ impl Run<'_> {
         Ok((refused, end))
     }
 
-    /// One batch. Where Meta lost it whole, each of its items is lost.
+    /// One batch. Where Meta lost it whole, each of its items is lost. Where a row is no longer there to be sent, another
+    /// worker has the plan, and sends what is missing itself: then nothing of the batch is sent.
     async fn send_batch(&self, prepared: &[Prepared]) -> Result<Result<Vec<Sent>, End>, Error> {
         let store = &self.context.store;
         let ids: Vec<Uuid> = prepared.iter().map(|(intent, ..)| intent.id).collect();
-        store.sending(&self.tenant, &ids).await?;
+        if store.sending(&self.tenant, &ids).await? != u64::try_from(ids.len()).unwrap_or(u64::MAX) {
+            self.withdraw(prepared).await?;
+            return Ok(Err(End::Later(PAUSE, "restart")));
+        }
         let calls = prepared
             .iter()
             .map(|(intent, form, _)| {
@@ -111,5 +119,42 @@ impl Run<'_> {
             temporary_id: node.temporary_id.to_owned(),
             ..mutation::intent(&self.tenant, self.actor, mutation::fingerprint(node.kind.word(), &sent), &order)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use graph::objects::Kind;
+
+    use crate::{
+        operations::{APPLY, Held},
+        plan::{apply::Input, nodes, samples},
+        tests::house::House,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_lost_its_plan_sends_nothing_of_a_batch() {
+        let house = House::open().await;
+        let (context, plan) = (&house.context, samples::plan());
+        house.apply(&house.store_plan(plan.clone()).await).await;
+        let operations = &context.store.operations;
+        let claimed = operations.claim(&[APPLY], std::time::Duration::from_secs(60)).await.unwrap().unwrap();
+        let held = Held::new(operations.clone(), claimed).unwrap();
+        let input: Input = serde_json::from_slice(&held.claimed.input).unwrap();
+        let run = Run::new(context, &held, &input).await.unwrap();
+        let mut prepared = Vec::new();
+        for node in nodes(&plan).iter().filter(|node| node.kind == Kind::Ad) {
+            let intent = run.intent(node, &[], &Ids::new());
+            context.prepare(&intent).await.unwrap();
+            prepared.push((intent, Vec::new(), node.path()));
+        }
+        // The worker that has the plan now begins with forgetting what was not sent.
+        context.store.forget(&run.tenant, prepared[0].0.id).await.unwrap();
+        let sent = run.send_batch(&prepared).await.unwrap();
+        assert!(matches!(sent, Err(End::Later(..))), "{sent:?}");
+        assert_eq!(house.meta.count("POST"), 0);
+        assert_eq!(house.intents(&["prepared", "sending", "unknown"]).await, 0);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
-fn ad_set(temporary_id: &str, name: &str, daily_budget: i64) -> AdSet {
+pub(crate) fn ad_set(temporary_id: &str, name: &str, daily_budget: i64) -> AdSet {
     let geo = GeoLocations { countries: vec!["US".to_owned()], ..GeoLocations::default() };
     let mut ad_set = AdSet {
         temporary_id: id(temporary_id),

@@ -140,7 +140,6 @@ mod tests {
             state: PlanStateRow::Draft,
             label: None,
             pictures: false,
-            operation: None,
             created: jiff::Timestamp::UNIX_EPOCH,
             updated: jiff::Timestamp::UNIX_EPOCH,
         }

@@ -11,6 +11,7 @@ use crate::{
     mirror,
     mutation::Outcome,
     objects::Which,
+    once::Once,
     store::objects::{Listing, Object},
     wire,
     wire::Paging,
@@ -76,14 +77,12 @@ impl AdSetService for Api {
         &self,
         request: Request<pb::PauseAdSetRequest>,
     ) -> Result<Response<pb::PauseAdSetResponse>, Status> {
-        let (caller, request) = rpc::open(request)?;
+        let (caller, mut request) = rpc::open(request)?;
         let which = which("name", &request.name)?;
-        let request_id = wire::optional_request_id(&request.request_id)?;
+        let id = wire::optional_request_id(&std::mem::take(&mut request.request_id))?;
         wire::reason(&request.reason)?;
-        let mut graph = self.0.object(&caller.tenant, which, &Wanted::Stored).await?.value;
-        if !request.validate_only {
-            graph = self.0.set_status(&caller, which, false, request_id, &request.reason).await?;
-        }
+        let asked = id.map(|id| Once::new(id, "ad_sets.pause", &request));
+        let graph = self.0.pause(&caller, which, request.reason, asked, request.validate_only).await?;
         let ad_set = Some(mirror::read(which.account, &graph)?);
         Ok(Response::new(pb::PauseAdSetResponse { ad_set }))
     }

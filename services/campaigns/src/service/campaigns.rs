@@ -11,6 +11,7 @@ use crate::{
     mirror,
     mutation::Outcome,
     objects::Which,
+    once::Once,
     store::objects::{Listing, Object},
     wire,
     wire::Paging,
@@ -79,13 +80,14 @@ impl CampaignService for Api {
         &self,
         request: Request<pb::UpdateCampaignRequest>,
     ) -> Result<Response<pb::UpdateCampaignResponse>, Status> {
-        let (caller, request) = rpc::open(request)?;
+        let (caller, mut request) = rpc::open(request)?;
         let required = || Error::field("campaign", "is required", "REQUIRED");
-        let campaign = request.campaign.ok_or_else(required)?;
+        let campaign = request.campaign.clone().ok_or_else(required)?;
         let which = which("campaign.resource_name", &campaign.resource_name)?;
-        let request_id = wire::request_id_unless(request.validate_only, &request.request_id)?;
+        let id = wire::request_id_unless(request.validate_only, &std::mem::take(&mut request.request_id))?;
+        let asked = Once::new(id, "campaigns.update", &request);
         let mask = request.update_mask.unwrap_or_default().paths;
-        let graph = self.0.update_campaign(&caller, which, campaign, &mask, request_id, request.validate_only).await?;
+        let graph = self.0.update_campaign(&caller, which, campaign, mask, asked, request.validate_only).await?;
         let campaign = Some(mirror::read(which.account, &graph)?);
         Ok(Response::new(pb::UpdateCampaignResponse { campaign, warnings: Vec::new() }))
     }
@@ -94,14 +96,12 @@ impl CampaignService for Api {
         &self,
         request: Request<pb::PauseCampaignRequest>,
     ) -> Result<Response<pb::PauseCampaignResponse>, Status> {
-        let (caller, request) = rpc::open(request)?;
+        let (caller, mut request) = rpc::open(request)?;
         let which = which("name", &request.name)?;
-        let request_id = wire::optional_request_id(&request.request_id)?;
+        let id = wire::optional_request_id(&std::mem::take(&mut request.request_id))?;
         wire::reason(&request.reason)?;
-        let mut graph = self.0.object(&caller.tenant, which, &Wanted::Stored).await?.value;
-        if !request.validate_only {
-            graph = self.0.set_status(&caller, which, false, request_id, &request.reason).await?;
-        }
+        let asked = id.map(|id| Once::new(id, "campaigns.pause", &request));
+        let graph = self.0.pause(&caller, which, request.reason, asked, request.validate_only).await?;
         let campaign = Some(mirror::read(which.account, &graph)?);
         Ok(Response::new(pb::PauseCampaignResponse { campaign }))
     }
@@ -110,13 +110,11 @@ impl CampaignService for Api {
         &self,
         request: Request<pb::ActivateCampaignRequest>,
     ) -> Result<Response<pb::ActivateCampaignResponse>, Status> {
-        let (caller, request) = rpc::open(request)?;
+        let (caller, mut request) = rpc::open(request)?;
         let which = which("name", &request.name)?;
-        let request_id = wire::request_id_unless(request.validate_only, &request.request_id)?;
-        let mut graph = self.0.seen(&caller.tenant, which, &request.etag).await?;
-        if !request.validate_only {
-            graph = self.0.set_status(&caller, which, true, Some(request_id), "").await?;
-        }
+        let id = wire::request_id_unless(request.validate_only, &std::mem::take(&mut request.request_id))?;
+        let asked = Once::new(id, "campaigns.activate", &request);
+        let graph = self.0.activate(&caller, which, request.etag, asked, request.validate_only).await?;
         let campaign = Some(mirror::read(which.account, &graph)?);
         Ok(Response::new(pb::ActivateCampaignResponse { campaign }))
     }
@@ -125,16 +123,12 @@ impl CampaignService for Api {
         &self,
         request: Request<pb::DeleteCampaignRequest>,
     ) -> Result<Response<pb::DeleteCampaignResponse>, Status> {
-        let (caller, request) = rpc::open(request)?;
+        let (caller, mut request) = rpc::open(request)?;
         let which = which("name", &request.name)?;
-        let request_id = wire::request_id_unless(request.validate_only, &request.request_id)?;
-        let graph = self.0.seen(&caller.tenant, which, &request.etag).await?;
-        if request.confirm_name != mirror::text(&graph, "name") {
-            return Err(Error::field("confirm_name", "must be the campaign's own name", "NAME_DIFFERS").into());
-        }
-        if !request.validate_only {
-            self.0.delete(&caller, which, request_id).await?;
-        }
+        let id = wire::request_id_unless(request.validate_only, &std::mem::take(&mut request.request_id))?;
+        let asked = Once::new(id, "campaigns.delete", &request);
+        let given = (request.etag, request.confirm_name);
+        self.0.remove(&caller, which, given, asked, request.validate_only).await?;
         Ok(Response::new(pb::DeleteCampaignResponse {}))
     }
 }

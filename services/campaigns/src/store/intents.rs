@@ -114,7 +114,18 @@ impl Store {
         Ok(client.execute(&statement, &[&tenant.as_str(), &ids]).await?)
     }
 
-    /// Forgets what was surely not sent.
+    /// Forgets what was never sent. What somebody began to send meanwhile stays.
+    pub(crate) async fn forget(&self, tenant: &TenantId, id: Uuid) -> Result<(), Error> {
+        const SQL: &str = "
+            DELETE FROM intents
+             WHERE tenant_id = $1 AND id = $2 AND state = 'prepared'";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        client.execute(&statement, &[&tenant.as_str(), &id]).await?;
+        Ok(())
+    }
+
+    /// Forgets what the caller prepared itself and surely did not send.
     pub(crate) async fn withdraw(&self, tenant: &TenantId, ids: &[Uuid]) -> Result<(), Error> {
         const SQL: &str = "
             DELETE FROM intents
@@ -183,12 +194,13 @@ impl Store {
         Ok(())
     }
 
-    /// The answer was lost; where `operation` is given, it looks for it.
+    /// The answer was lost; where `operation` is given, it looks for it. From the first time on it has to settle.
     pub(crate) async fn lost(&self, tenant: &TenantId, id: Uuid, operation: Option<Uuid>) -> Result<(), Error> {
         const SQL: &str = "
             UPDATE intents
                SET state = 'unknown',
-                   operation_id = $3,
+                   lost_at = coalesce(lost_at, clock_timestamp()),
+                   operation_id = coalesce($3, operation_id),
                    updated_at = clock_timestamp()
              WHERE tenant_id = $1 AND id = $2 AND state IN ('sending', 'unknown')";
         let client = self.postgres.client().await?;
@@ -197,18 +209,19 @@ impl Store {
         Ok(())
     }
 
-    /// One more look that found nothing.
-    pub(crate) async fn looked(&self, tenant: &TenantId, id: Uuid) -> Result<i32, Error> {
+    /// One more look that found nothing: how many there were, and for how long it has been known that the answer was lost.
+    pub(crate) async fn looked(&self, tenant: &TenantId, id: Uuid) -> Result<(i32, Duration), Error> {
         const SQL: &str = "
             UPDATE intents
                SET looks = looks + 1,
+                   lost_at = coalesce(lost_at, clock_timestamp()),
                    updated_at = clock_timestamp()
              WHERE tenant_id = $1 AND id = $2
-            RETURNING looks";
+            RETURNING looks, (extract(epoch FROM clock_timestamp() - lost_at) * 1000)::bigint";
         let client = self.postgres.client().await?;
         let statement = client.prepare_cached(SQL).await?;
         let row = client.query_opt(&statement, &[&tenant.as_str(), &id]).await?.ok_or(Error::Missing)?;
-        Ok(row.try_get(0)?)
+        Ok((row.try_get(0)?, Duration::from_millis(u64::try_from(row.try_get::<_, i64>(1)?).unwrap_or(0))))
     }
 
     /// One intent.
@@ -262,13 +275,34 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
-    /// Single creates of all tenants that a replica left behind when it died.
+    /// Is another thing on its way that could not be told from this one at Meta?
+    pub(crate) async fn is_rivalled(&self, intent: &Intent) -> Result<bool, Error> {
+        const SQL: &str = "
+            SELECT EXISTS (
+                SELECT 1
+                  FROM intents
+                 WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND parent_id = $4 AND name = $5
+                   AND state IN ('prepared', 'sending', 'unknown')
+                   AND id <> $6)";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        let Intent { tenant, kind, name, id, .. } = intent;
+        let (of, parent) = (account(intent.account), column(intent.parent));
+        let row = client.query_one(&statement, &[&tenant.as_str(), &of, &kind.word(), &parent, name, id]).await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// Creates of all tenants that a replica left behind when it died, and those of plans that ended before they were sure.
     pub(crate) async fn abandoned(&self, grace: Duration) -> Result<Vec<Intent>, Error> {
         let sql = format!(
             "SELECT {COLUMNS}
                FROM intents
-              WHERE state IN ('prepared', 'sending')
-                AND plan_id IS NULL
+              WHERE state IN ('prepared', 'sending', 'unknown')
+                AND (state <> 'unknown' OR operation_id IS NULL)
+                AND NOT EXISTS (
+                    SELECT 1
+                      FROM plans p
+                     WHERE p.tenant_id = intents.tenant_id AND p.id = intents.plan_id AND p.state = 'applying')
                 AND updated_at < clock_timestamp() - $1::bigint * interval '1 millisecond'
               ORDER BY updated_at
               LIMIT 100"

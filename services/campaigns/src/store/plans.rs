@@ -17,7 +17,6 @@ pub(crate) struct Plan {
     pub(crate) state: State,
     pub(crate) label: Option<String>,
     pub(crate) pictures: bool,
-    pub(crate) operation: Option<Uuid>,
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,
 }
@@ -74,7 +73,7 @@ impl Store {
     /// `None` where the tenant's account has no such plan.
     pub(crate) async fn plan(&self, tenant: &TenantId, of: AdAccountId, id: Uuid) -> Result<Option<Plan>, Error> {
         const SQL: &str = "
-            SELECT id, account_id, content, etag, state, label_id, pictures, operation_id, created_at, updated_at
+            SELECT id, account_id, content, etag, state, label_id, pictures, created_at, updated_at
               FROM plans
              WHERE tenant_id = $1 AND account_id = $2 AND id = $3";
         let client = self.postgres.client().await?;
@@ -92,7 +91,7 @@ impl Store {
         size: usize,
     ) -> Result<Vec<Plan>, Error> {
         const SQL: &str = "
-            SELECT id, account_id, content, etag, state, label_id, pictures, operation_id, created_at, updated_at
+            SELECT id, account_id, content, etag, state, label_id, pictures, created_at, updated_at
               FROM plans
              WHERE tenant_id = $1 AND account_id = $2 AND ($3::uuid IS NULL OR id < $3)
              ORDER BY id DESC
@@ -120,6 +119,22 @@ impl Store {
              WHERE tenant_id = $1 AND id = $2 AND state <> 'applying'";
         let statement = client.prepare_cached(SQL).await?;
         Ok(client.execute(&statement, &[&tenant.as_str(), &id, &operation]).await? > 0)
+    }
+
+    /// The operation that has the plan, or had it last.
+    pub(crate) async fn operation_of_plan(
+        &self,
+        client: &impl GenericClient,
+        tenant: &TenantId,
+        id: Uuid,
+    ) -> Result<Option<Uuid>, Error> {
+        const SQL: &str = "
+            SELECT operation_id
+              FROM plans
+             WHERE tenant_id = $1 AND id = $2";
+        let statement = client.prepare_cached(SQL).await?;
+        let row = client.query_opt(&statement, &[&tenant.as_str(), &id]).await?;
+        row.map_or(Ok(None), |row| Ok(row.try_get(0)?))
     }
 
     /// Notes what the worker learnt about the plan. What is `None` stays.
@@ -158,7 +173,6 @@ impl TryFrom<&Row> for Plan {
             state: State::of_word(row.try_get("state")?)?,
             label: row.try_get("label_id")?,
             pictures: row.try_get("pictures")?,
-            operation: row.try_get("operation_id")?,
             created: row.try_get("created_at")?,
             updated: row.try_get("updated_at")?,
         })

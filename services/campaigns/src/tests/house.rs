@@ -1,6 +1,9 @@
 //! The service's use cases with everything around them: a database, a Meta, and stand-ins for auth and ratelimit.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use proto::{
     auth::v1 as auth,
@@ -21,12 +24,14 @@ use vocabulary::{SystemClock, ids::AdAccountId, names, page::PageTokens};
 use super::meta::Meta;
 use crate::{SCHEMA, Settings, context::Context, store::Store, worker};
 
-pub(super) const ACCOUNT: AdAccountId = AdAccountId::new(1);
+pub(crate) const ACCOUNT: AdAccountId = AdAccountId::new(1);
 
-pub(super) struct House {
-    pub(super) context: Context,
-    pub(super) meta: Meta,
-    pub(super) caller: Caller,
+pub(crate) struct House {
+    pub(crate) context: Context,
+    pub(crate) meta: Meta,
+    pub(crate) caller: Caller,
+    /// How urgent each call to Meta was.
+    asked: Arc<Mutex<Vec<ratelimit::Priority>>>,
     process: runtime::Process,
 }
 
@@ -37,16 +42,23 @@ impl Drop for House {
 }
 
 impl House {
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    /// With other settings than the others have.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let url = devstack::shared().create_database().await.unwrap();
         let postgres = Postgres::connect(&PostgresSettings::at(url).in_schema(SCHEMA)).await.unwrap();
         storage::migrations::run(&postgres, SCHEMA, &crate::migrations()).await.unwrap();
         let meta = Meta::default();
         let graph =
             graph::Settings { base_url: meta.serve().await, call_timeout_seconds: 20, ..graph::Settings::default() };
-        let settings = Settings { graph, settle_seconds: 1, ..Settings::default() };
+        let mut settings = Settings { graph, settle_seconds: 1, ..Settings::default() };
+        change(&mut settings);
         let process = runtime::Process::detached();
-        let peer = peer().await;
+        let asked = Arc::default();
+        let peer = peer(Arc::clone(&asked)).await;
         let context = Context {
             store: Store::new(postgres),
             graph: graph::Client::connect(&settings.graph, peer.clone(), peer).unwrap(),
@@ -55,19 +67,37 @@ impl House {
             settings: Arc::new(settings),
             tasks: process.tasks.clone(),
             stop: process.stop.clone(),
+            crawls: crate::crawl::Crawls::default(),
             wake: Arc::new(Notify::new()),
         };
         let caller = Caller::resumed("acme".parse().unwrap(), "callers/test", Scopes::All);
-        Self { context, meta, caller, process }
+        Self { context, meta, caller, asked, process }
+    }
+
+    /// How urgent the calls to Meta since the last question were.
+    pub(crate) fn priorities(&self) -> Vec<ratelimit::Priority> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    /// How many intents are in these states.
+    pub(crate) async fn intents(&self, states: &[&str]) -> i64 {
+        let client = self.context.store.postgres.client().await.unwrap();
+        let sql = "SELECT count(*) FROM intents WHERE state = ANY($1)";
+        client.query_one(sql, &[&states]).await.unwrap().get(0)
+    }
+
+    /// Changes rows behind the service's back.
+    pub(crate) async fn sql(&self, sql: &str) {
+        self.context.store.postgres.client().await.unwrap().execute(sql, &[]).await.unwrap();
     }
 
     /// Lets the workers begin.
-    pub(super) fn work(&self) {
+    pub(crate) fn work(&self) {
         worker::spawn(&self.context, &self.process);
     }
 
     /// The operation, once it has ended.
-    pub(super) async fn ended(&self, name: &str) -> Operation {
+    pub(crate) async fn ended(&self, name: &str) -> Operation {
         let id = names::operation(name).unwrap().id;
         for _ in 0..200 {
             let stored = self.context.store.operations.get("acme", id).await.unwrap().unwrap();
@@ -80,31 +110,31 @@ impl House {
         panic!("{name} did not end");
     }
 
-    pub(super) async fn only_operation(&self) -> String {
+    pub(crate) async fn only_operation(&self) -> String {
         let listing = storage::operations::Listing { size: 10, ..Default::default() };
         let stored = self.context.store.operations.list("acme", listing).await.unwrap();
         assert_eq!(stored.len(), 1);
         crate::operations::name(stored[0].id)
     }
 
-    pub(super) async fn store_plan(&self, plan: Plan) -> String {
+    pub(crate) async fn store_plan(&self, plan: Plan) -> String {
         let stored = self.context.create_plan(&self.caller, ACCOUNT, plan, Uuid::new_v4(), false).await;
         stored.unwrap().0.name
     }
 
-    pub(super) async fn plan(&self, name: &str) -> Plan {
+    pub(crate) async fn plan(&self, name: &str) -> Plan {
         let (account, id) = names::plan(name).unwrap();
         self.context.plan(&self.caller.tenant, account, id.0).await.unwrap()
     }
 
-    pub(super) async fn apply(&self, name: &str) -> String {
+    pub(crate) async fn apply(&self, name: &str) -> String {
         let (account, id) = names::plan(name).unwrap();
         let applied = self.context.apply(&self.caller, account, id.0, "", Uuid::new_v4(), false).await;
         applied.unwrap().name
     }
 
     /// Action and resource of every audit entry.
-    pub(super) async fn audit(&self) -> Vec<(String, String)> {
+    pub(crate) async fn audit(&self) -> Vec<(String, String)> {
         let client = self.context.store.postgres.client().await.unwrap();
         let listing = storage::audit::Listing { size: 100, ..Default::default() };
         let entries = storage::audit::list(&client, "acme", listing).await.unwrap();
@@ -112,34 +142,31 @@ impl House {
     }
 
     /// Lets an hour pass for what is on its way.
-    pub(super) async fn age_intents(&self) {
-        let client = self.context.store.postgres.client().await.unwrap();
-        client.execute("UPDATE intents SET updated_at = updated_at - interval '1 hour'", &[]).await.unwrap();
+    pub(crate) async fn age_intents(&self) {
+        self.sql("UPDATE intents SET updated_at = updated_at - interval '1 hour'").await;
     }
 
     /// Sweeps as if it were time to.
-    pub(super) async fn sweep_now(&self) {
-        let client = self.context.store.postgres.client().await.unwrap();
-        let sql = "UPDATE intents SET sweep_at = clock_timestamp() WHERE sweep_at IS NOT NULL";
-        client.execute(sql, &[]).await.unwrap();
+    pub(crate) async fn sweep_now(&self) {
+        self.sql("UPDATE intents SET sweep_at = clock_timestamp() WHERE sweep_at IS NOT NULL").await;
         self.context.sweep().await.unwrap();
     }
 }
 
 /// One server that stands for auth and for ratelimit.
-async fn peer() -> Peer {
+async fn peer(asked: Arc<Mutex<Vec<ratelimit::Priority>>>) -> Peer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = tonic::transport::Server::builder()
-        .add_service(CredentialServiceServer::new(Lenient))
-        .add_service(QuotaServiceServer::new(Lenient));
+        .add_service(CredentialServiceServer::new(Lenient(Arc::clone(&asked))))
+        .add_service(QuotaServiceServer::new(Lenient(asked)));
     #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
     tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
     Peer::connect(&format!("http://{address}"), ServiceIdentity::fixed("test")).unwrap()
 }
 
 /// Lends and permits whatever is asked for.
-struct Lenient;
+struct Lenient(Arc<Mutex<Vec<ratelimit::Priority>>>);
 
 #[tonic::async_trait]
 impl CredentialService for Lenient {
@@ -181,8 +208,9 @@ impl CredentialService for Lenient {
 impl QuotaService for Lenient {
     async fn acquire(
         &self,
-        _: Request<ratelimit::AcquireRequest>,
+        request: Request<ratelimit::AcquireRequest>,
     ) -> Result<Response<ratelimit::AcquireResponse>, Status> {
+        self.0.lock().unwrap().push(request.get_ref().priority());
         let send_before = Some(prost_types::Duration { seconds: 5, nanos: 0 });
         let permit = ratelimit::Permit { value: vec![1], send_before };
         let decision = Some(ratelimit::acquire_response::Decision::Permit(permit));

@@ -1,7 +1,7 @@
 //! A Meta of one ad account: just enough to be refused by, to lose answers and to be looked through.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 /// What goes wrong with the next create on an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It is refused, with the name to blame.
     Refuse,
     /// It is done, and the answer is lost.
@@ -36,17 +36,19 @@ struct World {
     images: Vec<String>,
     faults: HashMap<String, VecDeque<Fault>>,
     late: Vec<(String, Form)>,
+    /// Edges that may not be read.
+    closed: HashSet<String>,
     calls: Vec<String>,
 }
 
 type Form = HashMap<String, String>;
 
 #[derive(Clone, Default)]
-pub(super) struct Meta(Arc<Mutex<World>>);
+pub(crate) struct Meta(Arc<Mutex<World>>);
 
 impl Meta {
     /// Serves on a free port and says where.
-    pub(super) async fn serve(&self) -> String {
+    pub(crate) async fn serve(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().fallback(answer).with_state(self.clone());
@@ -56,26 +58,48 @@ impl Meta {
         format!("http://{address}")
     }
 
-    pub(super) fn next(&self, edge: &str, fault: Fault) {
+    pub(crate) fn next(&self, edge: &str, fault: Fault) {
         self.0.lock().unwrap().faults.entry(edge.to_owned()).or_default().push_back(fault);
     }
 
-    pub(super) fn all(&self, edge: &str) -> Vec<Value> {
+    pub(crate) fn all(&self, edge: &str) -> Vec<Value> {
         let world = self.0.lock().unwrap();
         world.objects.values().filter(|(of, _)| of == edge).map(|(_, object)| object.clone()).collect()
     }
 
-    pub(super) fn put(&self, edge: &str, name: &str) {
+    pub(crate) fn put(&self, edge: &str, name: &str) {
         let form = Form::from([("name".to_owned(), name.to_owned()), ("status".to_owned(), "ACTIVE".to_owned())]);
         self.0.lock().unwrap().make(edge, &form);
     }
 
-    pub(super) fn put_image(&self, hash: &str) {
+    pub(crate) fn put_image(&self, hash: &str) {
         self.0.lock().unwrap().images.push(hash.to_owned());
     }
 
+    /// What a person made there, without a label, beneath a parent.
+    pub(crate) fn put_beneath(&self, edge: &str, (key, parent): (&str, u64), name: &str) {
+        let pairs = [("name", name), ("status", "PAUSED"), (key, &parent.to_string())];
+        let form = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.0.lock().unwrap().make(edge, &Form::from(form));
+    }
+
+    /// Changes a field of an object behind our back.
+    pub(crate) fn set(&self, id: u64, key: &str, value: Value) {
+        self.0.lock().unwrap().objects.get_mut(&id).unwrap().1[key] = value;
+    }
+
+    /// Whether the edge may not be read.
+    pub(crate) fn close(&self, edge: &str, closed: bool) {
+        let edges = &mut self.0.lock().unwrap().closed;
+        if closed {
+            edges.insert(edge.to_owned())
+        } else {
+            edges.remove(edge)
+        };
+    }
+
     /// Does what was promised to be done late.
-    pub(super) fn commit_late(&self) {
+    pub(crate) fn commit_late(&self) {
         let mut world = self.0.lock().unwrap();
         for (edge, form) in std::mem::take(&mut world.late) {
             world.make(&edge, &form);
@@ -83,11 +107,11 @@ impl Meta {
     }
 
     /// How many calls whose method and edge begin so.
-    pub(super) fn count(&self, prefix: &str) -> usize {
+    pub(crate) fn count(&self, prefix: &str) -> usize {
         self.0.lock().unwrap().calls.iter().filter(|call| call.starts_with(prefix)).count()
     }
 
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.0.lock().unwrap().calls.len()
     }
 }
@@ -129,6 +153,9 @@ impl World {
             }
             ("POST", ["act_1", "adimages"]) => {
                 (200, Some(json!({"images": {"shoe.png": {"hash": "c8".repeat(16), "width": 4, "height": 5}}})))
+            }
+            ("GET", [_, edge]) if self.closed.contains(*edge) => {
+                (403, Some(json!({"error": {"code": 200, "message": "no permission"}})))
             }
             ("GET", [of, edge]) => (200, Some(json!({ "data": self.edge(of, edge) }))),
             ("POST", ["act_1", edge]) => self.create(edge, form, in_batch),

@@ -18,6 +18,7 @@ enum Mood {
     Throttles,
     LosesTheAnswer,
     TakesFewer,
+    ProxyRefuses,
 }
 
 /// A Meta that refuses a call for one bad event and counts an id once.
@@ -48,15 +49,19 @@ impl Door for Meta {
         assert_eq!(events.len(), count);
         let ids: Vec<String> = events.iter().map(|event| event["event_id"].as_str().unwrap().to_owned()).collect();
         let call = || "POST id/events".to_owned();
-        let words = || Box::new(graph::MetaError { trace_id: Some("T".to_owned()), ..graph::MetaError::default() });
+        let words =
+            |code| Box::new(graph::MetaError { code, trace_id: Some("T".to_owned()), ..graph::MetaError::default() });
         self.with(|inner| {
             inner.calls += 1;
             if inner.mood == Mood::Throttles {
                 let retry_after = Duration::from_secs(60);
-                return Err(graph::Error::Throttled { call: call(), meta: words(), retry_after }.into());
+                return Err(graph::Error::Throttled { call: call(), meta: words(4), retry_after }.into());
+            }
+            if inner.mood == Mood::ProxyRefuses {
+                return Err(graph::Error::Rejected { call: call(), meta: words(0) }.into());
             }
             if ids.iter().any(|id| inner.bad.contains(&id.as_str())) {
-                return Err(graph::Error::Rejected { call: call(), meta: words() }.into());
+                return Err(graph::Error::Rejected { call: call(), meta: words(100) }.into());
             }
             inner.counted.extend(ids);
             match inner.mood {
@@ -64,7 +69,7 @@ impl Door for Meta {
                     Err(graph::Error::OutcomeUnknown { call: call(), cause: "reset".to_owned() }.into())
                 }
                 Mood::TakesFewer => Err(Error::Miscounted { sent: count, received: 0 }),
-                Mood::Takes | Mood::Throttles => Ok(Taken { fbtrace_id: Some("A1".to_owned()) }),
+                Mood::Takes | Mood::Throttles | Mood::ProxyRefuses => Ok(Taken { fbtrace_id: Some("A1".to_owned()) }),
             }
         })
     }
@@ -134,6 +139,55 @@ async fn a_throttled_batch_waits_as_long_as_meta_says_and_loses_nothing() {
     meta.with(|inner| inner.mood = Mood::Takes);
     bench.wake().await;
     assert!(bench.round(&meta).await);
+    assert_eq!(bench.state("1").await, EventState::Delivered);
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_metas_buries_nothing() {
+    let bench = bench().await;
+    ingest(&bench.store, 2, &[event("1"), event("2")]).await;
+    let meta = Meta::new(Mood::ProxyRefuses, &[]);
+    assert!(bench.round(&meta).await);
+    assert_eq!(meta.with(|inner| inner.calls), 1, "nor is it split");
+    assert_eq!((bench.state("1").await, bench.state("2").await), (EventState::Pending, EventState::Pending));
+    meta.with(|inner| inner.mood = Mood::Takes);
+    bench.wake().await;
+    bench.round(&meta).await;
+    assert_eq!((bench.state("1").await, bench.state("2").await), (EventState::Delivered, EventState::Delivered));
+}
+
+/// A Meta that answers when told.
+#[derive(Clone)]
+struct Slow(Arc<Notify>);
+
+impl Door for Slow {
+    async fn send(&self, _: &Claim, _: String, _: usize, _: Option<&str>) -> Result<Taken, Error> {
+        self.0.notified().await;
+        Ok(Taken { fbtrace_id: None })
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_while_a_call_waits() {
+    let bench = bench().await;
+    ingest(&bench.store, 2, &[event("1")]).await;
+    let settings = DispatcherSettings { lease_seconds: 1, ..DispatcherSettings::default() };
+    let dispatcher = Dispatcher::new(bench.store.clone(), bench.clock.clone(), Arc::new(Notify::new()), settings);
+    let slow = Slow(Arc::new(Notify::new()));
+    let answer = slow.0.clone();
+    let renewed = async {
+        // The lease's end, in leases after the claim.
+        let sql = "SELECT next_attempt_time > send_time + interval '1.5 seconds' FROM events WHERE state = 1";
+        let client = bench.postgres.client().await.unwrap();
+        while !client.query_opt(sql, &[]).await.unwrap().is_some_and(|row| row.get(0)) {
+            tokio::task::yield_now().await;
+        }
+        answer.notify_one();
+    };
+    let stop = CancellationToken::new();
+    let both = async { tokio::join!(dispatcher.round(&slow, &stop), renewed) };
+    let (round, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    assert!(round.unwrap());
     assert_eq!(bench.state("1").await, EventState::Delivered);
 }
 

@@ -56,6 +56,8 @@ impl Store {
     /// Takes up to `size` due events of the dataset whose turn it is: of those that do not rest, the one that was served
     /// longest ago, so that a flood into one dataset does not hold up the others. `None` where nothing is due.
     ///
+    /// An event whose lease ended while it was being sent had its answer lost: its holder died, or could not write it down.
+    ///
     /// # Errors
     /// [`Error::Outage`] when the database is away.
     pub(crate) async fn claim(&self, size: usize, lease: Duration) -> Result<Option<Claim>, Error> {
@@ -90,6 +92,8 @@ impl Store {
                SET state = 1,
                    fence = due.fence,
                    attempts = e.attempts + 1,
+                   unknown_time = CASE WHEN e.state = 1 THEN coalesce(e.unknown_time, e.send_time)
+                                       ELSE e.unknown_time END,
                    send_time = clock_timestamp(),
                    next_attempt_time = clock_timestamp() + $2::bigint * interval '1 millisecond'
               FROM due

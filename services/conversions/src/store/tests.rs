@@ -57,6 +57,11 @@ async fn ingest_as(store: &Store, dataset: u64, events: &[Checked], request_id: 
     events.iter().map(|event| known[&(event.event_name.clone(), event.event_id.clone())]).collect()
 }
 
+async fn unknown_since(store: &Store) -> Option<Timestamp> {
+    let client = store.postgres.client().await.unwrap();
+    client.query_one("SELECT unknown_time FROM events", &[]).await.unwrap().get(0)
+}
+
 async fn state(store: &Store, id: &str) -> EventState {
     store.find(&tenant(), DatasetId::new(2), id, "").await.unwrap()[0].state
 }
@@ -121,6 +126,77 @@ async fn a_lapsed_lease_is_taken_over_and_the_first_holder_changes_nothing() {
     assert_eq!(state(&store, "1").await, EventState::Sending);
     assert_eq!(store.delivered(&second, &second.events, Some("A1")).await.unwrap(), 1);
     assert_eq!(state(&store, "1").await, EventState::Delivered);
+}
+
+#[tokio::test]
+async fn an_event_whose_holder_died_while_sending_is_unknown_since_that_send() {
+    let store = Store::new(postgres().await);
+    ingest(&store, 2, &[event("1")]).await;
+    let first = store.claim(SIZE, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(first.events[0].unknown_since, None, "nothing was sent before");
+    let sent = store.find(&tenant(), DatasetId::new(2), "1", "").await.unwrap()[0].send_time;
+    let second = store.claim(SIZE, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(second.events[0].unknown_since, sent);
+    let third = store.claim(SIZE, LEASE).await.unwrap().unwrap();
+    assert_eq!(third.events[0].unknown_since, sent, "the first lost answer counts");
+    assert_eq!(unknown_since(&store).await, sent);
+}
+
+#[tokio::test]
+async fn what_was_put_back_unsent_is_not_unknown() {
+    let store = Store::new(postgres().await);
+    ingest(&store, 2, &[event("1")]).await;
+    let first = store.claim(SIZE, LEASE).await.unwrap().unwrap();
+    store.put_back(&first, &first.events, Duration::ZERO, false, &[]).await.unwrap();
+    assert_eq!(store.claim(SIZE, LEASE).await.unwrap().unwrap().events[0].unknown_since, None);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_repaired_by_sending_it_anew() {
+    let store = Store::new(postgres().await);
+    let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    ingest_as(&store, 2, &[event("1"), event("2")], Some(one)).await;
+    let claim = store.claim(SIZE, LEASE).await.unwrap().unwrap();
+    store.bury(&claim, &claim.events, b"why", Some("A1")).await.unwrap();
+    let dead = Ingested::Repeated(EventState::Dead);
+    assert_eq!(ingest_as(&store, 2, &[event("1")], Some(one)).await, [dead], "the same request repairs nothing");
+    let good = Checked { payload: r#"{"event_id":"1","good":true}"#.to_owned(), ..event("1") };
+    assert_eq!(ingest_as(&store, 2, &[event("3"), good.clone()], Some(two)).await, [Ingested::New; 2]);
+    let entry = store.find(&tenant(), DatasetId::new(2), "1", "").await.unwrap().remove(0);
+    assert_eq!((entry.state, entry.attempts, entry.error, entry.fbtrace_id), (EventState::Pending, 0, None, None));
+    assert_eq!(state(&store, "2").await, EventState::Dead);
+    let again = store.claim(SIZE, LEASE).await.unwrap().unwrap();
+    let sent = again.events.iter().find(|event| event.event_id == "1").unwrap();
+    assert_eq!((sent.payload.as_str(), sent.attempt), (good.payload.as_str(), 1));
+    assert_eq!(store.bury(&claim, &claim.events, &[], None).await.unwrap(), 0, "the old claim changes nothing");
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_meta_may_have_stays_dead_and_is_told_so() {
+    let store = Store::new(postgres().await);
+    ingest(&store, 2, &[event("1")]).await;
+    store.claim(SIZE, Duration::ZERO).await.unwrap().unwrap();
+    let claim = store.claim(SIZE, LEASE).await.unwrap().unwrap();
+    store.bury(&claim, &claim.events, b"why", None).await.unwrap();
+    assert_eq!(ingest(&store, 2, &[event("1")]).await, [Ingested::Lost]);
+    assert_eq!(state(&store, "1").await, EventState::Dead);
+}
+
+#[tokio::test]
+async fn many_repairs_at_once_are_one() {
+    let store = Store::new(postgres().await);
+    let events: Vec<Checked> = (0..50).map(|id| event(&id.to_string())).collect();
+    ingest(&store, 2, &events).await;
+    let claim = store.claim(SIZE, LEASE).await.unwrap().unwrap();
+    store.bury(&claim, &claim.events, b"why", None).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for turn in 0..8 {
+        let (store, mut events) = (store.clone(), events.clone());
+        events.rotate_left(turn * 5);
+        tasks.spawn(async move { ingest(&store, 2, &events).await });
+    }
+    let new = tasks.join_all().await.into_iter().flatten().filter(|one| *one == Ingested::New).count();
+    assert_eq!(new, 50);
 }
 
 #[tokio::test]

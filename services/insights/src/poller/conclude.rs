@@ -6,9 +6,10 @@ use graph::{
     Page,
     insights::{self as meta, Increment},
 };
+use tokio_util::sync::CancellationToken;
 use vocabulary::{Clock, Day, DayRange};
 
-use super::{Poller, Round, Work};
+use super::{Poller, Round, Work, cursor_after};
 use crate::{
     Error,
     error::Failure,
@@ -24,19 +25,24 @@ const PAGE: u16 = 500;
 const CONTROL_DAYS: usize = 90;
 
 impl<C: Clock> Poller<C> {
-    /// Compares and ends, or begins the slices again whose sums differ.
-    pub(super) async fn conclude(&self, work: &mut Work, question: &Question) -> Result<Round, Error> {
+    /// Compares and ends, or begins the slices again whose sums differ. `None` where it had to leave off.
+    pub(super) async fn conclude(
+        &self,
+        work: &mut Work,
+        question: &Question,
+        stop: &CancellationToken,
+    ) -> Result<Option<Round>, Error> {
         if let Some(reason) = incomparable(&question.query) {
             work.report.reconciliation = Reconciliation::NotComparable { reason: reason.to_owned() };
-            return self.close(work, State::Succeeded, None).await.map(|()| Round::Ended);
+            return self.close(work, State::Succeeded, None).await.map(|()| Some(Round::Ended));
         }
-        let control = self.control(work, question).await?;
+        let Some(control) = self.control(work, question, stop).await? else { return Ok(None) };
         let rows = self.store.sums_by_day(&work.report.tenant, work.report.id).await?;
         let total = Sums::total(control.values().copied()).ok_or(Error::Corrupt("sum of a report"))?;
         let days = differing(&rows, &control);
         if days.is_empty() {
             work.report.reconciliation = Reconciliation::Matched { control: total };
-            return self.close(work, State::Succeeded, None).await.map(|()| Round::Ended);
+            return self.close(work, State::Succeeded, None).await.map(|()| Some(Round::Ended));
         }
         if work.report.rereads < self.settings.rereads_max {
             let parts: Vec<Part> =
@@ -49,16 +55,21 @@ impl<C: Clock> Poller<C> {
                     *part = Part::new(part.days);
                 }
             }
-            return Ok(Round::Wait(std::time::Duration::ZERO, ""));
+            return Ok(Some(Round::Wait(std::time::Duration::ZERO, "")));
         }
         let reason = told(&days, &rows, &control);
         let error = rpc::row_error(&Failure::Differed(reason.clone()));
         work.report.reconciliation = Reconciliation::Differed { control: total, reason };
-        self.close(work, State::Failed, Some(error)).await.map(|()| Round::Ended)
+        self.close(work, State::Failed, Some(error)).await.map(|()| Some(Round::Ended))
     }
 
-    /// The account's sums by the first day of their slices.
-    async fn control(&self, work: &mut Work, question: &Question) -> Result<BTreeMap<Day, Sums>, Error> {
+    /// The account's sums by the first day of their slices. `None` where it had to leave off before the end.
+    async fn control(
+        &self,
+        work: &mut Work,
+        question: &Question,
+        stop: &CancellationToken,
+    ) -> Result<Option<BTreeMap<Day, Sums>>, Error> {
         let control = question.query.control();
         let pieces = match control.increment {
             Increment::Days(each) => {
@@ -72,20 +83,23 @@ impl<C: Clock> Poller<C> {
             let query = control.during(days);
             let mut after: Option<String> = None;
             loop {
+                if !self.goes_on(work, stop) {
+                    return Ok(None);
+                }
                 let call = meta::read(question.account, &query, PAGE, after.as_deref());
                 let page: Page<meta::Row> = self.ask(work, self.graph.send(&Self::on(work), call)).await?;
                 for read in &page.data {
                     let day = sums.entry(read.date_start).or_default();
                     *day = day.plus(row::sums(read)).ok_or(Error::Corrupt("sum of an account"))?;
                 }
-                after = page.next().map(str::to_owned);
+                after = cursor_after(&page, after.as_deref())?;
+                self.tell(work).await?;
                 if after.is_none() {
                     break;
                 }
             }
-            self.tell(work).await?;
         }
-        Ok(sums)
+        Ok(Some(sums))
     }
 }
 

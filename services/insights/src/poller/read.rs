@@ -4,7 +4,7 @@ use graph::{Page, insights as meta};
 use tokio_util::sync::CancellationToken;
 use vocabulary::Clock;
 
-use super::{Poller, Work, set};
+use super::{Poller, Work, cursor_after, set};
 use crate::{
     Error,
     report::{Part, Question},
@@ -20,7 +20,7 @@ const PAGE: u16 = 500;
 const PAGE_MIN: u16 = 25;
 
 impl<C: Clock> Poller<C> {
-    /// Reads every slice that can be read to its end, or until somebody wants it to stop.
+    /// Reads every slice that can be read to its end, or until somebody wants it to stop or it takes too long.
     pub(super) async fn read_rows(
         &self,
         work: &mut Work,
@@ -32,7 +32,7 @@ impl<C: Clock> Poller<C> {
             let mut limit = PAGE;
             while let Some(part) = work.parts.get(index).filter(|part| matches!(part.run, Run::Reading { .. })).cloned()
             {
-                if stop.is_cancelled() || work.claimed.cancel_requested {
+                if !self.goes_on(work, stop) {
                     return Ok(());
                 }
                 limit = self.read_page(work, question, index, part, limit).await?;
@@ -79,7 +79,8 @@ impl<C: Clock> Poller<C> {
         part: Part,
         page: Page<meta::Row>,
     ) -> Result<(), Error> {
-        let event = Event::Page { next: page.next().map(str::to_owned) };
+        let Run::Reading { after, .. } = &part.run else { return Ok(()) };
+        let event = Event::Page { next: cursor_after(&page, after.as_deref())? };
         let now = self.clock.now();
         let first = part.row_count;
         let mut sums = part.sums;

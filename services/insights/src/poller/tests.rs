@@ -26,9 +26,12 @@ use crate::{
     reports::{CreateReport, Reports},
     service::ReportApi,
 };
-use meta::Meta;
+use meta::{Endless, Meta};
 
 const ACCOUNT: AdAccountId = AdAccountId::new(1);
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Running {
     meta: Meta,
@@ -213,6 +216,59 @@ async fn a_report_that_is_cancelled_keeps_what_was_read() {
     running.poller.operations.cancel(running.caller.tenant.as_str(), id.0).await.unwrap().unwrap();
     let (report, _) = running.ended(id).await;
     assert_eq!((report.state, report.error.unwrap().reason.as_str()), (State::Cancelled, "CANCELLED"));
+}
+
+#[tokio::test]
+async fn a_page_that_names_itself_as_the_next_fails_the_report() {
+    let running = run().await;
+    for endless in [Endless::RowsRepeat, Endless::TotalsRepeat] {
+        running.meta.trouble(|trouble| trouble.endless = Some(endless));
+        let id = running.accepted("last_14d").await;
+        let (report, _) = tokio::time::timeout(PATIENCE, running.ended(id)).await.expect("it reads for ever");
+        let error = report.error.unwrap();
+        assert_eq!((report.state, error.reason.as_str()), (State::Failed, "META_UNAVAILABLE"), "{endless:?}");
+        assert!(error.message.contains("names itself"), "{}", error.message);
+    }
+}
+
+#[tokio::test]
+async fn pages_without_an_end_are_left_when_the_report_takes_too_long() {
+    let mut running = run().await;
+    running.poller.settings.report_hours_max = 0;
+    running.meta.trouble(|trouble| trouble.endless = Some(Endless::RowsGrow));
+    let id = running.accepted("last_3d").await;
+    let (report, _) = tokio::time::timeout(PATIENCE, running.ended(id)).await.expect("it reads for ever");
+    assert_eq!((report.state, report.error.unwrap().reason.as_str()), (State::Failed, "DEADLINE_PASSED"));
+}
+
+#[tokio::test]
+async fn totals_without_an_end_are_left_when_somebody_wants_it_to_stop() {
+    let running = run().await;
+    running.meta.trouble(|trouble| trouble.endless = Some(Endless::TotalsGrow));
+    let id = running.accepted("last_3d").await;
+    let stop = CancellationToken::new();
+    let reads_on = async || {
+        let before = running.meta.seen(|seen| seen.reads);
+        while running.meta.seen(|seen| seen.reads) < before + 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let stopped = async {
+        reads_on().await;
+        stop.cancel();
+    };
+    let turn = async || tokio::time::timeout(PATIENCE, running.poller.turn(&stop)).await.expect("it reads for ever");
+    let (turned, ()) = tokio::join!(turn(), stopped);
+    assert!(turned.unwrap());
+    assert_eq!(running.reports.get(&running.caller, ACCOUNT, id).await.unwrap().0.state, State::Running);
+
+    let cancelled = async {
+        reads_on().await;
+        running.poller.operations.cancel(running.caller.tenant.as_str(), id.0).await.unwrap().unwrap();
+    };
+    let ended = tokio::time::timeout(PATIENCE, running.ended(id));
+    let (ended, ()) = tokio::join!(ended, cancelled);
+    assert_eq!(ended.expect("it reads for ever").0.state, State::Cancelled);
 }
 
 #[tokio::test]

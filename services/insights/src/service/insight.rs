@@ -9,7 +9,7 @@ use proto::{
 };
 use rpc::Caller;
 use tonic::{Request, Response, Status};
-use vocabulary::{Clock, calendar, ids::AdAccountId, page::PageRequest, page::PageTokens};
+use vocabulary::{Clock, calendar, ids::AdAccountId, names, page::PageRequest, page::PageTokens};
 
 use super::filter_of;
 use crate::{
@@ -59,7 +59,9 @@ impl<C: Clock> InsightApi<C> {
             deadline: rpc::deadline::current().unwrap_or_else(|| Instant::now() + Duration::from_secs(30)),
             purpose: "insights.read",
         };
-        let zone = zone(&self.graph.send(&on, meta::account(account)).await?.timezone_name);
+        let found = self.graph.send(&on, meta::account(account)).await;
+        let found = found.map_err(|error| Error::from(error).hide(names::of_ad_account(account)))?;
+        let zone = zone(&found.timezone_name);
         let query = checked.resolve(calendar::today(&zone, now));
         let limit = u16::try_from(page.size).unwrap_or(PAGE_MAX).min(PAGE_MAX);
         let answer = self.graph.send(&on, meta::read(account, &query, limit, page.after.as_deref())).await?;

@@ -155,6 +155,27 @@ async fn a_throttle_code_closes_the_bucket_for_everyone() {
 }
 
 #[tokio::test]
+async fn a_throttle_code_that_rides_on_an_acquire_is_heeded_by_it() {
+    let running = Running::start().await;
+    let permit = running.permit(1).await;
+    // The header is about an account that nobody knows yet, so the correction needs a trip more than the decision.
+    let usage = pb::BusinessUseCaseUsage {
+        id: format!("77{}", running.account),
+        r#type: ADS_MANAGEMENT.to_owned(),
+        call_count: 1,
+        ..Default::default()
+    };
+    let business_use_cases = vec![usage];
+    let report = pb::UsageReport { permit, http_status: 400, code: 80_004, business_use_cases, ..Default::default() };
+    let mut ask = running.ask(1);
+    ask.set_timeout(Duration::from_secs(5));
+    ask.get_mut().reports.push(report);
+    let answer = running.service().acquire(ask).await.unwrap().into_inner();
+    let closed = matches!(&answer.decision, Some(Decision::Wait(wait)) if wait.reason() == pb::WaitReason::Closed);
+    assert!(closed, "{answer:?}");
+}
+
+#[tokio::test]
 async fn quotas_are_listed_page_by_page_and_only_to_those_who_used_them() {
     let running = Running::start().await;
     let mut ask = running.ask(1);

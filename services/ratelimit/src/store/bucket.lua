@@ -16,6 +16,8 @@
 local HEADER = '<ddddddddI4I2I2I2I2'
 local HEADER_BYTES = struct.size(HEADER)
 local CELL_MAX = 4294967295
+local BEHIND_MAX_MS = 2000
+local EXPIRY_SLACK_MS = 86400000
 
 local function zeros(n)
   return string.rep('\0', 4 * n)
@@ -26,9 +28,12 @@ local function redis_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- The replica's monotonic estimate bounds the server's clock: a jump ahead empties nothing, a jump back only slows.
+-- The replica's monotonic estimate, of which `not_after` is a second more, bounds the server's clock on both sides. A
+-- jump ahead then empties nothing. After a jump back time goes on: otherwise all charges would gather in one cell that
+-- is old already, and would leave together when the clock is set right, long before Meta forgets them.
 local function bounded_ms(not_after)
-  return math.min(redis_ms(), tonumber(not_after))
+  not_after = tonumber(not_after)
+  return math.max(math.min(redis_ms(), not_after), not_after - BEHIND_MAX_MS)
 end
 
 -- The epoch key holds `epoch:run_id:lost_at`; lost_at is 0, or when the counters before it were found lost.
@@ -89,8 +94,10 @@ local function read_bucket(key, time, cell_ms, n)
   return b
 end
 
+-- Expiry only tidies up, and goes by the server's own clock, which nothing bounds: so it comes a day late, and a jump
+-- ahead by less deletes no window.
 local function write_bucket(b)
-  local live = math.max(b.n * b.cell_ms, b.closed_until - b.at, b.gate_until - b.at) + 60000
+  local live = math.max(b.n * b.cell_ms, b.closed_until - b.at, b.gate_until - b.at) + EXPIRY_SLACK_MS
   redis.call('SET', b.key, struct.pack(HEADER, b.at, b.head, b.own, b.others, b.closed_until, b.probe_until,
     b.gate_until, b.observed_until, b.closed_code, b.closures, b.gate, b.observed, b.n)
     .. b.own_cells .. (b.others > 0 and b.others_cells or ''), 'PX', string.format('%.0f', live))

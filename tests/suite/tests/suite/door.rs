@@ -3,9 +3,7 @@
 use client::Client;
 use harness::{AD_ACCOUNT, Suite, refusal, refused};
 use proto::{
-    auth::v1::{
-        LeaseCredentialRequest, WatchRevocationsRequest, credential_service_client::CredentialServiceClient,
-    },
+    auth::v1::{LeaseCredentialRequest, WatchRevocationsRequest, credential_service_client::CredentialServiceClient},
     campaigns::v1::{ListCampaignsRequest, ListCampaignsResponse},
     insights::v1::ListReportsRequest,
     ratelimit::v1::{AcquireRequest, ReleaseRequest, SettleRequest},

@@ -3,15 +3,11 @@
 use harness::{AD_ACCOUNT, DATASET, Suite, eventually, request_id};
 use proto::{
     audiences::v1::{
-        AddMembersHeader, AddMembersRequest, AppendMembersRequest, GetMemberJobRequest, ListMemberErrorsRequest, Member,
-        MemberJobState, MemberRows, RunMemberJobRequest, RunMemberJobResult, add_members_request::Part,
+        AddMembersHeader, AddMembersRequest, AppendMembersRequest, GetMemberJobRequest, ListMemberErrorsRequest,
+        Member, MemberJobState, MemberRows, RunMemberJobRequest, RunMemberJobResult, add_members_request::Part,
     },
-    conversions::v1::{
-        EventState, GetDeliveryStatsRequest, GetEventRequest, SendEventsRequest, event_result::Outcome,
-    },
-    insights::v1::{
-        CreateReportRequest, GetReportRequest, ListReportRowsRequest, Reconciliation, ReportState,
-    },
+    conversions::v1::{EventState, GetDeliveryStatsRequest, GetEventRequest, SendEventsRequest, event_result::Outcome},
+    insights::v1::{CreateReportRequest, GetReportRequest, ListReportRowsRequest, Reconciliation, ReportState},
     plans::v1::{ApplyPlanResult, DiffPlanRequest, GetPlanRequest, PlanState, StepState},
     ratelimit::v1::{GetQuotaRequest, Scope, ScopeKind},
 };
@@ -27,7 +23,10 @@ async fn a_plan_is_shown_made_paused_and_counted_against_the_quota() {
     let before = suite.sandbox.all("campaigns").await.unwrap();
     let plan = work::stored(&client, AD_ACCOUNT, work::plan("Autumn", &hash)).await;
     let diff = client.plans().diff_plan(DiffPlanRequest { name: plan.name.clone() }).await.unwrap().into_inner();
-    assert!(diff.calls.iter().any(|call| call.call.starts_with("POST ") && call.call.ends_with("/campaigns")), "{diff:?}");
+    assert!(
+        diff.calls.iter().any(|call| call.call.starts_with("POST ") && call.call.ends_with("/campaigns")),
+        "{diff:?}"
+    );
     assert!(diff.estimate.unwrap().graph_calls >= 7, "a campaign, two ad sets, two creatives, two ads");
     assert_eq!(suite.sandbox.all("campaigns").await.unwrap(), before, "a diff makes nothing");
 
@@ -79,13 +78,10 @@ async fn people_arrive_in_the_audience_and_malformed_rows_are_named() {
     let client = suite.client().unwrap();
     let audience = work::audience(&client, AD_ACCOUNT, "Customers").await;
     let job = work::member_job(&client, &audience).await;
-    let rows = vec![
-        member("anna@example.org", ""),
-        member("no address", ""),
-        member("ben@example.org", "12"),
-        member("", ""),
-    ];
-    let append = AppendMembersRequest { job: job.name.clone(), sequence: job.next_sequence, rows, ..Default::default() };
+    let rows =
+        vec![member("anna@example.org", ""), member("no address", ""), member("ben@example.org", "12"), member("", "")];
+    let append =
+        AppendMembersRequest { job: job.name.clone(), sequence: job.next_sequence, rows, ..Default::default() };
     let first = client.members().append_members(append).await.unwrap().into_inner();
     assert_eq!(first.accepted, 2);
     let rejected: Vec<_> = first.rejected.iter().map(|error| (error.field.as_str(), error.reason.as_str())).collect();
@@ -150,8 +146,12 @@ async fn events_are_delivered_once_and_refused_with_the_reason() {
     let event = eventually("the delivery", delivered).await.unwrap();
     assert_eq!((event.attempts, event.deduplicated), (1, 0), "{event:?}");
 
-    let again =
-        SendEventsRequest { dataset: DATASET.to_owned(), events: vec![order()], request_id: request_id(), ..Default::default() };
+    let again = SendEventsRequest {
+        dataset: DATASET.to_owned(),
+        events: vec![order()],
+        request_id: request_id(),
+        ..Default::default()
+    };
     let again = client.events().send_events(again).await.unwrap().into_inner();
     assert_eq!(again.results[0].outcome, Some(Outcome::State(EventState::Deduplicated.into())));
     let request = GetDeliveryStatsRequest { name: DATASET.to_owned(), window: None };

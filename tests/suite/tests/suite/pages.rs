@@ -35,10 +35,7 @@ async fn a_walk_over_the_pages_gives_every_row_once_and_takes_no_foreign_token()
 }
 
 fn campaign(number: usize) -> proto::campaigns::v1::Campaign {
-    proto::campaigns::v1::Campaign {
-        temporary_id: Some("-1".to_owned()),
-        ..work::campaign(&format!("Plan {number}"))
-    }
+    proto::campaigns::v1::Campaign { temporary_id: Some("-1".to_owned()), ..work::campaign(&format!("Plan {number}")) }
 }
 
 fn list_plans(page_token: String) -> ListPlansRequest {

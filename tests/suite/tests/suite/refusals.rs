@@ -37,8 +37,14 @@ async fn a_bad_request_names_its_field_and_never_reaches_meta() {
     let suite = Suite::start().await.unwrap();
     let client = suite.client().unwrap();
     let before = suite.sandbox.requests().await.unwrap();
-    let answers =
-        [launching(&client).await, plans(&client).await, measuring(&client).await, people(&client).await, others(&client).await];
+    let answers = [
+        Box::pin(launching(&client)).await,
+        objects(&client).await,
+        plans(&client).await,
+        measuring(&client).await,
+        people(&client).await,
+        others(&client).await,
+    ];
     for (service, field, answer) in answers.into_iter().flatten() {
         let refusal = answer.unwrap_or_else(|error| panic!("{service} {field}: {error}"));
         let told = (refusal.code, refusal.reason.as_str(), refusal.service.as_str());
@@ -61,12 +67,6 @@ async fn launching(client: &Client) -> Answers {
         change(&mut campaign);
         create(Some(campaign))
     };
-    let ad_set = CreateAdSetRequest {
-        parent: AD_ACCOUNT.to_owned(),
-        ad_set: Some(AdSet { name: Some("Bad".to_owned()), ..AdSet::default() }),
-        request_id: request_id(),
-        ..CreateAdSetRequest::default()
-    };
     refusals! {
         "campaigns" "parent": client.campaigns(), create_campaign(CreateCampaignRequest {
             parent: "adAccounts/me".to_owned(), ..create(Some(good())) });
@@ -80,9 +80,20 @@ async fn launching(client: &Client) -> Answers {
         "campaigns" "campaign.objective": client.campaigns(), create_campaign(with(|it| it.objective = 4_711));
         "campaigns" "campaign.daily_budget": client.campaigns(), create_campaign(with(|it| it.daily_budget = Some(-1)));
         "campaigns" "campaign.lifetime_budget": client.campaigns(), create_campaign(with(|it| it.lifetime_budget = Some(90_000)));
+    }
+}
+
+async fn objects(client: &Client) -> Answers {
+    let ad_set = CreateAdSetRequest {
+        parent: AD_ACCOUNT.to_owned(),
+        ad_set: Some(AdSet { name: Some("Bad".to_owned()), ..AdSet::default() }),
+        request_id: request_id(),
+        ..CreateAdSetRequest::default()
+    };
+    refusals! {
         "campaigns" "ad_set.campaign_id": client.ad_sets(), create_ad_set(ad_set);
         "campaigns" "campaign.resource_name": client.campaigns(), update_campaign(UpdateCampaignRequest {
-            campaign: Some(good()), request_id: request_id(), ..UpdateCampaignRequest::default() });
+            campaign: Some(work::campaign("Bad")), request_id: request_id(), ..UpdateCampaignRequest::default() });
         "campaigns" "name": client.campaigns(), get_campaign(GetCampaignRequest {
             name: "campaigns/7".to_owned(), freshness: None });
         "campaigns" "page_size": client.campaigns(), list_campaigns(ListCampaignsRequest {
@@ -122,7 +133,7 @@ async fn measuring(client: &Client) -> Answers {
         "insights" "query": client.reports(), create_report(report(None));
         "insights" "query.fields[0]": client.reports(), create_report(report(Some(Query {
             fields: vec!["spent".to_owned()], ..work::last_week() })));
-        "insights" "query.time_range": client.reports(), create_report(report(Some(Query {
+        "insights" "query.time_range.until": client.reports(), create_report(report(Some(Query {
             period: Some(Period::TimeRange(backwards)), ..work::last_week() })));
         "insights" "query.level": client.reports(), create_report(report(Some(Query { level: 77, ..work::last_week() })));
         "insights" "request_id": client.reports(), create_report(CreateReportRequest {
@@ -132,7 +143,8 @@ async fn measuring(client: &Client) -> Answers {
 }
 
 async fn people(client: &Client) -> Answers {
-    let audience = |audience: Option<Audience>| CreateAudienceRequest { audience, ..work::create_audience(AD_ACCOUNT, "") };
+    let audience =
+        |audience: Option<Audience>| CreateAudienceRequest { audience, ..work::create_audience(AD_ACCOUNT, "") };
     let send = |events: Vec<Event>| SendEventsRequest {
         dataset: DATASET.to_owned(),
         events,

@@ -218,7 +218,11 @@ async fn only_validate(suite: &Suite, client: &Client, audience: &str) {
     };
     let operator = suite.operator().unwrap();
     operator.for_tenant(&"checked".parse().unwrap()).tenants().create_tenant(tenant).await.unwrap();
-    let caller = Caller { tenants: vec!["tenants/acme".to_owned()], scopes: vec!["plans.read".to_owned()], ..Default::default() };
+    let caller = Caller {
+        tenants: vec!["tenants/acme".to_owned()],
+        scopes: vec!["plans.read".to_owned()],
+        ..Default::default()
+    };
     let caller = CreateCallerRequest { caller: Some(caller), request_id: request_id(), validate_only: true };
     operator.for_tenant(&"acme".parse().unwrap()).identity().create_caller(caller).await.unwrap();
 }

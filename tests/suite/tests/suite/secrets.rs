@@ -2,8 +2,13 @@
 
 use harness::{AD_ACCOUNT, APP_SECRET, DATASET, SYSTEM_USER_TOKEN, Suite, eventually, refusal, request_id};
 use proto::{
-    audiences::v1::{AppendMembersRequest, CreateMemberJobRequest, IdentifierForm, Member, MemberMode, RunMemberJobRequest},
-    auth::v1::{ImportSystemUserTokenRequest, IssueTokenRequest, ListAuditEntriesRequest, ListCallersRequest},
+    audiences::v1::{
+        AppendMembersRequest, CreateMemberJobRequest, IdentifierForm, Member, MemberMode, RunMemberJobRequest,
+    },
+    auth::v1::{
+        ImportSystemUserTokenRequest, IssueTokenRequest, ListAuditEntriesRequest, ListCallersRequest,
+        ListConnectionsRequest,
+    },
     conversions::v1::{EventState, GetEventRequest, SendEventsRequest, event_result::Outcome},
 };
 use tonic::Status;
@@ -18,7 +23,7 @@ const NAME: &str = "Canarina";
 /// Whatever must not be seen, also as bytes in hex digits.
 fn planted() -> Vec<String> {
     let clear = [SYSTEM_USER_TOKEN, APP_SECRET, EMAIL, "canary.person", PHONE, PHONE_DIGITS, "6505550142", NAME];
-    let hex = clear.iter().map(|text| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let hex = clear.iter().map(hex::encode);
     clear.iter().map(|text| (*text).to_owned()).chain(hex).collect()
 }
 
@@ -66,7 +71,8 @@ async fn no_secret_and_no_person_is_stored_or_told_in_clear() {
 async fn people(suite: &Suite, client: &client::Client) -> Vec<String> {
     let audience = work::audience(client, AD_ACCOUNT, "Canaries").await;
     let job = work::member_job(client, &audience).await;
-    let broken = Member { email: format!("{EMAIL} (work)"), phone: format!("{PHONE} ext. {PHONE}"), ..Member::default() };
+    let broken =
+        Member { email: format!("{EMAIL} (work)"), phone: format!("{PHONE} ext. {PHONE}"), ..Member::default() };
     let append = AppendMembersRequest {
         job: job.name.clone(),
         sequence: job.next_sequence,
@@ -147,15 +153,17 @@ async fn connections(suite: &Suite, client: &client::Client) -> Vec<String> {
     let mut failures: Vec<Status> = Vec::new();
     for request in [
         import(SYSTEM_USER_TOKEN, "metaApps/77"),
-        import(SYSTEM_USER_TOKEN, SYSTEM_USER_TOKEN),
+        import(SYSTEM_USER_TOKEN, "metaApps/none"),
         import(&format!("{SYSTEM_USER_TOKEN}-of-another"), app),
     ] {
         failures.push(client.connections().import_system_user_token(request).await.unwrap_err());
     }
     let nobody = client::Client::anonymous(&suite.gateway).unwrap();
-    let issue = IssueTokenRequest { caller: "callers/7".to_owned(), secret: SYSTEM_USER_TOKEN.to_owned(), scopes: Vec::new() };
+    let issue =
+        IssueTokenRequest { caller: "callers/7".to_owned(), secret: SYSTEM_USER_TOKEN.to_owned(), scopes: Vec::new() };
     failures.push(nobody.identity().issue_token(issue).await.unwrap_err());
     let told = failures.iter().map(|status| refusal(status).unwrap().text);
-    let connections = client.connections().list_connections(Default::default()).await.unwrap().into_inner();
+    let connections =
+        client.connections().list_connections(ListConnectionsRequest::default()).await.unwrap().into_inner();
     told.chain([format!("{connections:?}")]).collect()
 }

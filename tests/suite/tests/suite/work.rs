@@ -9,9 +9,9 @@ use proto::{
         audience::Kind, create_audience_response,
     },
     campaigns::v1::{
-        Ad, AdSet, BillingEvent, BidStrategy, Campaign, Creative, CreativeRef, GeoLocations, LinkData, ObjectStorySpec, Objective,
-        OptimizationGoal, PromotedObject, Targeting, TargetingAutomation, UploadImageHeader, UploadImageRequest,
-        upload_image_request::Part,
+        Ad, AdSet, BidStrategy, BillingEvent, Campaign, Creative, CreativeRef, GeoLocations, LinkData, ObjectStorySpec,
+        Objective, OptimizationGoal, PromotedObject, Targeting, TargetingAutomation, UploadImageHeader,
+        UploadImageRequest, upload_image_request::Part,
     },
     conversions::v1::{CustomData, Event, UserData},
     insights::v1::{Level, Query, TimeRange, query::Period},

@@ -31,6 +31,21 @@ pub(super) struct Trouble {
     pub(super) short_reads: u32,
     /// Polls get no answer.
     pub(super) silent: bool,
+    /// What pages do not end of.
+    pub(super) endless: Option<Endless>,
+}
+
+/// Pages without an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endless {
+    /// Of rows: the second names itself as the next.
+    RowsRepeat,
+    /// Of rows: each names one that is new and empty.
+    RowsGrow,
+    /// Of the account's totals: the second names itself as the next.
+    TotalsRepeat,
+    /// Of the account's totals: each names one that is new and empty.
+    TotalsGrow,
 }
 
 /// What was asked.
@@ -42,6 +57,12 @@ pub(super) struct Seen {
     pub(super) polled: Vec<u64>,
     /// Pages of rows that were read, at once or of runs, totals included.
     pub(super) reads: u32,
+}
+
+impl Endless {
+    fn is_of_totals(self) -> bool {
+        matches!(self, Self::TotalsRepeat | Self::TotalsGrow)
+    }
 }
 
 #[derive(Default)]
@@ -165,9 +186,15 @@ fn read(meta: &Meta, node: &str, is_account: bool, params: &Params) -> (u16, Val
     // Pages of five, whatever is asked for, by a cursor that is a number.
     let from: usize = params.get("after").map_or(0, |after| after.parse().unwrap());
     let page: Vec<Value> = rows.iter().skip(from).take(5).cloned().collect();
-    let next = from + page.len();
+    let is_totals = question["level"] == "account";
+    let endless = world.trouble.endless.filter(|endless| endless.is_of_totals() == is_totals);
+    let next = match endless {
+        Some(Endless::RowsRepeat | Endless::TotalsRepeat) => 5,
+        Some(Endless::RowsGrow | Endless::TotalsGrow) => from + 5,
+        None => from + page.len(),
+    };
     let mut paging = json!({ "cursors": { "before": from.to_string(), "after": next.to_string() } });
-    if next < rows.len() {
+    if next < rows.len() || endless.is_some() {
         paging["next"] = json!("https://graph.facebook.com/next");
     }
     (200, json!({ "data": page, "paging": paging }))

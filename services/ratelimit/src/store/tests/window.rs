@@ -57,7 +57,31 @@ async fn a_clock_that_jumps_back_empties_nothing_and_one_that_jumps_ahead_is_not
     bench.clock.fetch_sub(7_200_000, Ordering::SeqCst);
     refused(&bench.take(20, Priority::Interactive).await);
     assert_eq!(bench.standing(bench.account(ADS_MANAGEMENT)).await.own, 280);
-    // Redis itself is years from the bench's clock in either direction; only the bound counts.
+    // Redis itself is months from the bench's clock; only the bound counts.
     bench.clock.store(START_MS, Ordering::SeqCst);
     refused(&bench.take(20, Priority::Interactive).await);
+}
+
+#[tokio::test]
+async fn while_the_servers_clock_is_an_hour_back_each_charge_has_its_own_time_and_leaves_by_it() {
+    let bench = Bench::new().await;
+    let (seconds, _): (i64, i64) = redis::cmd("TIME").query_async(&mut bench.store.scripts.connection()).await.unwrap();
+    bench.clock.store((seconds + 3_600) * 1_000, Ordering::SeqCst);
+    admitted(&bench.take(200, Priority::Interactive).await);
+    bench.turn(Duration::from_mins(40));
+    let expected = bench.clock.load(Ordering::SeqCst) - 2_000;
+    assert_eq!(admitted(&bench.take(80, Priority::Interactive).await).issued_ms, expected);
+    // As when the clock is set right: a window after the first charge only that one has left.
+    bench.turn(Duration::from_mins(30));
+    assert_eq!(bench.standing(bench.account(ADS_MANAGEMENT)).await.own, 80);
+}
+
+#[tokio::test]
+async fn a_jump_ahead_by_less_than_a_day_deletes_no_bucket() {
+    let bench = Bench::new().await;
+    admitted(&bench.take(1, Priority::Interactive).await);
+    let key = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None).key;
+    let mut command = redis::cmd("PTTL");
+    let live: i64 = command.arg(key).query_async(&mut bench.store.scripts.connection()).await.unwrap();
+    assert!(live > 86_400_000, "{live}");
 }

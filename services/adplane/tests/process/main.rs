@@ -1,0 +1,8 @@
+//! The program as people and scripts run it: real processes, real signals, real exit codes.
+
+#![cfg(test)]
+
+mod demo;
+mod dev;
+mod program;
+mod refusals;
