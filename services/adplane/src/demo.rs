@@ -113,7 +113,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         }
     };
     let lasts = stack.is_none();
-    let job = perform(&address, &token, lasts, brief, pictures, &people, &orders, now, times);
+    let job = Box::pin(perform(&address, &token, lasts, brief, pictures, &people, &orders, now, times));
     let result = process.stop.run_until_cancelled(job).await.unwrap_or_else(|| Err(dev::Interrupted.into()));
     if let Some(mut stack) = stack {
         if options.stay && result.is_ok() {

@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{demo::Mistakes, dev::Interrupted, sandbox_server::Refused};
+use crate::{
+    demo::{Mistakes, OperationFailed},
+    dev::Interrupted,
+    sandbox_server::Refused,
+};
 
 /// 2 usage, 3 invalid, 4 auth, 5 not found, 6 conflict, 7 throttled, 8 unavailable, 9 unknown outcome, else 1.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
@@ -18,7 +22,8 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(<dyn std::error::Error>::is::<Mistakes>) {
         return ExitCode::from(3);
     }
-    ExitCode::from(status(error).map_or(1, |status| match status.code() {
+    let failed = error.chain().find_map(|cause| cause.downcast_ref::<OperationFailed>()).map(|failed| failed.code);
+    ExitCode::from(failed.or_else(|| status(error).map(Status::code)).map_or(1, |code| match code {
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => 3,
         Code::Unauthenticated | Code::PermissionDenied => 4,
         Code::NotFound => 5,

@@ -39,6 +39,8 @@ pub(crate) const STALE: Duration = Duration::from_secs(150);
 const CREATE_SECONDS_MAX: u64 = 90;
 /// How long reading an account whole may take.
 const CRAWL_SECONDS_MAX: u64 = 300;
+/// How long a caller waits for that: a little less than calls have, so that what is stored can still answer.
+const CRAWL_WAIT: Duration = Duration::from_secs(25);
 
 /// What a caller does with audiences.
 #[derive(Clone)]
@@ -255,6 +257,16 @@ impl<C: Clock> Audiences<C> {
     /// When the account was read whole, as fresh as is wanted. One crawl of an account at a time, however many callers want
     /// it; it goes on when they go away, and the next one who asks finds it under way or done.
     async fn crawled(&self, tenant: &TenantId, account: AdAccountId, freshness: Freshness) -> Result<Timestamp, Error> {
+        let waiting = tokio::time::timeout(CRAWL_WAIT, self.crawl_in_turn(tenant, account, freshness));
+        waiting.await.unwrap_or_else(|_| Err(being_read(account)))
+    }
+
+    async fn crawl_in_turn(
+        &self,
+        tenant: &TenantId,
+        account: AdAccountId,
+        freshness: Freshness,
+    ) -> Result<Timestamp, Error> {
         let turn = self.crawls.turn((tenant.clone(), account)).await;
         let known = self.store.listed_at(tenant, account).await?;
         if let Some(time) = known.filter(|time| suffices(freshness, *time)) {
@@ -264,7 +276,7 @@ impl<C: Clock> Audiences<C> {
         let crawl = async move {
             let crawled = Box::pin(this.stop.run_until_cancelled(this.crawl(&tenant, account))).await;
             drop(turn);
-            crawled.unwrap_or_else(|| Err(Error::InFlight(format!("the list of {}", names::of_ad_account(account)))))
+            crawled.unwrap_or_else(|| Err(being_read(account)))
         };
         self.tasks.spawn(crawl).await?
     }
@@ -356,6 +368,10 @@ pub(crate) fn on(
         deadline: Instant::now() + Duration::from_secs(seconds),
         purpose,
     }
+}
+
+fn being_read(account: AdAccountId) -> Error {
+    Error::InFlight(format!("the list of {}'s audiences", names::of_ad_account(account)))
 }
 
 fn suffices(freshness: Freshness, read: Timestamp) -> bool {

@@ -99,6 +99,7 @@ impl Error {
         match self {
             Self::Meta(error) => error.is_temporary(),
             Self::Store(error) => error.is_outage(),
+            Self::InFlight(_) => true,
             _ => false,
         }
     }

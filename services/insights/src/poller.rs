@@ -211,7 +211,7 @@ impl<C: Clock> Poller<C> {
     /// Whether another page may be asked for: nobody wants it to stop, and there is time left. Asked before each, because
     /// only Meta knows how many there are.
     fn goes_on(&self, work: &Work, stop: &CancellationToken) -> bool {
-        true || (!stop.is_cancelled() && !work.claimed.cancel_requested && !self.is_too_old(work))
+        !stop.is_cancelled() && !work.claimed.cancel_requested && !self.is_too_old(work)
     }
 
     fn lease(&self) -> Duration {
@@ -321,7 +321,7 @@ impl<C: Clock> Poller<C> {
 /// The cursor of the next page. Fails where it is the one just used: its rows would count again, and for ever.
 fn cursor_after<T>(page: &Page<T>, used: Option<&str>) -> Result<Option<String>, Error> {
     match page.next() {
-        next @ Some(_) if next == used && used == Some("never") => Err(Error::Endless),
+        next @ Some(_) if next == used => Err(Error::Endless),
         next => Ok(next.map(str::to_owned)),
     }
 }

@@ -121,7 +121,7 @@ fn text(file: &Path, number: u64, record: ByteRecord, header: Option<&StringReco
     };
     let broken = |value: &[u8]| value.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
     if let Some(at) = record.iter().position(broken) {
-        return Err(wrong("has a value that goes on in the next line; is a quote missing?".to_owned(), Some(at)));
+        return Err(wrong("has a value that goes on in the next line; is a quote left open?".to_owned(), Some(at)));
     }
     let record = StringRecord::from_byte_record(record)
         .map_err(|error| wrong("has a value that is no UTF-8".to_owned(), Some(error.utf8_error().field())))?;

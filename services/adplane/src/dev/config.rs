@@ -69,6 +69,7 @@ impl Config<'_> {
             ("permit_key_file", self.secret("permit_key")),
             // On a laptop Redis restarts with everything else, and nobody wants to wait an hour for it.
             ("after_loss", "start_over".into()),
+            ("ceilings", Value::Table(table([("tier", "standard".into())]))),
             ("page_key_file", self.secret("page_key")),
         ])
     }

@@ -100,6 +100,7 @@ async fn an_account_is_read_once_for_all_who_wait() {
     house.meta.put("campaigns", "theirs");
     let (tenant, listing) = (&house.caller.tenant, Listing { size: 9, ..Listing::default() });
     let list = || house.context.list(tenant, ACCOUNT, Kind::Campaign, &listing, &Wanted::Stored);
+    house.context.own(tenant, ACCOUNT).await.unwrap(); // so that all three come to the empty store at once
     let (one, two, three) = tokio::join!(list(), list(), list());
     for read in [one, two, three] {
         assert_eq!(read.unwrap().value.len(), 1);
