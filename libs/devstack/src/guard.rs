@@ -147,9 +147,10 @@ mod tests {
             child
         };
         let guard = Guard::start().unwrap();
-        let mut store = slow("store", "INT", "0");
+        // Not SIGINT: a shell that was started in the background cannot trap it.
+        let mut store = slow("store", "TERM", "0");
         let mut service = slow("service", "TERM", "0.5");
-        guard.store(store.id(), Signal::Interrupt);
+        guard.store(store.id(), Signal::Terminate);
         guard.service(service.id());
         guard.finish();
         store.wait().unwrap();
