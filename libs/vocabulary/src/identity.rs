@@ -42,5 +42,7 @@ fn letters(value: &str) -> String {
             .map(|byte| char::from(byte.to_ascii_lowercase()))
             .collect();
     }
-    value.to_lowercase().nfc().filter(|c| c.is_alphabetic() || is_combining_mark(*c)).collect()
+    // Once more after the filter: what it takes out may have kept marks apart that belong in another order.
+    let kept: String = value.to_lowercase().nfc().filter(|c| c.is_alphabetic() || is_combining_mark(*c)).collect();
+    kept.nfc().collect()
 }

@@ -133,6 +133,11 @@ mod tests {
     }
 
     #[test]
+    fn marks_that_meet_when_a_sign_between_them_goes_stand_in_normal_order() {
+        assert_eq!(name("\u{10eab}¡\u{1193d}").as_deref(), Ok("\u{1193d}\u{10eab}"));
+    }
+
+    #[test]
     fn an_own_id_keeps_its_case() {
         assert_eq!(external_id(" Kd-007 ").as_deref(), Ok("Kd-007"));
         assert_eq!(external_id(&"x".repeat(257)), Err(Flaw::ExternalIdTooLong));
