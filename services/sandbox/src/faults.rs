@@ -75,6 +75,12 @@ pub(crate) enum Action {
         #[serde(default = "hold_default")]
         seconds: u64,
     },
+    /// The call is held and dropped, and done so much later by the sandbox's clock.
+    TimeoutThenCommit {
+        #[serde(default = "hold_default")]
+        seconds: u64,
+        commit_seconds: i64,
+    },
 }
 
 impl Action {

@@ -12,6 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::faults::Action;
@@ -58,6 +59,17 @@ pub(crate) async fn answer(sandbox: Arc<Sandbox>, request: Request<Body>) -> Res
         }
         Some(Action::TimeoutAfterCommit { seconds }) => {
             sandbox.dispatch(incoming, None).await;
+            sandbox.hold(Duration::from_secs(seconds)).await;
+            Err(Dropped)
+        }
+        Some(Action::TimeoutThenCommit { seconds, commit_seconds }) => {
+            sandbox.log_fault(&incoming, 0);
+            let now = sandbox.now();
+            let due = now.checked_add(SignedDuration::from_secs(commit_seconds)).unwrap_or(now);
+            let later = Arc::clone(&sandbox);
+            sandbox.later(due, async move {
+                later.dispatch(incoming, None).await;
+            });
             sandbox.hold(Duration::from_secs(seconds)).await;
             Err(Dropped)
         }

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::incoming::Incoming;
 use crate::clock::Clock;
@@ -28,6 +29,7 @@ pub(crate) struct Sandbox {
     journal: Option<Journal>,
     inner: Mutex<Inner>,
     traces: AtomicU64,
+    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -62,7 +64,7 @@ impl Sandbox {
         let usage = Usage::new(options.tier);
         let inner = Inner { state, usage, faults: Faults::default(), requests: Requests::default() };
         let traces = AtomicU64::new(0);
-        Ok(Self { options, clock, journal, inner: Mutex::new(inner), traces, stop })
+        Ok(Self { options, clock, journal, inner: Mutex::new(inner), traces, tasks: TaskTracker::new(), stop })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -140,6 +142,17 @@ impl Sandbox {
             fault: true,
         };
         self.lock().requests.push(line);
+    }
+
+    /// Does something at a moment of the sandbox's clock, unless it stops before.
+    pub(crate) fn later(self: &Arc<Self>, due: Timestamp, work: impl Future<Output = ()> + Send + 'static) {
+        let sandbox = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let waited = sandbox.stop.run_until_cancelled(sandbox.clock.reached(due)).await;
+            if waited.is_some() {
+                work.await;
+            }
+        });
     }
 
     /// Waits, unless the sandbox stops before.

@@ -73,3 +73,18 @@ async fn the_clock_is_read_and_turned() {
     let made = server.post(&format!("{ACT}/adlabels"), &[("name", "L"), ("fields", "created_time")]).await;
     assert_eq!(made.body["created_time"], "2026-12-31T16:00:00-0800");
 }
+
+#[tokio::test]
+async fn a_call_that_timed_out_may_be_done_long_after() {
+    let server = Server::start().await;
+    let action = r#"{"timeout_then_commit":{"seconds":0,"commit_seconds":120}}"#;
+    fault(&server, &format!(r#"{{"matcher":{{"method":"POST"}},"action":{action},"count":1}}"#)).await;
+    let request = server.client().post(server.url(&format!("{ACT}/campaigns"))).bearer_auth(crate::server::TOKEN);
+    assert!(request.form(&campaign_form("late")).send().await.is_err());
+    let exists = async || server.control("GET", "world", "").await.contains("\"late\"");
+    server.control("POST", "clock", r#"{"advance_seconds":119}"#).await;
+    assert!(!exists().await);
+    server.control("POST", "clock", r#"{"advance_seconds":1}"#).await;
+    let seen = async { while !exists().await {} };
+    tokio::time::timeout(std::time::Duration::from_secs(10), seen).await.unwrap();
+}

@@ -1,4 +1,8 @@
-//! From a path to its handler.
+//! From a path to its handler: by node here, by verb and edge in the modules below.
+
+mod delete;
+mod get;
+mod post;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -6,11 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::Refusal;
 use crate::fields;
-use crate::insights;
-use crate::nodes::{
-    self, accounts, ad_sets, ads, audiences, campaigns, creatives, datasets, events, images, labels, lifecycle,
-    members, people, videos, write,
-};
+use crate::nodes::people;
 use crate::oauth;
 use crate::params::Params;
 use crate::render::View;
@@ -144,15 +144,15 @@ fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Re
             look(state, object);
             shown(state, call, object)
         }
-        (Verb::Post, []) => update(state, call, object),
-        (Verb::Delete, []) => delete(state, call, object),
+        (Verb::Post, []) => post::node(state, call, object),
+        (Verb::Delete, []) => delete::node(state, call, object),
         (_, ["permissions", permission @ ..]) if object.kind == Kind::Person => match call.verb {
             Verb::Delete => Ok(people::revoke(state, call, permission.first().copied())),
             _ => people::edge(state, call, "permissions").unwrap_or_else(|| Err(Refusal::unknown_path("permissions"))),
         },
-        (Verb::Get, [edge]) => read_edge(state, call, object, edge),
-        (Verb::Post, [edge]) => post_edge(state, call, object, edge),
-        (Verb::Delete, [edge]) => delete_edge(state, call, object, edge),
+        (Verb::Get, [edge]) => get::edge(state, call, object, edge),
+        (Verb::Post, [edge]) => post::edge(state, call, object, edge),
+        (Verb::Delete, [edge]) => delete::edge(state, call, object, edge),
         _ => Err(Refusal::unknown_path(&rest.join("/"))),
     }
 }
@@ -167,110 +167,4 @@ fn look(state: &mut State, object: &Object) {
 fn shown(state: &State, call: &Call, object: &Object) -> Result<Value, Refusal> {
     let fields = fields::of(&call.params)?;
     View::of(state, call).node(object, fields.as_deref())
-}
-
-fn update(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
-    match object.kind {
-        Kind::AdAccount => accounts::update(state, call, object),
-        Kind::Campaign => campaigns::update(state, call, object),
-        Kind::AdSet => ad_sets::update(state, call, object),
-        Kind::Ad => ads::update(state, call, object),
-        Kind::Creative => creatives::update(state, call, object),
-        Kind::Audience => audiences::update(state, call, object),
-        _ => Err(Refusal::missing("post", &nodes::path_id(object))),
-    }
-}
-
-fn delete(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
-    call.caller.may_write()?;
-    match object.kind {
-        Kind::Audience => audiences::delete(state, call, object),
-        Kind::Video => videos::delete(state, call, object.id),
-        Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative | Kind::Label | Kind::Run => {
-            Ok(lifecycle::delete(state, object.id, call.now))
-        }
-        _ => Err(Refusal::missing("delete", &nodes::path_id(object))),
-    }
-}
-
-fn read_edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
-    if object.account != 0 {
-        call.caller.may_read()?;
-    }
-    match (object.kind, edge) {
-        (_, "insights") if insights::is_target(object.kind) => return insights::read(state, call, object),
-        (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
-        (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
-        (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),
-        (Kind::Video, "thumbnails") => return Ok(videos::thumbnails(object)),
-        (Kind::AdAccount, _) => {
-            if let Some(kind) = by_labels(edge) {
-                return labels::find(state, call, object.id, kind);
-            }
-        }
-        _ => {}
-    }
-    let Some(ids) = nodes::edge(&View::of(state, call), object, edge) else {
-        return Err(Refusal::unknown_path(edge));
-    };
-    if edge == "customaudiences" {
-        for &id in &ids {
-            state.poll(id);
-        }
-    }
-    let fields = fields::of(&call.params)?;
-    View::of(state, call).edge(&call.path.join("/"), titled(state, call, edge, ids), &call.params, fields.as_deref())
-}
-
-/// `advideos?title=..` finds videos by their title.
-fn titled(state: &State, call: &Call, edge: &str, ids: Vec<u64>) -> Vec<u64> {
-    match call.params.text("title") {
-        Some(title) if edge == "advideos" => {
-            ids.into_iter().filter(|&id| state.object(id).is_some_and(|video| video.text("title") == title)).collect()
-        }
-        _ => ids,
-    }
-}
-
-fn by_labels(edge: &str) -> Option<Kind> {
-    match edge {
-        "campaignsbylabels" => Some(Kind::Campaign),
-        "adsetsbylabels" => Some(Kind::AdSet),
-        "adsbylabels" => Some(Kind::Ad),
-        "adcreativesbylabels" => Some(Kind::Creative),
-        _ => None,
-    }
-}
-
-fn post_edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
-    let account = object.id;
-    match (object.kind, edge) {
-        (Kind::AdAccount, "campaigns") => campaigns::create(state, call, account),
-        (Kind::AdAccount, "adsets") => ad_sets::create(state, call, account),
-        (Kind::AdAccount, "ads") => ads::create(state, call, account),
-        (Kind::AdAccount, "adcreatives") => creatives::create(state, call, account),
-        (Kind::AdAccount, "adimages") => images::create(state, call, account),
-        (Kind::AdAccount, "advideos") => videos::create(state, call, account),
-        (Kind::AdAccount, "adlabels") => labels::create(state, call, account),
-        (Kind::AdAccount, "customaudiences") => audiences::create(state, call, account),
-        (Kind::AdAccount, "adspixels") => datasets::create(state, call, account),
-        (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::attach(state, call, object),
-        (Kind::Audience, "users") => members::change(state, call, object),
-        (Kind::Dataset, "events") => events::receive(state, call, object),
-        (Kind::Run, _) => Err(Refusal::unknown_path(edge)),
-        (_, "insights") if insights::is_target(object.kind) => insights::start(state, call, object),
-        _ => Err(Refusal::unknown_path(edge)),
-    }
-}
-
-fn delete_edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
-    match (object.kind, edge) {
-        (Kind::AdAccount, "adimages") => images::delete(state, call, object.id),
-        (Kind::AdAccount, "advideos") => {
-            let id = write::required_id(&call.params, "video_id")?;
-            videos::delete(state, call, id)
-        }
-        (Kind::Audience, "users") => members::change(state, call, object),
-        _ => Err(Refusal::unknown_path(edge)),
-    }
 }

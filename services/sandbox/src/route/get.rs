@@ -1,0 +1,61 @@
+//! What can be read below a node.
+
+use serde_json::Value;
+
+use super::Call;
+use crate::error::Refusal;
+use crate::fields;
+use crate::insights;
+use crate::nodes::{self, accounts, images, labels, members, videos};
+use crate::render::View;
+use crate::state::{Kind, Object, State};
+
+/// Reads an edge.
+pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
+    if object.account != 0 {
+        call.caller.may_read()?;
+    }
+    match (object.kind, edge) {
+        (_, "insights") if insights::is_target(object.kind) => return insights::read(state, call, object),
+        (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
+        (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
+        (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),
+        (Kind::Video, "thumbnails") => return Ok(videos::thumbnails(object)),
+        (Kind::AdAccount, _) => {
+            if let Some(kind) = by_labels(edge) {
+                return labels::find(state, call, object.id, kind);
+            }
+        }
+        _ => {}
+    }
+    let Some(ids) = nodes::edge(&View::of(state, call), object, edge) else {
+        return Err(Refusal::unknown_path(edge));
+    };
+    if edge == "customaudiences" {
+        for &id in &ids {
+            state.poll(id);
+        }
+    }
+    let fields = fields::of(&call.params)?;
+    View::of(state, call).edge(&call.path.join("/"), titled(state, call, edge, ids), &call.params, fields.as_deref())
+}
+
+/// `advideos?title=..` finds videos by their title.
+fn titled(state: &State, call: &Call, edge: &str, ids: Vec<u64>) -> Vec<u64> {
+    match call.params.text("title") {
+        Some(title) if edge == "advideos" => {
+            ids.into_iter().filter(|&id| state.object(id).is_some_and(|video| video.text("title") == title)).collect()
+        }
+        _ => ids,
+    }
+}
+
+fn by_labels(edge: &str) -> Option<Kind> {
+    match edge {
+        "campaignsbylabels" => Some(Kind::Campaign),
+        "adsetsbylabels" => Some(Kind::AdSet),
+        "adsbylabels" => Some(Kind::Ad),
+        "adcreativesbylabels" => Some(Kind::Creative),
+        _ => None,
+    }
+}

@@ -1,0 +1,46 @@
+//! What can be created below a node, and changed of it.
+
+use serde_json::Value;
+
+use super::Call;
+use crate::error::Refusal;
+use crate::insights;
+use crate::nodes::{
+    self, accounts, ad_sets, ads, audiences, campaigns, creatives, datasets, events, images, labels, members, videos,
+};
+use crate::state::{Kind, Object, State};
+
+/// Updates a node.
+pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
+    match object.kind {
+        Kind::AdAccount => accounts::update(state, call, object),
+        Kind::Campaign => campaigns::update(state, call, object),
+        Kind::AdSet => ad_sets::update(state, call, object),
+        Kind::Ad => ads::update(state, call, object),
+        Kind::Creative => creatives::update(state, call, object),
+        Kind::Audience => audiences::update(state, call, object),
+        _ => Err(Refusal::missing("post", &nodes::path_id(object))),
+    }
+}
+
+/// Posts to an edge.
+pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
+    let account = object.id;
+    match (object.kind, edge) {
+        (Kind::AdAccount, "campaigns") => campaigns::create(state, call, account),
+        (Kind::AdAccount, "adsets") => ad_sets::create(state, call, account),
+        (Kind::AdAccount, "ads") => ads::create(state, call, account),
+        (Kind::AdAccount, "adcreatives") => creatives::create(state, call, account),
+        (Kind::AdAccount, "adimages") => images::create(state, call, account),
+        (Kind::AdAccount, "advideos") => videos::create(state, call, account),
+        (Kind::AdAccount, "adlabels") => labels::create(state, call, account),
+        (Kind::AdAccount, "customaudiences") => audiences::create(state, call, account),
+        (Kind::AdAccount, "adspixels") => datasets::create(state, call, account),
+        (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::attach(state, call, object),
+        (Kind::Audience, "users") => members::change(state, call, object),
+        (Kind::Dataset, "events") => events::receive(state, call, object),
+        (Kind::Run, _) => Err(Refusal::unknown_path(edge)),
+        (_, "insights") if insights::is_target(object.kind) => insights::start(state, call, object),
+        _ => Err(Refusal::unknown_path(edge)),
+    }
+}
