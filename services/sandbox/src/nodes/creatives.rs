@@ -17,8 +17,9 @@ pub(crate) const FIELDS: &str = "account_id actor_id ad_disclaimer_spec adlabels
     contextual_multi_ads creative_sourcing_spec degrees_of_freedom_spec destination_set_id destination_spec \
     dynamic_ad_voice effective_authorization_category effective_instagram_media_id effective_object_story_id \
     enable_direct_install facebook_branded_content format_transformation_spec generative_asset_spec id image_crops \
-    image_hash image_url instagram_permalink_url instagram_user_id interactive_components_spec link_url media_sourcing_spec \
-    name object_id object_store_url object_story_id object_story_spec object_type object_url photo_album_source_object_story_id \
+    image_hash image_url instagram_permalink_url instagram_user_id interactive_components_spec link_og_id link_url \
+    media_sourcing_spec name object_id object_store_url object_story_id object_story_spec object_type object_url \
+    photo_album_source_object_story_id \
     place_page_set_id platform_customizations playable_asset_id portrait_customizations product_data product_set_id \
     recommender_settings regional_regulation_disclaimer_spec source_facebook_post_id source_instagram_media_id status \
     template_url template_url_spec thumbnail_id thumbnail_url title url_tags use_page_actor_override video_id";
