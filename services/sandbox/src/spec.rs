@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::error::Refusal;
 use crate::loose;
 use crate::params::{Params, as_boolean, as_integer, as_list, as_text};
-use crate::state::{State, iso};
+use crate::state::{State, iso, zone};
 
 /// What a parameter must be.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +90,17 @@ fn parsed(raw: &Value) -> Option<Value> {
         Value::String(text) => loose::parse(text),
         other => Some(other.clone()),
     }
+}
+
+/// A time as callers write it; a bare date is the begin of that day of the account.
+pub(crate) fn moment(state: &State, account: u64, raw: &Value, now: Timestamp) -> Option<Timestamp> {
+    if let Some(date) = raw.as_str().and_then(|text| text.trim().parse::<jiff::civil::Date>().ok())
+        && as_integer(raw).is_none()
+        && raw.as_str().is_some_and(|text| text.trim().len() == "2026-11-01".len())
+    {
+        return date.to_zoned(zone(state, account)).ok().map(|it| it.timestamp());
+    }
+    time(raw, now)
 }
 
 /// A time as callers write it.

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::hand;
 use super::incoming::Incoming;
 use super::sandbox::Sandbox;
 use super::{json_response, plain};
@@ -44,6 +45,8 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
         }
         (Verb::Get, "settings") => json_response(StatusCode::OK, &json!(sandbox.lock().state.settings)),
         (Verb::Post, "settings") => settings(sandbox, incoming),
+        (Verb::Post, "reviews") => hand::review(sandbox, incoming).await,
+        (Verb::Post, "objects") => hand::change(sandbox, incoming).await,
         (Verb::Post, "usage") => usage(sandbox, incoming),
         (Verb::Delete, "usage") => {
             sandbox.lock().usage.clear();
@@ -235,11 +238,11 @@ fn events(state: &State, dataset: Option<u64>) -> String {
     text
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(incoming: &Incoming) -> Result<T, String> {
+pub(super) fn parsed<T: serde::de::DeserializeOwned>(incoming: &Incoming) -> Result<T, String> {
     serde_json::from_slice(&incoming.body).map_err(|error| error.to_string())
 }
 
-fn done() -> Response<Body> {
+pub(super) fn done() -> Response<Body> {
     json_response(StatusCode::OK, &json!({ "success": true }))
 }
 

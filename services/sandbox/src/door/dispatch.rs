@@ -218,6 +218,7 @@ fn worked(inner: &mut Inner, mut raw: Raw, bucket: &mut Bucket, headers: &mut Ve
         base: raw.base,
         caller,
         trace: raw.trace,
+        background: false,
     };
     route::handle(&mut inner.state, &call)
 }

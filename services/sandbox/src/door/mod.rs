@@ -2,6 +2,7 @@
 
 mod control;
 mod dispatch;
+mod hand;
 mod incoming;
 mod sandbox;
 

@@ -212,7 +212,8 @@ pub(crate) fn show(view: &View<'_>, ad_set: &Object, name: &str) -> Option<Shown
             campaign.fields.get(name).cloned().map(Shown::Value)
         }
         "is_dynamic_creative" if !ad_set.fields.contains_key(name) => Some(Shown::Value(Value::Bool(false))),
-        "source_adset_id" => Some(Shown::text("0")),
+        "source_adset" => Some(Shown::node(ad_set.text("source_adset_id").parse().ok())),
+        "source_adset_id" if !ad_set.fields.contains_key(name) => Some(Shown::text("0")),
         "learning_stage_info" => Some(Shown::Value(json!({
             "status": "LEARNING",
             "conversions": 0,

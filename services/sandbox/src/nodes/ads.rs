@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{creatives, labels, lifecycle, write};
+use super::{creatives, labels, lifecycle, reviews, write};
 use crate::error::Refusal;
 use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
-use crate::state::{APP, Kind, Object, State, Status, settle_delivery};
+use crate::state::{APP, Kind, Object, State, effective, settle_delivery};
 
 pub(crate) const FIELDS: &str = "ad_active_time ad_review_feedback ad_schedule_end_time ad_schedule_start_time adlabels \
     adset adset_id bid_amount bid_info bid_type campaign campaign_id configured_status \
@@ -56,8 +56,8 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     ad.campaign = ad_set.campaign;
     ad.ad_set = Some(ad_set.id);
     ad.creative = Some(creative);
-    ad.review_from = (status == Status::Active).then_some(call.now);
     ad.fields = fields;
+    reviews::on_status(&state.settings, &mut ad, status, call.now);
     ad.labels = labels.made(state, account, call.now);
     let id = ad.id;
     write::keep(state, ad);
@@ -76,15 +76,15 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
         return Ok(write::validated());
     }
     let mut ad = old.clone();
+    ad.fields.extend(given);
     if let Some(creative) = creative {
         let creative = creative.made(state, old.account, call.now);
         if ad.creative != Some(creative) && ad.review_from.is_some() {
             // New content is reviewed anew.
-            ad.review_from = Some(call.now);
+            reviews::begin(&state.settings, &mut ad, call.now);
         }
         ad.creative = Some(creative);
     }
-    ad.fields.extend(given);
     if call.params.has("adlabels") {
         ad.labels = labels.made(state, old.account, call.now);
     }
@@ -93,6 +93,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     if let Some(status) = status {
         lifecycle::set(state, old.id, status, call.now);
     }
+    settle_delivery(state, old.id, call.now);
     write::updated(state, call, old.id)
 }
 
@@ -113,7 +114,9 @@ pub(crate) fn show(view: &View<'_>, ad: &Object, name: &str) -> Option<Shown> {
         "adset_id" => ad.ad_set.map(|id| Shown::text(id.to_string())),
         "creative" => Some(Shown::node(ad.creative)),
         "bid_type" => Some(Shown::text("ABSOLUTE_OCPM")),
-        "source_ad_id" => Some(Shown::text("0")),
+        "source_ad" => Some(Shown::node(ad.text("source_ad_id").parse().ok())),
+        "source_ad_id" if !ad.fields.contains_key(name) => Some(Shown::text("0")),
+        "ad_review_feedback" if effective(view.state, ad, view.now) != "DISAPPROVED" => Some(Shown::Absent),
         "last_updated_by_app_id" => Some(Shown::text(APP.to_string())),
         "targeting" => {
             let ad_set = ad.ad_set.and_then(|id| view.state.object(id))?;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{budgets, goals, labels, lifecycle, write};
 use crate::error::Refusal;
+use crate::params::Params;
 use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
@@ -138,6 +139,24 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     write::updated(state, call, old.id)
 }
 
+/// What `parameter_overrides` of a copy set, checked against the rest of the source.
+pub(crate) fn overridden(
+    state: &State,
+    call: &Call,
+    source: &Object,
+    given: &Params,
+) -> Result<Map<String, Value>, Refusal> {
+    let mut fields = spec::read(state, source.account, PARAMS, given, call.now)?;
+    budgets_fit(state, source.account, &mut fields)?;
+    if budgets::any(&fields) != budgets::any(&source.fields) && state.children(source.id, Kind::AdSet).next().is_some()
+    {
+        let advice = "The copy keeps its budget on the level where the source has it.";
+        return Err(Refusal::rule(1_885_621, "Budget on the wrong level", advice, &["parameter_overrides"]));
+    }
+    none_is_empty(&mut fields);
+    Ok(fields)
+}
+
 pub(crate) fn show(view: &View<'_>, campaign: &Object, name: &str) -> Option<Shown> {
     match name {
         "daily_budget" | "lifetime_budget" if campaign.minor(name) == 0 => Some(Shown::Absent),
@@ -148,6 +167,7 @@ pub(crate) fn show(view: &View<'_>, campaign: &Object, name: &str) -> Option<Sho
         "start_time" if !campaign.fields.contains_key("start_time") => {
             Some(Shown::text(iso(view.state, campaign.account, campaign.created)))
         }
+        "source_campaign" => Some(Shown::node(campaign.text("source_campaign_id").parse().ok())),
         "can_use_spend_cap" => Some(Shown::Value(Value::Bool(true))),
         "source_campaign_id" => Some(Shown::text(nonempty(campaign.text(name), "0"))),
         "special_ad_category" => Some(Shown::text("NONE")),

@@ -152,6 +152,17 @@ pub(crate) fn of_ad(state: &State, call: &Call, account: u64) -> Result<OfAd, Re
     Ok(OfAd::New(fields))
 }
 
+/// The creative of an ad with some members changed, to be made.
+pub(crate) fn varied(state: &State, call: &Call, ad: &Object, changes: Map<String, Value>) -> Result<OfAd, Refusal> {
+    let mut map = ad.creative.and_then(|id| state.object(id)).map(|own| own.fields.clone()).unwrap_or_default();
+    map.retain(|name, _| PARAMS.iter().any(|(known, _)| known == name));
+    map.extend(changes);
+    let params = Params::from_map(map);
+    let fields = spec::read(state, ad.account, PARAMS, &params, call.now)?;
+    check(state, ad.account, &fields, &params)?;
+    Ok(OfAd::New(fields))
+}
+
 fn made(state: &mut State, account: u64, mut fields: Map<String, Value>, now: Timestamp) -> Made {
     let canonical = Value::Object(fields.clone()).to_string();
     let content = hex::encode(digest(&SHA256, canonical.as_bytes()));

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::write;
+use super::{reviews, write};
 use crate::error::Refusal;
 use crate::params::Params;
 use crate::state::{Kind, Object, State, Status, settle_delivery};
@@ -27,8 +27,10 @@ pub(crate) fn next(object: &Object, params: &Params) -> Result<Option<Status>, R
         })?),
     };
     match object.status {
-        Status::Deleted if asked != Some(Status::Deleted) && !only_name(params) => Err(deleted(object.kind)),
-        Status::Archived if asked != Some(Status::Deleted) && !only_name(params) => {
+        Status::Deleted if !(only_name(params) || asked == Some(Status::Deleted) && says_only_status(params)) => {
+            Err(deleted(object.kind))
+        }
+        Status::Archived if !leaves_archive(asked, params) => {
             let advice = "An archived object can only be renamed or deleted.";
             Err(Refusal::rule(1_885_088, "Object is archived", advice, &["status"]))
         }
@@ -67,8 +69,8 @@ pub(crate) fn set(state: &mut State, id: u64, status: Status, now: Timestamp) {
             let mut object = object.clone();
             object.status = status;
             object.updated = now;
-            if object.kind == Kind::Ad && status == Status::Active {
-                object.review_from.get_or_insert(now);
+            if object.kind == Kind::Ad {
+                reviews::on_status(&state.settings, &mut object, status, now);
             }
             write::keep(state, object);
         }
@@ -83,10 +85,21 @@ pub(crate) fn delete(state: &mut State, id: u64, now: Timestamp) -> Value {
 }
 
 fn only_name(params: &Params) -> bool {
-    params.iter().all(|(name, _)| matches!(name.as_str(), "name" | "id" | "fields"))
+    params.iter().all(|(name, _)| matches!(name.as_str(), "name" | "id" | "fields" | "execution_options"))
 }
 
-fn deleted(kind: Kind) -> Refusal {
+/// An archived object can be renamed, deleted, or told again to be archived.
+fn leaves_archive(asked: Option<Status>, params: &Params) -> bool {
+    only_name(params) || asked.is_some_and(Status::is_gone) && says_only_status(params)
+}
+
+fn says_only_status(params: &Params) -> bool {
+    let known = |name: &str| matches!(name, "name" | "id" | "fields" | "status" | "execution_options");
+    params.iter().all(|(name, _)| known(name))
+}
+
+/// The refusal of anything that a deleted object no longer takes.
+pub(crate) fn deleted(kind: Kind) -> Refusal {
     let (subcode, what) = match kind {
         Kind::Campaign => (1_487_566, "campaign"),
         Kind::AdSet => (1_487_056, "ad set"),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Call;
 use crate::error::Refusal;
-use crate::nodes::{self, audiences, images, lifecycle, members, videos, write};
+use crate::nodes::{self, audiences, bulk, images, lifecycle, members, videos, write};
 use crate::state::{Kind, Object, State};
 
 /// Deletes a node.
@@ -23,6 +23,7 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
 /// Deletes from an edge.
 pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
     match (object.kind, edge) {
+        (Kind::AdAccount, "campaigns") => bulk::delete(state, call, object.id),
         (Kind::AdAccount, "adimages") => images::delete(state, call, object.id),
         (Kind::AdAccount, "advideos") => {
             let id = write::required_id(&call.params, "video_id")?;

@@ -6,7 +6,7 @@ use super::Call;
 use crate::error::Refusal;
 use crate::fields;
 use crate::insights;
-use crate::nodes::{self, accounts, images, labels, members, videos};
+use crate::nodes::{self, accounts, copies, images, labels, members, videos};
 use crate::render::View;
 use crate::state::{Kind, Object, State};
 
@@ -20,6 +20,7 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
         (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
         (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),
+        (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return copies::list(state, call, object),
         (Kind::Video, "thumbnails") => return Ok(videos::thumbnails(object)),
         (Kind::AdAccount, _) => {
             if let Some(kind) = by_labels(edge) {

@@ -60,6 +60,8 @@ pub(crate) struct Call {
     pub(crate) base: String,
     pub(crate) caller: Caller,
     pub(crate) trace: String,
+    /// Whether it is worked off behind an asynchronous call.
+    pub(crate) background: bool,
 }
 
 impl<'a> View<'a> {

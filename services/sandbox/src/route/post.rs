@@ -6,7 +6,8 @@ use super::Call;
 use crate::error::Refusal;
 use crate::insights;
 use crate::nodes::{
-    self, accounts, ad_sets, ads, audiences, campaigns, creatives, datasets, events, images, labels, members, videos,
+    self, accounts, ad_sets, ads, audiences, campaigns, copies, creatives, datasets, events, images, labels, members,
+    videos,
 };
 use crate::state::{Kind, Object, State};
 
@@ -36,6 +37,7 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::AdAccount, "adlabels") => labels::create(state, call, account),
         (Kind::AdAccount, "customaudiences") => audiences::create(state, call, account),
         (Kind::AdAccount, "adspixels") => datasets::create(state, call, account),
+        (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => copies::create(state, call, object),
         (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::attach(state, call, object),
         (Kind::Audience, "users") => members::change(state, call, object),
         (Kind::Dataset, "events") => events::receive(state, call, object),

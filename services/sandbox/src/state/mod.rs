@@ -23,8 +23,8 @@ pub(crate) use object::{Kind, Object, Span, Status};
 pub(crate) use people::Sessions;
 pub(crate) use settings::{Dialog, Settings};
 pub(crate) use small::{ACCOUNTS, APP, APP_NAME, APP_SECRET, USER};
-pub(crate) use status::{effective, is_delivering};
-pub(crate) use zone::{day, iso, local};
+pub(crate) use status::{Verdict, effective, is_delivering};
+pub(crate) use zone::{day, iso, local, zone};
 
 /// Where ids of new objects start: 18 digits, above those of the worlds.
 const FIRST_ID: u64 = 120_210_000_000_000_000;

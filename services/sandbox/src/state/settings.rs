@@ -24,6 +24,12 @@ pub(crate) struct Settings {
     pub(crate) app_users: u64,
     /// Whether the older score of an ad account refuses calls too, not only its hourly limits.
     pub(crate) score_refuses: bool,
+    /// An ad whose name contains this is disapproved by its review; empty: none is.
+    pub(crate) disapproved_word: String,
+    /// The most ads, or ad sets, that a deep copy brings along in one call (Meta, 'Ad set copies': 3).
+    pub(crate) copy_children_sync: usize,
+    /// The same in an asynchronous call (Meta, 'Ad set copies': 51).
+    pub(crate) copy_children_async: usize,
 }
 
 /// The answer of the person at the login dialog.
@@ -46,6 +52,9 @@ impl Default for Settings {
             require_proof: false,
             app_users: 100,
             score_refuses: false,
+            disapproved_word: "[disapprove]".to_owned(),
+            copy_children_sync: 3,
+            copy_children_async: 51,
         }
     }
 }

@@ -9,11 +9,15 @@ mod batch;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod insights;
 #[cfg(test)]
 mod journal;
+#[cfg(test)]
+mod lifecycle;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

@@ -1,0 +1,98 @@
+//! What a test sets by hand: the verdict of a review, and members of an object that no call of Meta's changes.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::control::{done, parsed};
+use super::dispatch::Done;
+use super::incoming::Incoming;
+use super::sandbox::{Inner, Sandbox};
+use super::{graph_response, plain};
+use crate::nodes::reviews;
+use crate::state::{Change, Object, Verdict, settle_delivery};
+use crate::version::Version;
+
+/// A verdict on an ad; issues may also be those of an ad set or a campaign.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Review {
+    #[serde(alias = "object")]
+    ad: String,
+    verdict: Verdict,
+    /// What Meta says about it to people.
+    text: Option<String>,
+}
+
+/// `POST /__sandbox/reviews`: ends the review of an ad with a verdict.
+pub(super) async fn review(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
+    let now = sandbox.now();
+    on_object(
+        sandbox,
+        incoming,
+        |review: &Review| review.ad.clone(),
+        |inner, object, review| {
+            reviews::decide(&mut inner.state, object, review.verdict, review.text, now);
+        },
+    )
+    .await
+}
+
+/// Members of an object, as they are read back: `account_status`, `disable_reason`. `null` takes one away.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    id: String,
+    fields: Map<String, Value>,
+}
+
+/// `POST /__sandbox/objects`: sets members of an object without any rule being asked.
+pub(super) async fn change(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
+    let now = sandbox.now();
+    on_object(
+        sandbox,
+        incoming,
+        |members: &Members| members.id.clone(),
+        |inner, mut object, members| {
+            for (name, value) in members.fields {
+                if value.is_null() {
+                    object.fields.remove(&name);
+                } else {
+                    object.fields.insert(name, value);
+                }
+            }
+            let id = object.id;
+            inner.state.commit(Change::Put(Box::new(object)));
+            let below: Vec<u64> = inner.state.children(id, crate::state::Kind::Ad).collect();
+            for id in below.into_iter().chain([id]) {
+                settle_delivery(&mut inner.state, id, now);
+            }
+        },
+    )
+    .await
+}
+
+async fn on_object<T: serde::de::DeserializeOwned>(
+    sandbox: &Arc<Sandbox>,
+    incoming: &Incoming,
+    id: impl Fn(&T) -> String,
+    work: impl FnOnce(&mut Inner, Object, T),
+) -> Response<Body> {
+    let given: T = match parsed(incoming) {
+        Ok(given) => given,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
+    };
+    let id = id(&given);
+    let found = sandbox.change(|inner| {
+        let object = id.trim_start_matches("act_").parse().ok().and_then(|id| inner.state.object(id)).cloned();
+        object.map(|object| work(inner, object, given)).is_some()
+    });
+    match found.await {
+        Ok(true) => done(),
+        Ok(false) => plain(StatusCode::BAD_REQUEST, format!("no object has the id {id}")),
+        Err(refusal) => graph_response(&Done::refused(&refusal, "A0"), Version(26)),
+    }
+}
