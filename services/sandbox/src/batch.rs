@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::body::Body;
 use crate::error::Refusal;
 use crate::params::{Params, as_boolean, as_text};
 use crate::reference;
@@ -40,7 +41,7 @@ pub(crate) enum Answer {
     Given {
         status: u16,
         headers: Vec<(String, String)>,
-        body: Value,
+        body: Body,
     },
     /// Not finished; the client asks again.
     Null,
@@ -103,7 +104,7 @@ pub(crate) fn run(
             item.ready(&answers, outer, files)
         };
         let answer = ready.map_or_else(aborted, &mut call);
-        let Answer::Given { status, headers, body } = answer else {
+        let Answer::Given { status, headers, mut body } = answer else {
             failed.extend(item.name.clone());
             shown.push(Value::Null);
             continue;
@@ -112,7 +113,9 @@ pub(crate) fn run(
         let is_referenced = item.name.as_ref().is_some_and(|name| referenced.contains(name));
         if let Some(name) = &item.name {
             if good {
-                answers.insert(name.clone(), body.clone());
+                if is_referenced {
+                    answers.insert(name.clone(), body.tree().clone());
+                }
             } else {
                 failed.insert(name.clone());
             }
@@ -120,7 +123,7 @@ pub(crate) fn run(
         if good && item.omit.unwrap_or(is_referenced) {
             shown.push(Value::Null);
         } else {
-            shown.push(envelope(status, &headers, &body, include_headers));
+            shown.push(envelope(status, &headers, body, include_headers));
         }
     }
     Value::Array(shown)
@@ -162,17 +165,17 @@ fn decoded(body: &str) -> String {
 fn aborted() -> Answer {
     let message = "Request aborted. This could happen if a dependent request failed or the entire request timed out.";
     let body = Refusal::new(960, message).kind("GraphBatchException").envelope("A0");
-    Answer::Given { status: 400, headers: Vec::new(), body }
+    Answer::Given { status: 400, headers: Vec::new(), body: body.into() }
 }
 
-fn envelope(status: u16, headers: &[(String, String)], body: &Value, include_headers: bool) -> Value {
+fn envelope(status: u16, headers: &[(String, String)], body: Body, include_headers: bool) -> Value {
     let mut map = Map::new();
     map.insert("code".to_owned(), json!(status));
     if include_headers {
         let headers: Vec<Value> = headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         map.insert("headers".to_owned(), Value::Array(headers));
     }
-    map.insert("body".to_owned(), json!(body.to_string()));
+    map.insert("body".to_owned(), json!(body.into_text()));
     Value::Object(map)
 }
 
@@ -186,7 +189,7 @@ mod tests {
         let items = items(&params).unwrap();
         run(&items, &Params::default(), &[], true, |ready| {
             let (status, body) = call(&ready);
-            Answer::Given { status, headers: Vec::new(), body }
+            Answer::Given { status, headers: Vec::new(), body: body.into() }
         })
     }
 

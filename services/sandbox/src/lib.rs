@@ -9,6 +9,7 @@
 //! same world. Nothing here is fit to stand where strangers can reach it.
 
 mod batch;
+mod body;
 mod clock;
 mod door;
 mod error;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::incoming::Incoming;
 use super::sandbox::{Inner, Sandbox};
 use crate::batch::{self, Answer, Ready};
+use crate::body::Body;
 use crate::error::Refusal;
 use crate::faults::Action;
 use crate::oauth;
@@ -22,7 +23,7 @@ use crate::version::Version;
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) status: u16,
-    pub(super) body: Value,
+    pub(super) body: Body,
     pub(super) headers: Vec<Header>,
     pub(super) trace: String,
     pub(super) if_none_match: Option<String>,
@@ -30,7 +31,7 @@ pub(super) struct Done {
 
 impl Done {
     pub(super) fn refused(refusal: &Refusal, trace: &str) -> Self {
-        let body = refusal.envelope(trace);
+        let body = Body::from(refusal.envelope(trace));
         Self { status: refusal.status(), body, headers: Vec::new(), trace: trace.to_owned(), if_none_match: None }
     }
 }
@@ -100,7 +101,13 @@ impl Sandbox {
                     at += 1;
                     item(inner, raw)
                 });
-                Done { status: 200, body, headers: Vec::new(), trace: trace.to_owned(), if_none_match: None }
+                Done {
+                    status: 200,
+                    body: body.into(),
+                    headers: Vec::new(),
+                    trace: trace.to_owned(),
+                    if_none_match: None,
+                }
             }
         };
         let committed = inner.state.committed() > before;
@@ -150,7 +157,7 @@ fn item(inner: &mut Inner, raw: Raw) -> Answer {
     let done = match &action {
         Some(Action::Drop | Action::TimeoutBeforeCommit { .. }) => return Answer::Null,
         Some(Action::Http { status }) => {
-            return Answer::Given { status: *status, headers: Vec::new(), body: json!({}) };
+            return Answer::Given { status: *status, headers: Vec::new(), body: json!({}).into() };
         }
         Some(action) => one(inner, raw, action.refusal()),
         None => one(inner, raw, None),
@@ -191,13 +198,15 @@ fn one(inner: &mut Inner, raw: Raw, fault: Option<Refusal>) -> Done {
     done
 }
 
-fn worked(inner: &mut Inner, mut raw: Raw, bucket: &mut Bucket, headers: &mut Vec<Header>) -> Result<Value, Refusal> {
+fn worked(inner: &mut Inner, mut raw: Raw, bucket: &mut Bucket, headers: &mut Vec<Header>) -> Result<Body, Refusal> {
     let (version, path) = Version::split(&raw.path);
     version.check()?;
     let parts: Vec<&str> = path.iter().map(String::as_str).collect();
     match parts.as_slice() {
-        ["oauth", "access_token"] => return oauth::access_token(&mut inner.state, &raw.params, raw.now),
-        ["oauth", "revoke"] => return oauth::revoke(&mut inner.state, &raw.params),
+        ["oauth", "access_token"] => {
+            return oauth::access_token(&mut inner.state, &raw.params, raw.now).map(Body::from);
+        }
+        ["oauth", "revoke"] => return oauth::revoke(&mut inner.state, &raw.params).map(Body::from),
         _ => {}
     }
     let given = token::take(&mut raw.params, raw.bearer.as_deref());
@@ -239,7 +248,7 @@ impl About {
             method: self.method,
             path: self.path,
             status: done.status,
-            code: done.body.pointer("/error/code").and_then(Value::as_i64),
+            code: done.body.error_code(),
             committed,
             bucket: bucket.word(),
             account: bucket.account().map(|id| format!("act_{id}")),

@@ -76,9 +76,9 @@ pub(crate) async fn answer(sandbox: Arc<Sandbox>, request: Request<Body>) -> Res
         }
         Some(action @ Action::Error { .. }) => {
             let done = sandbox.dispatch(incoming, action.refusal()).await;
-            Ok(graph_response(&done, version))
+            Ok(graph_response(done, version))
         }
-        None => Ok(graph_response(&sandbox.dispatch(incoming, None).await, version)),
+        None => Ok(graph_response(sandbox.dispatch(incoming, None).await, version)),
     }
 }
 
@@ -94,13 +94,13 @@ async fn dialog(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
             response
         }
         Ok(Dialogue::Page(text)) => plain(StatusCode::BAD_REQUEST, format!("<html><body>{text}</body></html>")),
-        Err(refusal) => graph_response(&Done::refused(&refusal, "A0"), Version(26)),
+        Err(refusal) => graph_response(Done::refused(&refusal, "A0"), Version(26)),
     }
 }
 
 /// An answer of the Graph API: JSON with the headers that clients look at.
-fn graph_response(done: &Done, version: Version) -> Response<Body> {
-    let text = done.body.to_string();
+fn graph_response(done: Done, version: Version) -> Response<Body> {
+    let text = done.body.into_text();
     let etag = format!("\"{}\"", hex::encode(digest(&SHA256, text.as_bytes())).get(..40).unwrap_or_default());
     let unchanged = done.status == 200 && done.if_none_match.as_deref() == Some(etag.as_str());
     let status =

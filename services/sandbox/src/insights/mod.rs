@@ -15,6 +15,7 @@ mod split;
 
 use serde_json::{Value, json};
 
+use crate::body::Body;
 use crate::error::Refusal;
 use crate::fields::{self, Field};
 use crate::paging::{self, Page};
@@ -32,7 +33,7 @@ pub(crate) fn is_target(kind: Kind) -> bool {
 }
 
 /// `GET /{node}/insights`, also of a report run.
-pub(crate) fn read(state: &State, call: &Call, target: &Object) -> Result<Value, Refusal> {
+pub(crate) fn read(state: &State, call: &Call, target: &Object) -> Result<Body, Refusal> {
     call.caller.may_read()?;
     let view = View::of(state, call);
     if target.kind == Kind::Run {
@@ -59,7 +60,7 @@ pub(crate) fn nested(
 ) -> Result<Value, Refusal> {
     let query = Query::read(view.state, target, params, fields, view.now)?;
     let path = format!("{}/insights", crate::nodes::path_id(target));
-    answer(view, &query, &path, params, view.now)
+    answer(view, &query, &path, params, view.now).map(Body::into_tree)
 }
 
 /// Everything that an account ever spent, in minor units.
@@ -71,7 +72,7 @@ pub(crate) fn spent(view: &View<'_>, account: &Object) -> i64 {
 }
 
 /// One page of rows.
-fn answer(view: &View<'_>, query: &Query, path: &str, params: &Params, now: jiff::Timestamp) -> Result<Value, Refusal> {
+fn answer(view: &View<'_>, query: &Query, path: &str, params: &Params, now: jiff::Timestamp) -> Result<Body, Refusal> {
     let mut all = collect::rows(view.state, query, now);
     rows::sort(&mut all, query);
     let keys: Vec<u64> = (0..u64::try_from(all.len()).unwrap_or_default()).collect();
@@ -93,10 +94,10 @@ fn answer(view: &View<'_>, query: &Query, path: &str, params: &Params, now: jiff
             map.insert("summary".to_owned(), rows::summary(view.state, query, &all));
         }
     }
-    Ok(body)
+    Ok(Body::Text(body.to_string()))
 }
 
 /// The refusal that Meta gives while a report is not ready.
-fn not_ready() -> Value {
-    json!({ "data": [] })
+fn not_ready() -> Body {
+    json!({ "data": [] }).into()
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::query::Query;
+use crate::body::Body;
 use crate::error::Refusal;
 use crate::nodes::write;
 use crate::params::{Params, as_text};
@@ -36,7 +37,7 @@ pub(super) fn start(state: &mut State, call: &Call, target: &Object) -> Value {
 }
 
 /// The rows; none before the run is done.
-pub(super) fn read(view: &View<'_>, call: &Call, run: &Object) -> Result<Value, Refusal> {
+pub(super) fn read(view: &View<'_>, call: &Call, run: &Object) -> Result<Body, Refusal> {
     if !is_done(view.state, run) {
         return Ok(super::not_ready());
     }

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::Call;
 use crate::error::Refusal;
 use crate::fields;
-use crate::insights;
 use crate::nodes::{self, accounts, copies, images, labels, members, videos};
 use crate::render::View;
 use crate::state::{Kind, Object, State};
@@ -16,7 +15,6 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         call.caller.may_read()?;
     }
     match (object.kind, edge) {
-        (_, "insights") if insights::is_target(object.kind) => return insights::read(state, call, object),
         (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
         (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
         (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::body::Body;
 use crate::error::Refusal;
 use crate::fields;
+use crate::insights;
 use crate::nodes::people;
 use crate::oauth;
 use crate::params::Params;
@@ -106,7 +108,18 @@ fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
 }
 
 /// Answers a call.
-pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Value, Refusal> {
+pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
+    // Rows of insights are many, and are the only answer that is written without a tree.
+    if let (Verb::Get, [name, edge]) = (call.verb, call.path.as_slice())
+        && edge == "insights"
+        && let Some(object) = node(state, name).filter(|object| insights::is_target(object.kind))
+    {
+        return insights::read(state, call, object);
+    }
+    tree(state, call).map(Body::from)
+}
+
+fn tree(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     let parts: Vec<&str> = call.path.iter().map(String::as_str).collect();
     match (call.verb, parts.as_slice()) {
         (Verb::Get, ["debug_token"]) => oauth::debug_token(state, &call.caller.grant, &call.params, call.now),
