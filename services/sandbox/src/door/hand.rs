@@ -93,6 +93,6 @@ async fn on_object<T: serde::de::DeserializeOwned>(
     match found.await {
         Ok(true) => done(),
         Ok(false) => plain(StatusCode::BAD_REQUEST, format!("no object has the id {id}")),
-        Err(refusal) => graph_response(&Done::refused(&refusal, "A0"), Version(26)),
+        Err(refusal) => graph_response(Done::refused(&refusal, "A0"), Version(26)),
     }
 }
