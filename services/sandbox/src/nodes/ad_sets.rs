@@ -8,6 +8,7 @@ use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, iso, settle_delivery};
+use crate::version::Version;
 
 pub(crate) const FIELDS: &str = "adlabels adset_schedule asset_feed_id attribution_spec bid_adjustments bid_amount \
     bid_constraints bid_info bid_strategy billing_event budget_remaining campaign \
@@ -85,7 +86,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
         .clone();
     lifecycle::takes_children(&campaign)?;
     let status = lifecycle::initial(&call.params)?;
-    settle_fields(state, &campaign, &mut fields)?;
+    settle_fields(state, call.version, &campaign, &mut fields)?;
     if !budgets::any(&campaign.fields) && !budgets::any(&fields) {
         let advice = "Set a budget on the campaign or on the ad set.";
         return Err(Refusal::rule(1_885_621, "Budget missing", advice, &["daily_budget"]));
@@ -132,7 +133,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     let touches_rules = given.keys().any(|name| name != "name");
     ad_set.fields.extend(given);
     if let (Some(campaign), true) = (&campaign, touches_rules) {
-        settle_fields(state, campaign, &mut ad_set.fields)?;
+        settle_fields(state, call.version, campaign, &mut ad_set.fields)?;
     }
     let labels = labels::read(state, call, old.account)?;
     if only {
@@ -151,7 +152,12 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
 }
 
 /// Checks all rules over the fields as they would stand, and fills in what Meta adds.
-fn settle_fields(state: &State, campaign: &Object, fields: &mut Map<String, Value>) -> Result<(), Refusal> {
+fn settle_fields(
+    state: &State,
+    version: Version,
+    campaign: &Object,
+    fields: &mut Map<String, Value>,
+) -> Result<(), Refusal> {
     let account = campaign.account;
     budgets::check(fields, state.currency(account))?;
     if budgets::any(&campaign.fields) && budgets::any(fields) {
@@ -165,7 +171,7 @@ fn settle_fields(state: &State, campaign: &Object, fields: &mut Map<String, Valu
     bid(campaign, fields)?;
     goals::check(state, campaign.text("objective"), fields)?;
     if let Some(wanted) = fields.get("targeting") {
-        let settled = targeting::settled(state, account, campaign, wanted)?;
+        let settled = targeting::settled(state, version, campaign, wanted)?;
         fields.insert("targeting".to_owned(), settled);
     }
     match state.object(account) {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Refusal;
 use crate::state::{Object, State, Status};
+use crate::version::Version;
 
 /// Countries where an advertiser must say who benefits and who pays.
 const DSA_COUNTRIES: &[&str] = &[
@@ -14,11 +15,12 @@ const DSA_COUNTRIES: &[&str] = &[
 const RESTRICTED: &[&str] = &["EMPLOYMENT", "HOUSING", "CREDIT", "FINANCIAL_PRODUCTS_SERVICES"];
 
 /// Fails where the targeting names no place or breaks a rule; else adds the defaults that Meta shows on reads.
-pub(crate) fn settled(state: &State, account: u64, campaign: &Object, targeting: &Value) -> Result<Value, Refusal> {
+pub(crate) fn settled(state: &State, version: Version, campaign: &Object, targeting: &Value) -> Result<Value, Refusal> {
     let Some(map) = targeting.as_object() else {
         return Err(Refusal::invalid("Param targeting must be a valid JSON object").blame(&["targeting"]));
     };
-    has_place(state, account, map)?;
+    has_place(state, campaign.account, map)?;
+    automation(state, version, campaign, map)?;
     ages(map)?;
     connections(map)?;
     audiences(state, map)?;
@@ -119,8 +121,15 @@ fn special(map: &Map<String, Value>) -> Result<(), Refusal> {
         let advice = "Ads in a special category cannot be aimed at postcodes.";
         return Err(Refusal::rule(2_909_034, "Postcodes not allowed", advice, &["targeting", "geo_locations"]));
     }
-    let stated = map.get("targeting_automation").and_then(|it| it.get("advantage_audience"));
-    if stated.is_none() { Err(automation_unset()) } else { Ok(()) }
+    Ok(())
+}
+
+/// Since v23 an ad set says whether its audience may be widened; in a special category it must from v26 on.
+fn automation(state: &State, version: Version, campaign: &Object, map: &Map<String, Value>) -> Result<(), Refusal> {
+    let stated = map.get("targeting_automation").and_then(|it| it.get("advantage_audience")).is_some();
+    let asked = (state.settings.advantage_audience_required && version >= Version(23))
+        || (version >= Version(26) && categories(campaign).next().is_some());
+    if stated || !asked { Ok(()) } else { Err(automation_unset()) }
 }
 
 fn automation_unset() -> Refusal {
@@ -161,15 +170,26 @@ mod tests {
         let state = State::new(World::Small, 1, now);
         let campaign =
             Object::new(1, Kind::Campaign, ACCOUNTS[0], now).with(json!({ "special_ad_categories": categories }));
-        settled(&state, ACCOUNTS[0], &campaign, targeting)
+        settled(&state, Version(26), &campaign, targeting)
     }
 
     #[test]
     fn a_targeting_names_a_place_and_gets_the_defaults() {
         assert!(settle(&json!([]), &json!({})).is_err());
-        let full = settle(&json!([]), &json!({ "geo_locations": { "countries": ["US"] } })).unwrap();
+        let full = settle(
+            &json!([]),
+            &json!({ "geo_locations": { "countries": ["US"] }, "targeting_automation": { "advantage_audience": 0 } }),
+        )
+        .unwrap();
         assert_eq!(full["age_min"], 18);
         assert_eq!(full["geo_locations"]["location_types"][0], "home");
+    }
+
+    #[test]
+    fn the_flag_of_the_wider_audience_must_be_stated() {
+        let silent = json!({ "geo_locations": { "countries": ["US"] } });
+        let told = settle(&json!([]), &silent).unwrap_err().envelope("A").to_string();
+        assert!(told.contains("1870227") && told.contains("advantage_audience"), "{told}");
     }
 
     #[test]

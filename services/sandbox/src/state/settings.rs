@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Settings {
+    /// Whether an ad set must state `targeting_automation.advantage_audience` from v23 on (1870227 else). Default:
+    /// true, as advertisers report it; campaigns of a special category must state it in v26 whatever this says.
+    pub(crate) advantage_audience_required: bool,
     /// How long a review takes: half of it `IN_PROCESS`, half `PENDING_REVIEW`.
     pub(crate) review_milliseconds: i64,
     /// After how many polls a report is done.
@@ -43,6 +46,7 @@ pub(crate) enum Dialog {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            advantage_audience_required: true,
             review_milliseconds: 200,
             report_polls: 2,
             audience_polls: 2,

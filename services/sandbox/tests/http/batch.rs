@@ -34,7 +34,7 @@ async fn an_item_may_refer_to_the_one_before_whose_success_is_left_out() {
     let server = Server::start().await;
     let campaign =
         "name=B&objective=OUTCOME_TRAFFIC&status=PAUSED&special_ad_categories=[]&is_adset_budget_sharing_enabled=false";
-    let ad_set = "name=S&campaign_id={result=c:$.id}&status=PAUSED&daily_budget=500&billing_event=IMPRESSIONS&optimization_goal=LINK_CLICKS&targeting={\"geo_locations\":{\"countries\":[\"US\"]}}&fields=campaign_id";
+    let ad_set = "name=S&campaign_id={result=c:$.id}&status=PAUSED&daily_budget=500&billing_event=IMPRESSIONS&optimization_goal=LINK_CLICKS&targeting={\"geo_locations\":{\"countries\":[\"US\"]},\"targeting_automation\":{\"advantage_audience\":0}}&fields=campaign_id";
     let answer = batch(
         &server,
         json!([

@@ -192,7 +192,10 @@ async fn sales_need_a_dataset_and_europe_needs_names() {
     let mut form = ad_set_form(&campaign).to_vec();
     form.retain(|(name, _)| !matches!(*name, "optimization_goal" | "targeting"));
     form.push(("optimization_goal", "OFFSITE_CONVERSIONS"));
-    form.push(("targeting", r#"{"geo_locations":{"countries":["DE"]}}"#));
+    form.push((
+        "targeting",
+        r#"{"geo_locations":{"countries":["DE"]},"targeting_automation":{"advantage_audience":0}}"#,
+    ));
     assert_eq!(server.post("act_1000000000003/adsets", &form).await.code(), 100);
     form.push(("promoted_object", &promoted));
     assert_eq!(server.post("act_1000000000003/adsets", &form).await.subcode(), 3_858_152);

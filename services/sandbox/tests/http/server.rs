@@ -182,6 +182,6 @@ pub(crate) fn ad_set_form(campaign: &str) -> [(&str, &str); 7] {
         ("daily_budget", "5000"),
         ("billing_event", "IMPRESSIONS"),
         ("optimization_goal", "LINK_CLICKS"),
-        ("targeting", r#"{"geo_locations":{"countries":["US"]}}"#),
+        ("targeting", r#"{"geo_locations":{"countries":["US"]},"targeting_automation":{"advantage_audience":0}}"#),
     ]
 }
