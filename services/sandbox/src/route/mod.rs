@@ -2,6 +2,7 @@
 
 mod delete;
 mod get;
+mod ids;
 mod post;
 
 use bytes::Bytes;
@@ -124,13 +125,13 @@ fn tree(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     match (call.verb, parts.as_slice()) {
         (Verb::Get, ["debug_token"]) => oauth::debug_token(state, &call.caller.grant, &call.params, call.now),
         (_, ["me", rest @ ..]) => me(state, call, rest),
-        (Verb::Post, [_, "instruments"]) => Ok(json!({ "success": true })),
         (_, [name, rest @ ..]) => {
             let Some(object) = node(state, name).cloned() else {
                 return Err(Refusal::missing(call.verb.word(), name));
             };
             on_node(state, call, &object, rest)
         }
+        (Verb::Get, []) if call.params.has("ids") => ids::read(state, call),
         (_, []) => Err(Refusal::new(2500, "An unknown path was requested.")),
     }
 }

@@ -129,3 +129,29 @@ async fn what_did_not_change_is_not_sent_again() {
     let request = server.client().get(server.url(&format!("{ACT}?fields=name"))).header("if-none-match", etag);
     assert_eq!(server.send(request).await.status, 304);
 }
+
+#[tokio::test]
+async fn several_nodes_are_read_by_ids_until_version_26() {
+    let server = Server::start().await;
+    let campaigns = server.get(&format!("{ACT}/campaigns?fields=name&limit=2")).await;
+    let (first, second) = (&campaigns.rows()[0], &campaigns.rows()[1]);
+    let ids = |ids: &str| format!("http://{}/v25.0//?fields=name&ids={ids}", server.address);
+    let both = format!("{},{}", first["id"].as_str().unwrap(), second["id"].as_str().unwrap());
+    let found = server.send(server.client().get(ids(&both))).await;
+    for row in [first, second] {
+        assert_eq!(&found.body[row["id"].as_str().unwrap()], row);
+    }
+    let unknown = server.send(server.client().get(ids(&format!("{both},99")))).await;
+    assert_eq!((unknown.code(), unknown.subcode()), (100, 33));
+    let newest = server.get(&format!("?fields=name&ids={both}")).await;
+    assert_eq!((newest.code(), newest.status), (100, 500));
+}
+
+#[tokio::test]
+async fn the_crash_report_of_an_sdk_is_taken_without_a_token() {
+    let server = Server::start().await;
+    let report = [("bizsdk_crash_report", r#"{"reason":"API : FacebookRequestError"}"#)];
+    let path = server.url("1000000000000001/instruments");
+    let taken = server.send_as(server.client().post(path).form(&report)).await;
+    assert_eq!((taken.status, &taken.body["success"]), (200, &json!(true)));
+}

@@ -1,0 +1,30 @@
+//! `GET /?ids=1,2`: several nodes in one answer, until version 26 took it away.
+
+use serde_json::{Map, Value};
+
+use super::{Call, Verb};
+use crate::error::Refusal;
+use crate::state::State;
+use crate::version::Version;
+
+/// The first version that refuses it (Meta, "Graph API changelog": version 26.0).
+const REMOVED: Version = Version(26);
+
+/// Answers with a member for each id; one that cannot be read fails all.
+pub(super) fn read(state: &mut State, call: &Call) -> Result<Value, Refusal> {
+    if call.version >= REMOVED {
+        return Err(Refusal::invalid("The ids query parameter is deprecated in v26.0+.").http(500));
+    }
+    let ids = call.params.words("ids")?.unwrap_or_default();
+    if ids.is_empty() {
+        return Err(Refusal::invalid("Cannot specify an empty identifier"));
+    }
+    let mut nodes = Map::new();
+    for id in ids {
+        let Some(object) = super::node(state, &id).cloned() else {
+            return Err(Refusal::missing(Verb::Get.word(), &id));
+        };
+        nodes.insert(id, super::on_node(state, call, &object, &[])?);
+    }
+    Ok(Value::Object(nodes))
+}
