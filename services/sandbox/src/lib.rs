@@ -1,4 +1,4 @@
-//! A Meta that runs on a laptop: one stateful Graph API over plain HTTP.
+//! A Meta that runs on a laptop: one stateful Graph API, over plain HTTP and as an HTTPS proxy for Meta's own hosts.
 //!
 //! What Meta accepts it accepts, and what Meta refuses it refuses, with Meta's codes. A request goes through `door`
 //! (HTTP: parameters, faults, log), is counted by `usage`, finds its handler in `route`, and changes the world only by
@@ -24,6 +24,8 @@ mod oauth;
 mod options;
 mod paging;
 mod params;
+mod proxy;
+mod ready;
 mod reference;
 mod render;
 mod requests;
@@ -36,4 +38,5 @@ mod usage;
 mod version;
 
 pub use options::{Options, ParseError, Tier, World};
-pub use server::{serve, serve_on};
+pub use ready::Ready;
+pub use server::{Listeners, Server, serve, serve_on};

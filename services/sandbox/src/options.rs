@@ -12,6 +12,10 @@ use jiff::Timestamp;
 pub struct Options {
     /// Where it answers. Port 0 takes a free one (then use [`crate::serve_on`], which lets you see it).
     pub listen: SocketAddr,
+    /// Where its HTTPS proxy answers. Default: there is none.
+    pub proxy: Option<SocketAddr>,
+    /// Where the certificate of the proxy's authority is written. Default: in the data folder, else a temporary file.
+    pub proxy_ca: Option<PathBuf>,
     /// The world that exists at the first start.
     pub world: World,
     /// The seed of every number that is made up.
@@ -28,6 +32,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7480)),
+            proxy: None,
+            proxy_ca: None,
             world: World::Small,
             seed: 1,
             tier: Tier::Standard,

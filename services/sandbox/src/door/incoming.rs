@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::params::Params;
 use crate::route::{File, Verb};
+use crate::server::Scheme;
 
 /// The largest body. Videos are larger at Meta, but come in chunks.
 const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -31,7 +32,7 @@ pub(crate) struct Incoming {
 }
 
 /// Reads a request; fails with the status to answer.
-pub(crate) async fn read(request: Request<Body>) -> Result<Incoming, StatusCode> {
+pub(crate) async fn read(request: Request<Body>, scheme: Scheme) -> Result<Incoming, StatusCode> {
     let method = request.method().as_str().to_owned();
     let verb = match method.as_str() {
         "GET" | "HEAD" => Verb::Get,
@@ -58,8 +59,16 @@ pub(crate) async fn read(request: Request<Body>) -> Result<Incoming, StatusCode>
     let bearer = text(&headers, AUTHORIZATION.as_str());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
     let if_none_match = text(&headers, IF_NONE_MATCH.as_str());
-    let base = format!("http://{host}");
+    let base = base(scheme, &host);
     Ok(Incoming { verb, method, path, params, files, body, bearer, if_none_match, base })
+}
+
+/// Scheme and host under which the caller reached us; without the port that goes without saying.
+fn base(scheme: Scheme, host: &str) -> String {
+    match scheme {
+        Scheme::Http => format!("http://{host}"),
+        Scheme::Https => format!("https://{}", host.strip_suffix(":443").unwrap_or(host)),
+    }
 }
 
 /// Old clients send POST and say in a parameter what they mean.

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::faults::Action;
 use crate::oauth::{self, Dialogue};
+use crate::server::Scheme;
 use crate::version::Version;
 use dispatch::Done;
 use incoming::Incoming;
@@ -30,9 +31,13 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) struct Dropped;
 
 /// Answers one HTTP request.
-pub(crate) async fn answer(sandbox: Arc<Sandbox>, request: Request<Body>) -> Result<Response<Body>, Dropped> {
+pub(crate) async fn answer(
+    sandbox: Arc<Sandbox>,
+    request: Request<Body>,
+    scheme: Scheme,
+) -> Result<Response<Body>, Dropped> {
     let path = request.uri().path().to_owned();
-    let incoming = match incoming::read(request).await {
+    let incoming = match incoming::read(request, scheme).await {
         Ok(incoming) => incoming,
         Err(status) => return Ok(plain(status, String::new())),
     };

@@ -22,7 +22,7 @@ pub(crate) use delivery::settle as settle_delivery;
 pub(crate) use object::{Kind, Object, Span, Status};
 pub(crate) use people::Sessions;
 pub(crate) use settings::{Dialog, Settings};
-pub(crate) use small::{ACCOUNTS, APP, APP_NAME, APP_SECRET, USER};
+pub(crate) use small::{ACCOUNTS, APP, APP_NAME, APP_SECRET, DATASET, INSTAGRAM, PAGE, SYSTEM_USER_TOKEN, USER};
 pub(crate) use status::{Verdict, effective, is_delivering};
 pub(crate) use zone::{day, iso, local, zone};
 

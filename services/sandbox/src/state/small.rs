@@ -13,9 +13,9 @@ pub(crate) const SYSTEM_USER_TOKEN: &str = "sandbox-system-user-token";
 pub(crate) const ACCOUNTS: [u64; 3] = [1_000_000_000_001, 1_000_000_000_002, 1_000_000_000_003];
 pub(crate) const USER: u64 = 5_000_000_000_000_001;
 pub(crate) const SYSTEM_USER: u64 = 5_000_000_000_000_002;
-const DATASET: u64 = 2_000_000_000_000_001;
-const PAGE: u64 = 3_000_000_000_000_001;
-const INSTAGRAM: u64 = 4_000_000_000_000_001;
+pub(crate) const DATASET: u64 = 2_000_000_000_000_001;
+pub(crate) const PAGE: u64 = 3_000_000_000_000_001;
+pub(crate) const INSTAGRAM: u64 = 4_000_000_000_000_001;
 const BUSINESS: u64 = 6_000_000_000_000_001;
 /// Ids of the objects of this world; callers' ids are above.
 const FIRST_OBJECT: u64 = 120_200_000_000_000_001;

@@ -25,6 +25,8 @@ mod media;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod server;

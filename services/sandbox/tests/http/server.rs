@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use sandbox::{Options, Tier, World};
+use sandbox::{Listeners, Options, Tier, World};
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -17,6 +16,7 @@ pub(crate) const NOW: &str = "2026-11-15T20:30:00Z";
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    ready: Value,
     client: reqwest::Client,
     tasks: JoinSet<anyhow::Result<()>>,
     stop: DropGuard,
@@ -59,6 +59,7 @@ pub(crate) fn options() -> Options {
         tier: Tier::Standard,
         clock: Some(NOW.parse().unwrap()),
         data: None,
+        ..Options::default()
     }
 }
 
@@ -71,15 +72,22 @@ impl Server {
         Self::with(Options { data: Some(folder), ..options() }).await
     }
 
+    /// With an HTTPS proxy, on a port of its own.
+    pub(crate) async fn with_proxy(options: Options) -> Self {
+        Self::with(Options { proxy: Some(options.listen), ..options }).await
+    }
+
     /// The clock stands still, so that a test turns it.
     pub(crate) async fn with(options: Options) -> Self {
-        let listener = TcpListener::bind(options.listen).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listeners = Listeners::bind(&options).await.unwrap();
+        let address = listeners.graph.local_addr().unwrap();
         let token = CancellationToken::new();
+        let opened = sandbox::Server::open(listeners, options, token.clone()).await.unwrap();
+        let ready = serde_json::from_str(&opened.ready().unwrap().line()).unwrap();
         let mut tasks = JoinSet::new();
-        tasks.spawn(sandbox::serve_on(listener, options, token.clone()));
+        tasks.spawn(opened.serve());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        let server = Self { address, client, tasks, stop: token.drop_guard() };
+        let server = Self { address, ready, client, tasks, stop: token.drop_guard() };
         server.control("POST", "clock", r#"{"frozen":true}"#).await;
         server
     }
@@ -88,6 +96,11 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         drop(self.stop);
         self.tasks.join_next().await.unwrap().unwrap().unwrap();
+    }
+
+    /// The ready line.
+    pub(crate) fn ready(&self) -> &Value {
+        &self.ready
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
