@@ -47,9 +47,9 @@ pub(crate) struct Ready {
     ready: bool,
     pub(crate) gateway: String,
     sandbox: String,
-    /// For programs that call Meta's own hosts; null until the sandbox has that way in.
-    proxy: Option<String>,
-    proxy_ca: Option<String>,
+    /// For programs that call Meta's own hosts, with the certificate that they must trust.
+    proxy: String,
+    proxy_ca: PathBuf,
     admin: String,
     pub(crate) token: String,
     ad_account: String,
@@ -105,7 +105,7 @@ impl Stack {
         if temporary {
             servers.guard().remove_at_end(&folder); // told before it is made, so that no kill leaves secrets behind
         }
-        let mut stack = Self { ready: unready(ports), children: Vec::new(), servers, process, temporary };
+        let mut stack = Self { ready: unready(ports, &files), children: Vec::new(), servers, process, temporary };
         let stop = stack.process.stop.clone();
         let raised = stop.run_until_cancelled(stack.raise(ports, &files)).await;
         match raised.unwrap_or_else(|| Err(Interrupted.into())) {
@@ -179,13 +179,13 @@ impl Stack {
     }
 }
 
-fn unready(ports: Ports) -> Ready {
+fn unready(ports: Ports, files: &Files) -> Ready {
     Ready {
         ready: false,
         gateway: url(ports.of(Service::Gateway)),
         sandbox: url(ports.sandbox()),
-        proxy: None,
-        proxy_ca: None,
+        proxy: url(ports.proxy()),
+        proxy_ca: files.proxy_ca(),
         admin: url(ports.admin()),
         token: String::new(),
         ad_account: String::new(),
@@ -194,7 +194,9 @@ fn unready(ports: Ports) -> Ready {
 }
 
 fn sandbox_arguments(ports: Ports, files: &Files, kept: bool) -> Vec<String> {
-    let mut arguments = vec!["sandbox".to_owned(), "--listen".to_owned(), loopback(ports.sandbox())];
+    let (listen, proxy) = (loopback(ports.sandbox()), loopback(ports.proxy()));
+    let mut arguments = vec!["sandbox".to_owned(), "--listen".to_owned(), listen, "--proxy".to_owned(), proxy];
+    arguments.extend(["--proxy-ca".to_owned(), files.proxy_ca().display().to_string()]);
     if kept {
         // Campaigns that we remember and Meta does not would be no restart but a loss.
         arguments.extend(["--data".to_owned(), files.sandbox().display().to_string()]);

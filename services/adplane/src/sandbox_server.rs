@@ -1,8 +1,8 @@
-//! `adplane sandbox`: Meta's stand-in, for development and tests only.
+//! `adplane sandbox`: Meta's stand-in, for development and tests only. Says where it is in one line of JSON.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{io::Write, net::SocketAddr, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use jiff::Timestamp;
 use runtime::{
     Process,
@@ -15,6 +15,12 @@ pub(crate) struct Options {
     /// Where it listens
     #[arg(long, default_value = "127.0.0.1:7480")]
     listen: SocketAddr,
+    /// Where its HTTPS proxy listens, for programs that call graph.facebook.com itself; without it there is none
+    #[arg(long, value_name = "ADDRESS")]
+    proxy: Option<SocketAddr>,
+    /// Writes the certificate that clients of the proxy must trust to this file; else the ready line names its place
+    #[arg(long, value_name = "FILE", requires = "proxy")]
+    proxy_ca: Option<PathBuf>,
     /// The world it holds
     #[arg(long, default_value = "small")]
     world: sandbox::World,
@@ -54,11 +60,16 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let process = if options.stop_with_parent { Process::with_parent_pipe() } else { Process::new() };
     let settings = sandbox::Options {
         listen: options.listen,
+        proxy: options.proxy,
+        proxy_ca: options.proxy_ca,
         world: options.world,
         seed: options.seed,
         tier: options.tier,
         clock: options.clock,
         data: options.data,
     };
-    sandbox::serve(settings, process.stop).await
+    let listeners = sandbox::Listeners::bind(&settings).await.context("an address of the sandbox")?;
+    let server = sandbox::Server::open(listeners, settings, process.stop).await?;
+    writeln!(std::io::stdout().lock(), "{}", server.ready()?.line())?;
+    server.serve().await
 }

@@ -39,6 +39,11 @@ impl Ports {
         self.0 + 80
     }
 
+    /// The sandbox's other way in, for programs that call Meta's own hosts.
+    pub(crate) fn proxy(self) -> u16 {
+        self.0 + 81
+    }
+
     /// Health and metrics of the whole stack.
     pub(crate) fn admin(self) -> u16 {
         self.0 + Self::SPAN
@@ -47,7 +52,7 @@ impl Ports {
     /// All that must be free before anything is started.
     pub(crate) fn all(self) -> Vec<u16> {
         let services = Service::ALL.into_iter().flat_map(|service| [self.of(service), self.admin_of(service)]);
-        services.chain([self.sandbox(), self.admin()]).collect()
+        services.chain([self.sandbox(), self.proxy(), self.admin()]).collect()
     }
 }
 
@@ -97,6 +102,11 @@ impl Files {
 
     pub(crate) fn sandbox(&self) -> PathBuf {
         self.0.join("sandbox")
+    }
+
+    /// What clients of the sandbox's proxy must trust.
+    pub(crate) fn proxy_ca(&self) -> PathBuf {
+        self.sandbox().join("proxy-ca.pem")
     }
 
     /// Who may act in this stack: made at its first start, kept with its data.

@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::program::{PATIENCE, Program, adplane, all_gone, files, port_base};
+use crate::sandbox::metas_client;
 
 /// Must never be seen outside of the vault and the sandbox.
 const SECRETS: [&str; 2] = ["sandbox-system-user-token", "sandbox-app-secret"];
@@ -102,6 +103,7 @@ async fn a_killed_stack_leaves_no_process_and_comes_back_with_everything() {
     let campaign = campaign(&stack).await;
     person(&stack).await;
     undelivered_event(&stack).await;
+    through_the_proxy(&stack).await;
     let campaigns = campaigns(&stack).await;
     assert!(campaigns.contains(&campaign), "{campaigns:?}");
     metrics_are_clean(&stack).await;
@@ -121,6 +123,17 @@ async fn a_killed_stack_leaves_no_process_and_comes_back_with_everything() {
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     all_gone(&ended.processes, Duration::from_secs(5));
     nothing_is_kept_in_clear(&data, &ended.stderr);
+}
+
+/// A program of somebody else's reads from Meta, as it thinks.
+async fn through_the_proxy(stack: &Stack) {
+    let url = format!("https://graph.facebook.com/v26.0/{}?fields=currency", stack.word("ad_account"));
+    let answer = metas_client(&stack.ready).get(url).bearer_auth(SECRETS[0]).send().await.unwrap();
+    let account: Value = answer.error_for_status().unwrap().json().await.unwrap();
+    assert_eq!(
+        (account["id"].as_str(), account["currency"].as_str()),
+        (stack.ready["ad_account"].as_str(), Some("USD"))
+    );
 }
 
 async fn campaign(stack: &Stack) -> String {

@@ -6,3 +6,4 @@ mod demo;
 mod dev;
 mod program;
 mod refusals;
+mod sandbox;
