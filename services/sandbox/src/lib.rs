@@ -36,6 +36,7 @@ mod state;
 mod token;
 mod usage;
 mod version;
+mod webhooks;
 
 pub use options::{Options, ParseError, Tier, World};
 pub use ready::Ready;

@@ -1,70 +1,34 @@
 //! Logins: the dialog, codes, tokens and their inspection.
 
-use std::collections::BTreeSet;
+mod deaths;
+mod dialog;
+pub(crate) mod page;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::error::Refusal;
 use crate::params::Params;
-use crate::state::{APP, APP_NAME, APP_SECRET, Change, Code, Dialog, Grant, Holder, State, USER, sealed};
+use crate::state::{APP, APP_NAME, APP_SECRET, Change, Code, Grant, Holder, State, sealed};
 use crate::token;
 
-/// How long a login code may be used.
-const CODE_MINUTES: i64 = 10;
+pub(crate) use deaths::{Death, happen, known};
+pub(crate) use dialog::{Dialogue, dialog};
+
 /// How long a person's token lives, also after an exchange.
 const TOKEN_DAYS: i64 = 60;
 /// How long data may be read after the last login.
 const DATA_ACCESS_DAYS: i64 = 90;
-
-/// What the dialog answers: an address to go to, or a page that says what is wrong.
-#[derive(Debug)]
-pub(crate) enum Dialogue {
-    Redirect(String),
-    Page(String),
-}
-
-/// `GET /dialog/oauth`: the person grants at once, unless the settings or `sandbox_decision=deny` say otherwise.
-pub(crate) fn dialog(state: &mut State, params: &Params, now: Timestamp) -> Dialogue {
-    let text = |name: &str| params.text(name).unwrap_or_default();
-    if text("client_id") != APP.to_string() {
-        return Dialogue::Page("Invalid App ID: the provided app ID does not look like a valid app ID.".to_owned());
-    }
-    let Ok(mut address) = url::Url::parse(&text("redirect_uri")) else {
-        return Dialogue::Page("Invalid redirect_uri: it must be an absolute address.".to_owned());
-    };
-    let denied = match params.text("sandbox_decision").as_deref() {
-        Some("deny") => true,
-        Some("grant") => false,
-        _ => state.settings.dialog == Dialog::Deny,
-    };
-    if denied {
-        address
-            .query_pairs_mut()
-            .append_pair("error", "access_denied")
-            .append_pair("error_code", "200")
-            .append_pair("error_description", "Permissions error")
-            .append_pair("error_reason", "user_denied");
-    } else {
-        let declined: BTreeSet<String> = state.settings.declined_scopes.iter().cloned().collect();
-        let asked = text("scope");
-        let asked = asked.split([',', ' ']).filter(|scope| !scope.is_empty()).map(str::to_owned);
-        let (declined, scopes) = asked.chain(["public_profile".to_owned()]).partition(|scope| declined.contains(scope));
-        let code = format!("AQ{}", state.fresh_secret("code"));
-        let redirect_uri = text("redirect_uri");
-        let expires = after(now, SignedDuration::from_mins(CODE_MINUTES));
-        let given = Code { app: APP, redirect_uri, person: USER, scopes, declined, expires, used: false };
-        state.commit(Change::Code { digest: sealed(&code), code: given });
-        address.query_pairs_mut().append_pair("code", &code);
-    }
-    if let Some(given) = params.text("state") {
-        address.query_pairs_mut().append_pair("state", &given);
-    }
-    Dialogue::Redirect(address.into())
-}
+/// A token is made younger at most this often.
+const EXCHANGE_HOURS: i64 = 24;
+/// How long a code of `oauth/client_code` may be used.
+const CLIENT_CODE_MINUTES: i64 = 10;
 
 /// `GET` or `POST /oauth/access_token`: a code, a token to be exchanged, or the app's own credentials.
 pub(crate) fn access_token(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, Refusal> {
+    if params.has("code") && !params.has("client_secret") {
+        return redeem_on_device(state, params, now);
+    }
     client(params)?;
     match params.text("grant_type").as_deref() {
         Some("client_credentials") => {
@@ -75,9 +39,9 @@ pub(crate) fn access_token(state: &mut State, params: &Params, now: Timestamp) -
         Some("fb_exchange_token") => {
             let old = params.required("fb_exchange_token")?;
             let mut grant = token::grant(state, &old, now)?;
-            grant.issued = now;
-            if grant.expires.is_some() {
+            if grant.expires.is_some() && !is_young(&grant, now) {
                 grant.expires = Some(after(now, SignedDuration::from_hours(24 * TOKEN_DAYS)));
+                grant.issued = now;
             }
             Ok(issued(state, grant, now))
         }
@@ -127,6 +91,41 @@ pub(crate) fn revoke(state: &mut State, params: &Params) -> Result<Value, Refusa
     Ok(json!({ "success": true }))
 }
 
+/// Whether the token is long-lived and was made less than a day ago; an exchange then gives the same time again.
+fn is_young(grant: &Grant, now: Timestamp) -> bool {
+    let lives = grant.expires.map(|expires| expires.duration_since(grant.issued));
+    let is_long = lives.is_some_and(|lives| lives > SignedDuration::from_hours(EXCHANGE_HOURS));
+    is_long && now.duration_since(grant.issued) < SignedDuration::from_hours(EXCHANGE_HOURS)
+}
+
+/// `GET /oauth/client_code`: a code with which a device gets a token of its own for the same person.
+pub(crate) fn client_code(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, Refusal> {
+    client(params)?;
+    let grant = token::grant(state, &params.required("access_token")?, now)?;
+    let code = format!("AQ{}", state.fresh_secret("client_code"));
+    let given = Code {
+        app: grant.app,
+        redirect_uri: params.required("redirect_uri")?,
+        person: grant.person,
+        scopes: grant.scopes,
+        declined: grant.declined,
+        expires: after(now, SignedDuration::from_mins(CLIENT_CODE_MINUTES)),
+        used: false,
+    };
+    state.commit(Change::Code { digest: sealed(&code), code: given });
+    Ok(json!({ "code": code }))
+}
+
+/// A device has no app secret; it gets an id of its own with the token.
+fn redeem_on_device(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, Refusal> {
+    let mut body = redeem(state, params, now)?;
+    let machine = params.text("machine_id").unwrap_or_else(|| state.fresh_secret("machine"));
+    if let Value::Object(map) = &mut body {
+        map.insert("machine_id".to_owned(), json!(machine));
+    }
+    Ok(body)
+}
+
 fn client(params: &Params) -> Result<(), Refusal> {
     if params.required("client_id")? != APP.to_string() {
         return Err(Refusal::new(
@@ -172,9 +171,8 @@ fn redeem(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, R
 }
 
 fn issued(state: &mut State, grant: Grant, now: Timestamp) -> Value {
-    let token = format!("EAA{}", state.fresh_secret("token"));
     let expires_in = grant.expires.map(|at| at.duration_since(now).as_secs());
-    state.commit(Change::Token { digest: sealed(&token), grant });
+    let token = token_for(state, grant);
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(token));
     body.insert("token_type".to_owned(), json!("bearer"));
@@ -182,6 +180,13 @@ fn issued(state: &mut State, grant: Grant, now: Timestamp) -> Value {
         body.insert("expires_in".to_owned(), json!(seconds));
     }
     Value::Object(body)
+}
+
+/// Makes a token for a grant, and keeps its digest.
+fn token_for(state: &mut State, grant: Grant) -> String {
+    let token = format!("EAA{}", state.fresh_secret("token"));
+    state.commit(Change::Token { digest: sealed(&token), grant });
+    token
 }
 
 fn described(state: &State, grant: &Grant) -> Map<String, Value> {

@@ -146,6 +146,10 @@ fn dead_text(subcode: i64, app: u64) -> String {
                 or Facebook has changed the session for security reasons."
                 .to_owned()
         }
+        459 => "Error validating access token: The user must log in at www.facebook.com and complete a checkpoint."
+            .to_owned(),
+        464 => "Error validating access token: The user is not a confirmed user.".to_owned(),
+        492 => "Error validating access token: The user does not have a role on the page any more.".to_owned(),
         _ => "Error validating access token: The session is invalid because the user logged out.".to_owned(),
     }
 }

@@ -12,6 +12,10 @@ const OLDEST: Version = Version(22);
 pub(crate) struct Version(pub(crate) u16);
 
 impl Version {
+    pub(crate) fn newest() -> Self {
+        NEWEST
+    }
+
     /// As it stands in paths and in the header `facebook-api-version`.
     pub(crate) fn word(self) -> String {
         format!("v{}.0", self.0)

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::hand;
 use super::incoming::Incoming;
 use super::sandbox::Sandbox;
-use super::{json_response, plain};
+use super::{json_response, plain, tokens};
 use crate::faults::Rule;
+use crate::oauth;
 use crate::route::Verb;
 use crate::state::{Kind, State, effective};
 use crate::usage::UseCase;
@@ -47,6 +48,14 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
         (Verb::Post, "settings") => settings(sandbox, incoming),
         (Verb::Post, "reviews") => hand::review(sandbox, incoming).await,
         (Verb::Post, "objects") => hand::change(sandbox, incoming).await,
+        (Verb::Get, "tokens") => json_response(StatusCode::OK, &json!(oauth::known(&sandbox.lock().state))),
+        (Verb::Post, "tokens") => tokens::kill(sandbox, incoming).await,
+        (Verb::Get, "webhooks") => lines(sandbox.webhooks.text()),
+        (Verb::Post, "webhooks") => tokens::tell(sandbox, incoming),
+        (Verb::Delete, "webhooks") => {
+            sandbox.webhooks.clear();
+            done()
+        }
         (Verb::Post, "usage") => usage(sandbox, incoming),
         (Verb::Delete, "usage") => {
             sandbox.lock().usage.clear();

@@ -18,6 +18,7 @@ use crate::route::{self, Call, File, Verb};
 use crate::token;
 use crate::usage::{Bucket, Header, Terms};
 use crate::version::Version;
+use crate::webhooks;
 
 /// An answer that is ready to go out.
 #[derive(Debug)]
@@ -53,6 +54,10 @@ struct Raw {
 impl Sandbox {
     /// Answers a Graph call. `fault` is what it is refused with on demand.
     pub(super) async fn dispatch(self: &Arc<Self>, incoming: Incoming, fault: Option<Refusal>) -> Done {
+        let fault = match fault {
+            None => self.callback_fault(&incoming).await,
+            given => given,
+        };
         let trace = self.trace();
         let if_none_match = incoming.if_none_match.clone();
         let quiet = incoming.params.boolean("suppress_http_code").unwrap_or(false);
@@ -74,6 +79,17 @@ impl Sandbox {
             done.status = 200;
         }
         done
+    }
+
+    /// Who subscribes to webhooks has to prove that the callback is theirs, before anything is kept.
+    async fn callback_fault(&self, incoming: &Incoming) -> Option<Refusal> {
+        let (_, parts) = Version::split(&incoming.path);
+        let [app, edge] = parts.as_slice() else { return None };
+        if edge != "subscriptions" || incoming.verb != Verb::Post {
+            return None;
+        }
+        let token = incoming.params.text("access_token").or_else(|| incoming.bearer.clone());
+        webhooks::handshake(self, app, &incoming.params, token.as_deref()).await.err()
     }
 
     fn many(&self, inner: &mut Inner, incoming: Incoming, now: Timestamp, trace: &str) -> Done {
@@ -205,6 +221,9 @@ fn worked(inner: &mut Inner, mut raw: Raw, bucket: &mut Bucket, headers: &mut Ve
     match parts.as_slice() {
         ["oauth", "access_token"] => {
             return oauth::access_token(&mut inner.state, &raw.params, raw.now).map(Body::from);
+        }
+        ["oauth", "client_code"] => {
+            return oauth::client_code(&mut inner.state, &raw.params, raw.now).map(Body::from);
         }
         ["oauth", "revoke"] => return oauth::revoke(&mut inner.state, &raw.params).map(Body::from),
         // Meta's SDKs report their own crashes here, and do so without a token.

@@ -5,6 +5,7 @@ mod dispatch;
 mod hand;
 mod incoming;
 mod sandbox;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +99,8 @@ async fn dialog(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
             }
             response
         }
-        Ok(Dialogue::Page(text)) => plain(StatusCode::BAD_REQUEST, format!("<html><body>{text}</body></html>")),
+        Ok(Dialogue::Question(question)) => plain(StatusCode::OK, oauth::page::question(&question)),
+        Ok(Dialogue::Refused(words)) => plain(StatusCode::BAD_REQUEST, oauth::page::refusal(&words)),
         Err(refusal) => graph_response(Done::refused(&refusal, "A0"), Version(26)),
     }
 }

@@ -20,6 +20,7 @@ use crate::options::Options;
 use crate::requests::{Line, Requests};
 use crate::state::State;
 use crate::usage::Usage;
+use crate::webhooks::{self, Outbox, Seen, Touch, Watch};
 
 /// A running sandbox.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Sandbox {
     journal: Option<Journal>,
     inner: Mutex<Inner>,
     traces: AtomicU64,
+    pub(crate) webhooks: Outbox,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -40,6 +42,22 @@ pub(crate) struct Inner {
     pub(crate) usage: Usage,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
+    watch: Watch,
+}
+
+impl Inner {
+    /// What subscribers are to be told of the changes since the last call.
+    fn seen(&mut self, now: Timestamp) -> Seen {
+        let touched = self.state.take_touched();
+        let notices = self.state.take_notices();
+        let mut seen = if touched.is_empty() || !webhooks::is_wanted(&self.state) {
+            Seen::default()
+        } else {
+            self.watch.look(&self.state, &touched, now)
+        };
+        seen.notices.extend(notices);
+        seen
+    }
 }
 
 impl Sandbox {
@@ -62,9 +80,11 @@ impl Sandbox {
             state.keep_changes();
         }
         let usage = Usage::new(options.tier);
-        let inner = Inner { state, usage, faults: Faults::default(), requests: Requests::default() };
+        let inner =
+            Inner { state, usage, faults: Faults::default(), requests: Requests::default(), watch: Watch::default() };
         let traces = AtomicU64::new(0);
-        Ok(Self { options, clock, journal, inner: Mutex::new(inner), traces, tasks: TaskTracker::new(), stop })
+        let (inner, webhooks, tasks) = (Mutex::new(inner), Outbox::default(), TaskTracker::new());
+        Ok(Self { options, clock, journal, inner, traces, webhooks, tasks, stop })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -78,31 +98,46 @@ impl Sandbox {
         format!("A{}", URL_SAFE_NO_PAD.encode(text.get(..15).unwrap_or_default()))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does something with the world, and returns when what it changed is on disk.
     pub(super) async fn change<T>(self: &Arc<Self>, work: impl FnOnce(&mut Inner) -> T) -> Result<T, Refusal> {
-        let (result, mark) = {
+        let (result, seen, mark) = {
             let mut inner = self.lock();
             let result = work(&mut inner);
+            let seen = inner.seen(self.now());
             let lines = inner.state.take_pending();
             let mark = match &self.journal {
                 Some(journal) if !lines.is_empty() => Some(journal.append(&lines)),
                 _ => None,
             };
-            (result, mark)
+            (result, seen, mark)
         };
-        let Some(mark) = mark else { return Ok(result) };
+        if let Some(mark) = mark {
+            self.synced(mark).await?;
+        }
+        self.tell(seen);
+        Ok(result)
+    }
+
+    /// Returns when the journal is on disk up to the mark.
+    async fn synced(self: &Arc<Self>, mark: io::Result<u64>) -> Result<(), Refusal> {
         let mark = mark.map_err(|error| lost(&error))?;
         let sandbox = Arc::clone(self);
         let synced = tokio::task::spawn_blocking(move || match &sandbox.journal {
             Some(journal) => journal.sync(mark),
             None => Ok(()),
         });
-        synced.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| lost(&error))?;
-        Ok(result)
+        synced.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| lost(&error))
+    }
+
+    /// What an object that goes on by itself has come to.
+    pub(crate) fn look_at(&self, id: u64) -> Seen {
+        let now = self.now();
+        let Inner { state, watch, .. } = &mut *self.lock();
+        watch.look(state, &[(id, Touch::Aged)], now)
     }
 
     /// The world as it was in the beginning, dated back from now.
@@ -115,6 +150,8 @@ impl Sandbox {
         inner.usage.clear();
         inner.faults = Faults::default();
         inner.requests.clear();
+        inner.watch = Watch::default();
+        self.webhooks.clear();
         if let Some(journal) = &self.journal {
             journal.restart(&Origin { world: self.options.world.to_string(), seed: self.options.seed, began })?;
             inner.state.keep_changes();

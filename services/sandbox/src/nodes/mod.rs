@@ -3,6 +3,7 @@
 pub(crate) mod accounts;
 pub(crate) mod ad_sets;
 pub(crate) mod ads;
+pub(crate) mod apps;
 pub(crate) mod audiences;
 pub(crate) mod budgets;
 pub(crate) mod bulk;
@@ -34,7 +35,7 @@ pub(crate) fn default_fields(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::AdAccount => &["account_id"],
         Kind::Image => &["hash"],
-        Kind::Page => &["name", "category"],
+        Kind::Page | Kind::App => &["name", "category"],
         Kind::Person | Kind::Business | Kind::Label => &["name"],
         Kind::Video => &["updated_time"],
         Kind::Run => insights::RUN_DEFAULTS,
@@ -71,6 +72,7 @@ pub(crate) fn show(view: &View<'_>, object: &Object, name: &str) -> Shown {
 /// The names of all fields of a kind, with spaces between; computed or not, and most of them never set here.
 fn known_fields(kind: Kind) -> &'static str {
     match kind {
+        Kind::App => apps::FIELDS,
         Kind::AdAccount => accounts::FIELDS,
         Kind::Campaign => campaigns::FIELDS,
         Kind::AdSet => ad_sets::FIELDS,
@@ -123,7 +125,7 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
         Kind::Dataset => datasets::show(view, object, name),
         Kind::Page => people::show_page(view, object, name),
         Kind::Run => insights::show_run(view, object, name),
-        Kind::Person | Kind::Label | Kind::Instagram | Kind::Business => None,
+        Kind::App | Kind::Person | Kind::Label | Kind::Instagram | Kind::Business => None,
     }
 }
 

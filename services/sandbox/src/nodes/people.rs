@@ -8,6 +8,7 @@ use crate::fields;
 use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::state::{Change, Grant, Holder, Kind, Object, State, sealed};
+use crate::webhooks::Notice;
 
 pub(crate) const PERSON_FIELDS: &str = "email first_name id last_name name role";
 pub(crate) const BUSINESS_FIELDS: &str =
@@ -69,6 +70,9 @@ pub(crate) fn revoke(state: &mut State, call: &Call, permission: Option<&str>) -
             None => grant.dead = Some(458),
         }
         state.commit(Change::Token { digest, grant });
+    }
+    if permission.is_none() {
+        state.notice(Notice::Deauthorized { app: call.caller.grant.app, person });
     }
     json!({ "success": true })
 }

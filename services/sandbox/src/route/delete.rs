@@ -6,6 +6,7 @@ use super::Call;
 use crate::error::Refusal;
 use crate::nodes::{self, audiences, bulk, images, lifecycle, members, videos, write};
 use crate::state::{Kind, Object, State};
+use crate::webhooks;
 
 /// Deletes a node.
 pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
@@ -24,6 +25,8 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
 pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
     match (object.kind, edge) {
         (Kind::AdAccount, "campaigns") => bulk::delete(state, call, object.id),
+        (Kind::App, "subscriptions") => webhooks::unsubscribe(state, call, object),
+        (Kind::AdAccount | Kind::Page, "subscribed_apps") => webhooks::unsubscribe_app(state, call, object),
         (Kind::AdAccount, "adimages") => images::delete(state, call, object.id),
         (Kind::AdAccount, "advideos") => {
             let id = write::required_id(&call.params, "video_id")?;

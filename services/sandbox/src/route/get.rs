@@ -8,6 +8,7 @@ use crate::fields;
 use crate::nodes::{self, accounts, copies, images, labels, members, videos};
 use crate::render::View;
 use crate::state::{Kind, Object, State};
+use crate::webhooks;
 
 /// Reads an edge.
 pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
@@ -15,6 +16,9 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         call.caller.may_read()?;
     }
     match (object.kind, edge) {
+        (Kind::App, "subscriptions") => return webhooks::list(call, object),
+        (Kind::AdAccount, "subscribed_apps") => return Ok(webhooks::list_apps(state, object)),
+        (Kind::Page, "subscribed_apps") => return Ok(webhooks::list_page_apps(state, object)),
         (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
         (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
         (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),

@@ -6,14 +6,16 @@ use super::Call;
 use crate::error::Refusal;
 use crate::insights;
 use crate::nodes::{
-    self, accounts, ad_sets, ads, audiences, campaigns, copies, creatives, datasets, events, images, labels, members,
-    videos,
+    self, accounts, ad_sets, ads, apps, audiences, campaigns, copies, creatives, datasets, events, images, labels,
+    members, videos,
 };
 use crate::state::{Kind, Object, State};
+use crate::webhooks;
 
 /// Updates a node.
 pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
     match object.kind {
+        Kind::App => apps::update(state, call, object),
         Kind::AdAccount => accounts::update(state, call, object),
         Kind::Campaign => campaigns::update(state, call, object),
         Kind::AdSet => ad_sets::update(state, call, object),
@@ -28,6 +30,9 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
 pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
     let account = object.id;
     match (object.kind, edge) {
+        (Kind::App, "subscriptions") => webhooks::subscribe(state, call, object),
+        (Kind::AdAccount, "subscribed_apps") => webhooks::subscribe_account(state, call, object),
+        (Kind::Page, "subscribed_apps") => webhooks::subscribe_page(state, call, object),
         (Kind::AdAccount, "campaigns") => campaigns::create(state, call, account),
         (Kind::AdAccount, "adsets") => ad_sets::create(state, call, account),
         (Kind::AdAccount, "ads") => ads::create(state, call, account),

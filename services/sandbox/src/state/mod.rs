@@ -1,5 +1,6 @@
 //! The world: everything that Meta would know, in memory, changed only by [`State::commit`].
 
+mod apps;
 mod change;
 mod delivery;
 mod object;
@@ -16,13 +17,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::options::World;
+use crate::webhooks::{Notice, Touch};
 
 pub(crate) use change::{Batch, Change, Code, Event, Grant, Holder, Members};
 pub(crate) use delivery::settle as settle_delivery;
 pub(crate) use object::{Kind, Object, Span, Status};
 pub(crate) use people::Sessions;
 pub(crate) use settings::{Dialog, Settings};
-pub(crate) use small::{ACCOUNTS, APP, APP_NAME, APP_SECRET, DATASET, INSTAGRAM, PAGE, SYSTEM_USER_TOKEN, USER};
+pub(crate) use small::{
+    ACCOUNTS, APP, APP_NAME, APP_SECRET, DATASET, INSTAGRAM, PAGE, SCOPES, SYSTEM_USER_TOKEN, USER,
+};
 pub(crate) use status::{Verdict, effective, is_delivering};
 pub(crate) use zone::{day, iso, local, zone};
 
@@ -39,6 +43,7 @@ pub(crate) struct State {
     next_id: u64,
     objects: BTreeMap<u64, Object>,
     children: HashMap<(u64, Kind), BTreeSet<u64>>,
+    apps: BTreeSet<u64>,
     images: HashMap<(u64, String), u64>,
     creatives: HashMap<(u64, String), u64>,
     tokens: HashMap<String, Grant>,
@@ -52,6 +57,9 @@ pub(crate) struct State {
     /// The lines of the journal that are not yet written; none are kept without a journal.
     pending: Option<Vec<u8>>,
     committed: u64,
+    /// Objects that were put, and what is to be told, since the webhooks last looked.
+    touched: Vec<(u64, Touch)>,
+    notices: Vec<Notice>,
 }
 
 impl State {
@@ -64,6 +72,7 @@ impl State {
             next_id: FIRST_ID,
             objects: BTreeMap::new(),
             children: HashMap::new(),
+            apps: BTreeSet::new(),
             images: HashMap::new(),
             creatives: HashMap::new(),
             tokens: HashMap::new(),
@@ -75,13 +84,17 @@ impl State {
             polls: HashMap::new(),
             pending: None,
             committed: 0,
+            touched: Vec::new(),
+            notices: Vec::new(),
         };
         // Meta's times are whole seconds.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         match world {
             World::Small => small::fill(&mut state, now),
         }
+        apps::fill(&mut state, now);
         state.committed = 0;
+        state.touched.clear();
         state
     }
 
@@ -93,6 +106,21 @@ impl State {
     /// The journal lines since the last call.
     pub(crate) fn take_pending(&mut self) -> Vec<u8> {
         self.pending.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The objects that were put since the last call.
+    pub(crate) fn take_touched(&mut self) -> Vec<(u64, Touch)> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Has something told to subscribers that follows from no object.
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    /// What is to be told since the last call.
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
     }
 
     /// How many changes were committed by callers.
@@ -107,6 +135,10 @@ impl State {
                 Ok(()) => pending.push(b'\n'),
                 Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "change not journalled"),
             }
+        }
+        if let Change::Put(object) = &change {
+            let touch = if self.objects.contains_key(&object.id) { Touch::Changed } else { Touch::Made };
+            self.touched.push((object.id, touch));
         }
         self.apply(change);
         self.committed += 1;
@@ -153,6 +185,9 @@ impl State {
             self.children.entry((parent, object.kind)).or_default().insert(object.id);
         }
         match object.kind {
+            Kind::App => {
+                self.apps.insert(object.id);
+            }
             Kind::Image => {
                 self.images.insert((object.account, object.text("hash").to_owned()), object.id);
             }
@@ -174,6 +209,10 @@ impl State {
     /// The object, if it is of that kind.
     pub(crate) fn of_kind(&self, id: u64, kind: Kind) -> Option<&Object> {
         self.objects.get(&id).filter(|object| object.kind == kind)
+    }
+
+    pub(crate) fn apps(&self) -> impl Iterator<Item = &Object> {
+        self.apps.iter().filter_map(|id| self.objects.get(id))
     }
 
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
+    App,
     AdAccount,
     Campaign,
     AdSet,
@@ -32,6 +33,7 @@ impl Kind {
     /// As Meta's error texts name the type.
     pub(crate) fn node_type(self) -> &'static str {
         match self {
+            Self::App => "Application",
             Self::AdAccount => "AdAccount",
             Self::Campaign => "Campaign",
             Self::AdSet => "AdSet",

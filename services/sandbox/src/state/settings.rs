@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Timings and habits of Meta that are not facts of its interface. Every one has the default of a quick test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, turned by its name")]
 pub(crate) struct Settings {
     /// Whether an ad set must state `targeting_automation.advantage_audience` from v23 on (1870227 else). Default:
     /// true, as advertisers report it; campaigns of a special category must state it in v26 whatever this says.
@@ -33,6 +34,18 @@ pub(crate) struct Settings {
     pub(crate) copy_children_sync: usize,
     /// The same in an asynchronous call (Meta, 'Ad set copies': 51).
     pub(crate) copy_children_async: usize,
+    /// How long a webhook waits before it is sent, in milliseconds of the sandbox's clock. Default 0.
+    pub(crate) webhook_delay_milliseconds: i64,
+    /// How often each webhook is sent: 2 makes duplicates, 0 loses all. Default 1.
+    pub(crate) webhook_copies: u32,
+    /// Whether webhooks that are due together are sent last first. Default off.
+    pub(crate) webhook_reorder: bool,
+    /// How many webhooks that are due together may go in one request; Meta says up to 1,000. Default 1.
+    pub(crate) webhook_batch: usize,
+    /// How long a subscriber may take to answer, in milliseconds. Default 10,000.
+    pub(crate) webhook_timeout_milliseconds: u64,
+    /// Hosts beside this machine that may be called. Default none.
+    pub(crate) webhook_hosts: Vec<String>,
 }
 
 /// The answer of the person at the login dialog.
@@ -41,6 +54,8 @@ pub(crate) struct Settings {
 pub(crate) enum Dialog {
     Grant,
     Deny,
+    /// A page with two buttons asks whoever sits before it.
+    Ask,
 }
 
 impl Default for Settings {
@@ -59,6 +74,12 @@ impl Default for Settings {
             disapproved_word: "[disapprove]".to_owned(),
             copy_children_sync: 3,
             copy_children_async: 51,
+            webhook_delay_milliseconds: 0,
+            webhook_copies: 1,
+            webhook_reorder: false,
+            webhook_batch: 1,
+            webhook_timeout_milliseconds: 10_000,
+            webhook_hosts: Vec::new(),
         }
     }
 }

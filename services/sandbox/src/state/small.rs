@@ -21,7 +21,8 @@ const BUSINESS: u64 = 6_000_000_000_000_001;
 const FIRST_OBJECT: u64 = 120_200_000_000_000_001;
 /// How long the first account has been delivering.
 const DAYS: i64 = 90;
-const SCOPES: &[&str] = &[
+/// What may be asked of a person in the login dialog.
+pub(crate) const SCOPES: &[&str] = &[
     "ads_management",
     "ads_read",
     "business_management",

@@ -150,3 +150,89 @@ async fn wrong_secrets_of_the_app_are_told() {
     let reply = exchange(&server, &[("grant_type", "client_credentials")]).await;
     assert!(reply.body["access_token"].as_str().unwrap().starts_with("1000000000000001|"));
 }
+
+#[tokio::test]
+async fn a_person_may_be_asked_by_a_page_and_leave_scopes_out() {
+    let server = Server::start().await;
+    server.control("POST", "settings", r#"{"dialog":"ask"}"#).await;
+    let query =
+        format!("client_id={APP}&redirect_uri={BACK}&state=s1&response_type=code&scope=ads_management,ads_read");
+    let page = server.client().get(server.url(&format!("dialog/oauth?{query}"))).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let html = page.text().await.unwrap();
+    assert!(html.contains(r#"name="sandbox_scope" value="ads_management" checked"#), "{html}");
+    assert!(html.contains(r#"name="state" value="s1""#), "{html}");
+    let back = dialog(&server, "&sandbox_decision=grant&sandbox_scope=ads_read").await;
+    let code = param(&back, "code").unwrap();
+    let reply = exchange(&server, &[("code", &code), ("redirect_uri", BACK)]).await;
+    let data = inspect(&server, reply.body["access_token"].as_str().unwrap()).await;
+    assert_eq!(data["scopes"], serde_json::json!(["ads_read", "public_profile"]));
+}
+
+#[tokio::test]
+async fn a_token_from_the_dialog_itself_lives_two_hours_and_stands_behind_the_hash() {
+    let server = Server::start().await;
+    let query = format!("client_id={APP}&redirect_uri={BACK}&state=s1&response_type=token&scope=ads_read");
+    let response = server.client().get(server.url(&format!("dialog/oauth?{query}"))).send().await.unwrap();
+    let back: url::Url = response.headers()["location"].to_str().unwrap().parse().unwrap();
+    let pairs: std::collections::HashMap<String, String> =
+        url::form_urlencoded::parse(back.fragment().unwrap().as_bytes()).into_owned().collect();
+    assert_eq!((pairs["state"].as_str(), pairs["expires_in"].as_str()), ("s1", "7200"));
+    let short = pairs["access_token"].clone();
+    let reply = exchange(&server, &[("grant_type", "fb_exchange_token"), ("fb_exchange_token", &short)]).await;
+    assert_eq!(reply.body["expires_in"], 60 * 86_400);
+    server.control("POST", "clock", r#"{"advance_seconds":7200}"#).await;
+    assert_eq!(me(&server, &short).await.subcode(), 463);
+}
+
+#[tokio::test]
+async fn a_token_is_made_younger_at_most_once_a_day() {
+    let server = Server::start().await;
+    let token = logged_in(&server).await;
+    server.control("POST", "clock", r#"{"advance_seconds":3600}"#).await;
+    let again = exchange(&server, &[("grant_type", "fb_exchange_token"), ("fb_exchange_token", &token)]).await;
+    assert_eq!(again.body["expires_in"], 60 * 86_400 - 3_600);
+}
+
+#[tokio::test]
+async fn a_device_gets_a_token_of_its_own_without_the_secret() {
+    let server = Server::start().await;
+    let token = logged_in(&server).await;
+    let query =
+        [("client_id", APP), ("client_secret", SECRET), ("redirect_uri", BACK), ("access_token", token.as_str())];
+    let reply = server.send_as(server.client().get(server.url("oauth/client_code")).query(&query)).await;
+    let code = reply.body["code"].as_str().unwrap().to_owned();
+    let query = [("client_id", APP), ("redirect_uri", BACK), ("code", &code)];
+    let reply = server.send_as(server.client().get(server.url("oauth/access_token")).query(&query)).await;
+    assert!(reply.body["machine_id"].is_string());
+    assert_eq!(me(&server, reply.body["access_token"].as_str().unwrap()).await.status, 200);
+}
+
+#[tokio::test]
+async fn tokens_die_on_demand_each_in_its_way() {
+    let events = [
+        ("expired", 463),
+        ("app_removed", 458),
+        ("checkpoint", 459),
+        ("password_changed", 460),
+        ("unconfirmed", 464),
+        ("revoked", 467),
+        ("role_lost", 492),
+    ];
+    for (event, subcode) in events {
+        let server = Server::start().await;
+        let token = logged_in(&server).await;
+        let death = serde_json::json!({ "event": event, "token": token });
+        assert_eq!(server.control("POST", "tokens", &death.to_string()).await, r#"{"tokens":1}"#);
+        let dead = me(&server, &token).await;
+        assert_eq!((dead.code(), dead.subcode()), (190, subcode), "{event}");
+        assert_eq!(me(&server, TOKEN).await.status, 200);
+    }
+    let server = Server::start().await;
+    let death = serde_json::json!({ "event": "password_changed", "person": "5000000000000002" });
+    server.control("POST", "tokens", &death.to_string()).await;
+    assert_eq!(me(&server, TOKEN).await.subcode(), 460);
+    let known = server.control_json("tokens").await;
+    assert!(known.as_array().unwrap().iter().any(|row| row["dead_subcode"] == 460));
+    assert!(!known.to_string().contains(TOKEN));
+}

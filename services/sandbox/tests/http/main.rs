@@ -30,3 +30,5 @@ mod proxy;
 mod reading;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod webhooks;
