@@ -10,9 +10,11 @@
 
 mod batch;
 mod body;
+mod catalogue;
 mod clock;
 mod door;
 mod error;
+mod estimates;
 mod faults;
 mod fields;
 mod filter;
@@ -24,12 +26,14 @@ mod oauth;
 mod options;
 mod paging;
 mod params;
+mod previews;
 mod proxy;
 mod ready;
 mod reference;
 mod render;
 mod requests;
 mod route;
+mod search;
 mod server;
 mod spec;
 mod state;

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::faults::Action;
 use crate::oauth::{self, Dialogue};
+use crate::previews;
 use crate::server::Scheme;
 use crate::version::Version;
 use dispatch::Done;
@@ -44,6 +45,9 @@ pub(crate) async fn answer(
     };
     if let Some(rest) = path.strip_prefix("/__sandbox/") {
         return Ok(control::answer(&sandbox, rest.trim_end_matches('/'), &incoming).await);
+    }
+    if path == previews::PATH {
+        return Ok(preview(&sandbox, &incoming));
     }
     let (version, parts) = Version::split(&path);
     if parts == ["dialog", "oauth"] {
@@ -102,6 +106,14 @@ async fn dialog(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
         Ok(Dialogue::Question(question)) => plain(StatusCode::OK, oauth::page::question(&question)),
         Ok(Dialogue::Refused(words)) => plain(StatusCode::BAD_REQUEST, oauth::page::refusal(&words)),
         Err(refusal) => graph_response(Done::refused(&refusal, "A0"), Version(26)),
+    }
+}
+
+/// The page of a preview, which needs no token: its address is the secret.
+fn preview(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
+    match previews::page(&sandbox.lock().state, &incoming.params, sandbox.now()) {
+        Some(html) => plain(StatusCode::OK, html),
+        None => plain(StatusCode::NOT_FOUND, "This preview has expired. Ask for it anew.".to_owned()),
     }
 }
 

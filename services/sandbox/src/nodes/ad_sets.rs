@@ -8,7 +8,6 @@ use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, iso, settle_delivery};
-use crate::version::Version;
 
 pub(crate) const FIELDS: &str = "adlabels adset_schedule asset_feed_id attribution_spec bid_adjustments bid_amount \
     bid_constraints bid_info bid_strategy billing_event budget_remaining campaign \
@@ -43,8 +42,8 @@ const PARAMS: &[Row] = &[
             "LISTING_INTERACTION",
         ]),
     ),
-    ("optimization_goal", Form::Text),
-    ("destination_type", Form::Text),
+    ("optimization_goal", Form::Word(goals::GOALS)),
+    ("destination_type", Form::Word(goals::DESTINATIONS)),
     ("daily_budget", Form::Money),
     ("lifetime_budget", Form::Money),
     ("daily_min_spend_target", Form::Money),
@@ -86,7 +85,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
         .clone();
     lifecycle::takes_children(&campaign)?;
     let status = lifecycle::initial(&call.params)?;
-    settle_fields(state, call.version, &campaign, &mut fields)?;
+    settle_fields(state, call, &campaign, &mut fields)?;
     if !budgets::any(&campaign.fields) && !budgets::any(&fields) {
         let advice = "Set a budget on the campaign or on the ad set.";
         return Err(Refusal::rule(1_885_621, "Budget missing", advice, &["daily_budget"]));
@@ -95,6 +94,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     if only {
         return Ok(write::validated());
     }
+    let goal = call.params.text("optimization_goal").unwrap_or_default();
     fields.entry("destination_type").or_insert_with(|| json!("UNDEFINED"));
     if !budgets::any(&campaign.fields) {
         // A bid without a strategy has meant a cap since before there were strategies.
@@ -102,7 +102,10 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
             if fields.contains_key("bid_amount") { "LOWEST_COST_WITH_BID_CAP" } else { "LOWEST_COST_WITHOUT_CAP" };
         fields.entry("bid_strategy").or_insert_with(|| json!(usual));
     }
-    fields.entry("attribution_spec").or_insert_with(|| json!([{ "event_type": "CLICK_THROUGH", "window_days": 1 }]));
+    let is_incremental = fields.get("is_incremental_attribution_enabled").is_some_and(|value| *value == true);
+    if !is_incremental {
+        fields.entry("attribution_spec").or_insert_with(|| attribution(&goal));
+    }
     let mut ad_set = Object::new(state.fresh_id(), Kind::AdSet, account, call.now);
     ad_set.status = status;
     ad_set.campaign = Some(campaign_id);
@@ -111,6 +114,15 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     let id = ad_set.id;
     write::keep(state, ad_set);
     write::created(state, call, id)
+}
+
+/// The attribution that Meta sets where none is given.
+fn attribution(goal: &str) -> Value {
+    if goals::counts_conversions(goal) {
+        json!([{ "event_type": "CLICK_THROUGH", "window_days": 7 }, { "event_type": "VIEW_THROUGH", "window_days": 1 }])
+    } else {
+        json!([{ "event_type": "CLICK_THROUGH", "window_days": 1 }])
+    }
 }
 
 pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Value, Refusal> {
@@ -133,7 +145,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     let touches_rules = given.keys().any(|name| name != "name");
     ad_set.fields.extend(given);
     if let (Some(campaign), true) = (&campaign, touches_rules) {
-        settle_fields(state, call.version, campaign, &mut ad_set.fields)?;
+        settle_fields(state, call, campaign, &mut ad_set.fields)?;
     }
     let labels = labels::read(state, call, old.account)?;
     if only {
@@ -154,11 +166,12 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
 /// Checks all rules over the fields as they would stand, and fills in what Meta adds.
 fn settle_fields(
     state: &State,
-    version: Version,
+    call: &Call,
     campaign: &Object,
     fields: &mut Map<String, Value>,
 ) -> Result<(), Refusal> {
     let account = campaign.account;
+    let (version, now) = (call.version, call.now);
     budgets::check(fields, state.currency(account))?;
     if budgets::any(&campaign.fields) && budgets::any(fields) {
         let advice = "The campaign has a budget, so its ad sets cannot have their own.";
@@ -171,7 +184,7 @@ fn settle_fields(
     bid(campaign, fields)?;
     goals::check(state, campaign.text("objective"), fields)?;
     if let Some(wanted) = fields.get("targeting") {
-        let settled = targeting::settled(state, version, campaign, wanted)?;
+        let settled = targeting::settled(targeting::Ground { state, version, now, campaign }, wanted)?;
         fields.insert("targeting".to_owned(), settled);
     }
     match state.object(account) {

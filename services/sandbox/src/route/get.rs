@@ -4,9 +4,12 @@ use serde_json::Value;
 
 use super::Call;
 use crate::error::Refusal;
+use crate::estimates;
 use crate::fields;
 use crate::nodes::{self, accounts, copies, images, labels, members, videos};
+use crate::previews;
 use crate::render::View;
+use crate::search;
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
 
@@ -24,12 +27,20 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return copies::list(state, call, object),
         (Kind::Video, "thumbnails") => return Ok(videos::thumbnails(object)),
+        (Kind::AdSet | Kind::Ad, "targetingsentencelines") => return Ok(search::sentence_lines(state, object)),
         (Kind::AdAccount, _) => {
+            if let Some(answer) = search::of_account(state, call, object, edge) {
+                return answer;
+            }
             if let Some(kind) = by_labels(edge) {
                 return labels::find(state, call, object.id, kind);
             }
         }
         _ => {}
+    }
+    let estimated = estimates::answer(state, call, object, edge);
+    if let Some(answer) = estimated.or_else(|| previews::answer(state, call, object, edge)) {
+        return answer;
     }
     let Some(ids) = nodes::edge(&View::of(state, call), object, edge) else {
         return Err(Refusal::unknown_path(edge));

@@ -17,6 +17,7 @@ use crate::nodes::people;
 use crate::oauth;
 use crate::params::Params;
 use crate::render::View;
+use crate::search;
 use crate::state::{Kind, Object, State};
 use crate::token::Caller;
 use crate::usage::{Bucket, UseCase};
@@ -123,6 +124,7 @@ pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
 fn tree(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     let parts: Vec<&str> = call.path.iter().map(String::as_str).collect();
     match (call.verb, parts.as_slice()) {
+        (Verb::Get, ["search"]) => search::answer(state, call),
         (Verb::Get, ["debug_token"]) => oauth::debug_token(state, &call.caller.grant, &call.params, call.now),
         (_, ["me", rest @ ..]) => me(state, call, rest),
         (_, [name, rest @ ..]) => {

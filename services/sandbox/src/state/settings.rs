@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, turned by its name")]
 pub(crate) struct Settings {
+    /// Whether interests, regions and cities must be in the sandbox's small catalogue. Default: true; with false any
+    /// number is taken as an id, which suits a program that has Meta's real ids written into it.
+    pub(crate) catalogue_only: bool,
     /// Whether an ad set must state `targeting_automation.advantage_audience` from v23 on (1870227 else). Default:
     /// true, as advertisers report it; campaigns of a special category must state it in v26 whatever this says.
     pub(crate) advantage_audience_required: bool,
@@ -61,6 +64,7 @@ pub(crate) enum Dialog {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            catalogue_only: true,
             advantage_audience_required: true,
             review_milliseconds: 200,
             report_polls: 2,

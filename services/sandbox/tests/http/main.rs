@@ -25,10 +25,14 @@ mod media;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
+mod previews;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod targeting;
 #[cfg(test)]
 mod webhooks;
