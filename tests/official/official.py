@@ -6,17 +6,15 @@ PYTHON is the interpreter that has Meta's Python SDK, NODE_MODULES the folder th
 the programs whose names contain one of them run. Ends with 1 where a program failed.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-import urllib.error
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -28,8 +26,6 @@ class Program:
     """A program of another's SDK, and what it finds when it starts."""
 
     path: str
-    # The program speaks to Meta's own hosts, through the proxy. Else it is told the sandbox's address as `GRAPH`.
-    through_proxy: bool = True
     # Settings of the sandbox that hold from the start.
     settings: dict = dataclasses.field(default_factory=dict)
     # How long it may take.
@@ -48,8 +44,8 @@ PROGRAMS = [
     Program("python/insights.py", settings=PROVEN),
     Program("python/audiences.py", settings=PROVEN),
     Program("python/events.py", settings=PROVEN),
-    # The SDK's asynchronous requests look at neither HTTPS_PROXY nor a CA file of the caller's.
-    Program("python/events_async.py", through_proxy=False, settings=PROVEN),
+    Program("python/events_async.py", settings=PROVEN),
+    Program("python/targeting.py", settings=PROVEN),
     Program("python/errors.py", settings=PROVEN),
     Program("node/objects.js"),
     Program("node/insights.js"),
@@ -58,37 +54,30 @@ PROGRAMS = [
 
 
 class Sandbox:
-    """`adplane sandbox` as a child process on free ports."""
+    """`adplane sandbox` as a child process on free ports, ready when it says so."""
 
     def __init__(self, adplane, folder):
-        self.folder = folder
-        self.port = free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
-        command = [adplane, "sandbox", "--listen", f"127.0.0.1:{self.port}"]
-        self.log = open(folder / "sandbox.log", "wb")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.log = folder / "sandbox.log"
+        command = [adplane, "sandbox", "--listen", "127.0.0.1:0", "--proxy", "127.0.0.1:0", "--proxy-ca", folder / "ca.pem"]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        # The first line of its output says where it answers; it ends without one where it cannot start.
+        guard = threading.Timer(START_SECONDS, self.process.kill)
+        guard.start()
+        line = self.process.stdout.readline()
+        guard.cancel()
+        assert line, f"the sandbox did not start: {self.log.read_text()}"
+        self.ready = json.loads(line)
 
-    def wait(self):
-        """Until it answers."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                return self.control("GET", "clock")
-            except (urllib.error.URLError, ConnectionError):
-                assert self.process.poll() is None, f"the sandbox ended: {(self.folder / 'sandbox.log').read_text()}"
-                assert time.monotonic() < deadline, "the sandbox does not answer"
-                time.sleep(0.02)
+    def change(self, settings):
+        request = urllib.request.Request(f"{self.ready['sandbox']}/__sandbox/settings", json.dumps(settings).encode())
+        urllib.request.urlopen(request, timeout=10).close()
 
-    def control(self, method, name, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.base}/__sandbox/{name}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read())
-
-    def environment(self, program):
-        """How the program finds Meta: nothing of it is in the program's own text."""
-        found = {"SANDBOX": self.base, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-        return {**found, "GRAPH": self.base}
+    def environment(self):
+        """How a program finds Meta. `SANDBOX` is not for the SDK: it is where a step looks behind the scenes."""
+        proxy = {name: self.ready["proxy"] for name in ("HTTPS_PROXY", "https_proxy")}
+        trusted = {name: self.ready["proxy_ca"] for name in ("REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")}
+        return {**proxy, **trusted, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "SANDBOX": self.ready["sandbox"]}
 
     def stop(self):
         self.process.terminate()
@@ -97,13 +86,7 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.log.close()
-
-
-def free_port():
-    with contextlib.closing(socket.socket()) as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+        self.process.stdout.close()
 
 
 def run(program, adplane, python, node_modules):
@@ -113,10 +96,8 @@ def run(program, adplane, python, node_modules):
     with tempfile.TemporaryDirectory(prefix="official-") as folder:
         sandbox = Sandbox(adplane, pathlib.Path(folder))
         try:
-            sandbox.wait()
-            if program.settings:
-                sandbox.control("POST", "settings", program.settings)
-            environment = {**os.environ, "NODE_PATH": node_modules, **sandbox.environment(program)}
+            sandbox.change(program.settings)
+            environment = {**os.environ, "NODE_PATH": node_modules, **sandbox.environment()}
             ended = subprocess.run([*command, HERE / program.path], env=environment, timeout=program.seconds)
             return ended.returncode == 0
         except subprocess.TimeoutExpired:

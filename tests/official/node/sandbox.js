@@ -6,14 +6,8 @@ const {FacebookAdsApi} = require('facebook-nodejs-business-sdk');
 
 const BASE = process.env.SANDBOX;
 
-/** The SDK as its own guide has it. Where `GRAPH` is set, the sandbox is met by its address instead of the proxy. */
+/** The SDK as its own guide has it; that it speaks to the sandbox is the work of the environment. */
 function connect(token = exports.TOKEN) {
-  const graph = process.env.GRAPH;
-  if (graph) {
-    for (const host of ['GRAPH', 'GRAPH_VIDEO']) {
-      Object.defineProperty(FacebookAdsApi, host, {get: () => graph, configurable: true});
-    }
-  }
   return FacebookAdsApi.init(token, 'en_US', false);
 }
 

@@ -1,4 +1,7 @@
-"""Server-side events by the SDK's asynchronous requests, alone and through its batch processor."""
+"""Server-side events by the SDK's asynchronous requests, alone and through its batch processor.
+
+These alone look at neither HTTPS_PROXY nor a CA file of the caller's, so the SDK is told the sandbox's address instead.
+"""
 
 import asyncio
 import time
@@ -8,6 +11,7 @@ from facebook_business.adobjects.serverside.batch_processor import BatchProcesso
 from facebook_business.adobjects.serverside.event import Event
 from facebook_business.adobjects.serverside.event_request_async import EventRequestAsync
 from facebook_business.adobjects.serverside.user_data import UserData
+from facebook_business.session import FacebookSession
 
 import sandbox
 from steps import equal, step, walk
@@ -60,5 +64,6 @@ def many_requests_go_after_each_other():
     equal(arrived("c-"), [f"c-{number}" for number in range(9)])
 
 
+FacebookSession.GRAPH = sandbox.BASE
 sandbox.connect()
 walk()

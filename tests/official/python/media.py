@@ -5,9 +5,11 @@ import os
 import pathlib
 import struct
 import tempfile
+import time
 import zlib
 
 from facebook_business.adobjects.adaccount import AdAccount
+from facebook_business.adobjects.adcreative import AdCreative
 from facebook_business.adobjects.adimage import AdImage
 from facebook_business.adobjects.advideo import AdVideo
 
@@ -102,12 +104,80 @@ def what_is_no_image_is_refused():
 
 
 @step
+def a_video_is_uploaded_in_chunks_and_becomes_ready():
+    path = folder / "winter.mp4"
+    path.write_bytes(os.urandom(VIDEO_BYTES))
+    before = len(sandbox.requests())
+    video = AdVideo(parent_id=sandbox.ACCOUNT)
+    video[AdVideo.Field.filepath] = str(path)
+    video.remote_create()
+    calls = [line for line in sandbox.requests()[before:] if line["path"].endswith("/advideos")]
+    # A start, three chunks of at most 4 MiB, a finish.
+    equal([(line["method"], line["status"]) for line in calls], [("POST", 200)] * 5)
+    equal(AdVideo(video["id"]).api_get(fields=["status"])["status"]["video_status"], "processing")
+    video.waitUntilEncodingReady(interval=0, timeout=10)
+    read = AdVideo(video["id"]).api_get(fields=["title", "status", "permalink_url", "length"])
+    equal((read["title"], read["status"]["video_status"]), ("winter.mp4", "ready"))
+    equal(read["status"]["uploading_phase"]["bytes_transferred"], VIDEO_BYTES)
+    made["video"] = video["id"]
+
+
+@step
+def a_chunk_that_was_lost_is_sent_again():
+    path = folder / "lost.mp4"
+    path.write_bytes(os.urandom(5 * 1024 * 1024))
+    began = time.monotonic()
+    sandbox.fault({"error": {"code": 2, "is_transient": True, "status": 500}}, method="POST", path="advideos", nth=3)
+    video = AdVideo(parent_id=sandbox.ACCOUNT)
+    video[AdVideo.Field.filepath] = str(path)
+    video.remote_create()
+    # The SDK waits a second before it tries again.
+    assert time.monotonic() - began >= 1.0
+    video.waitUntilEncodingReady(interval=0, timeout=10)
+
+
+@step
 def a_small_video_is_uploaded_at_once():
     path = folder / "small.mp4"
     path.write_bytes(os.urandom(2_000))
     video = account().create_ad_video(params={"name": "Small", "source": str(path)})
     equal(AdVideo(video["id"]).api_get(fields=["title"])["title"], "Small")
     assert video["id"] in [row["id"] for row in account().get_ad_videos(fields=["id"])]
+
+
+@step
+def a_ready_video_has_frames_to_choose_from():
+    frames = list(AdVideo(made["video"]).get_thumbnails(fields=["uri", "width", "height", "is_preferred"]))
+    assert len(frames) >= 8, frames
+    equal(sum(frame["is_preferred"] for frame in frames), 1)
+
+
+@step
+def image_and_video_are_advertised_with():
+    link = {"link": "https://shop.example", "message": "m", "image_hash": made["hash"]}
+    with_image = account().create_ad_creative(
+        params={"name": "Image", "object_story_spec": {"page_id": sandbox.PAGE, "link_data": link}}
+    )
+    read = AdCreative(with_image["id"]).api_get(fields=["image_hash", "image_url", "thumbnail_url"])
+    equal(read["image_hash"], made["hash"])
+    assert read["thumbnail_url"].startswith("https://"), read
+    data = {
+        "video_id": made["video"],
+        "image_hash": made["hash"],
+        "message": "m",
+        "call_to_action": {"type": "LEARN_MORE", "value": {"link": "https://shop.example"}},
+    }
+    with_video = account().create_ad_creative(
+        params={"name": "Video", "object_story_spec": {"page_id": sandbox.PAGE, "video_data": data}}
+    )
+    read = AdCreative(with_video["id"]).api_get(fields=["video_id", "object_type"])
+    equal((read["video_id"], read["object_type"]), (made["video"], "VIDEO"))
+    data["image_hash"] = "0" * 32
+    refused(
+        100,
+        account().create_ad_creative,
+        params={"name": "None", "object_story_spec": {"page_id": sandbox.PAGE, "video_data": data}},
+    )
 
 
 sandbox.connect()

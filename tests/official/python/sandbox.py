@@ -8,7 +8,6 @@ import os
 import urllib.request
 
 from facebook_business.api import FacebookAdsApi
-from facebook_business.session import FacebookSession
 
 APP_ID = "1000000000000001"
 APP_SECRET = "sandbox-app-secret"
@@ -22,9 +21,7 @@ BASE = os.environ["SANDBOX"]
 
 
 def connect(**options):
-    """The SDK as its own guide has it. Where `GRAPH` is set, the sandbox is met by its address instead of the proxy."""
-    if "GRAPH" in os.environ:
-        FacebookSession.GRAPH = os.environ["GRAPH"]
+    """The SDK as its own guide has it; that it speaks to the sandbox is the work of the environment."""
     given = {"app_id": APP_ID, "app_secret": APP_SECRET, "access_token": TOKEN, "crash_log": False, **options}
     return FacebookAdsApi.init(**given)
 
