@@ -4,6 +4,7 @@ mod control;
 mod dispatch;
 mod hand;
 mod incoming;
+mod media;
 mod sandbox;
 mod tokens;
 
@@ -43,6 +44,9 @@ pub(crate) async fn answer(
         Ok(incoming) => incoming,
         Err(status) => return Ok(plain(status, String::new())),
     };
+    if let Some(name) = path.strip_prefix("/__sandbox/media/") {
+        return Ok(media::answer(&sandbox, name, &incoming.params));
+    }
     if let Some(rest) = path.strip_prefix("/__sandbox/") {
         return Ok(control::answer(&sandbox, rest.trim_end_matches('/'), &incoming).await);
     }

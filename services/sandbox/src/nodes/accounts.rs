@@ -9,17 +9,21 @@ use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::state::{Object, State, local};
 
-pub(crate) const FIELDS: &str = "account_id account_status ad_account_promotable_objects age agency_client_declaration \
-    amount_spent attribution_spec balance business business_city business_country_code business_name business_state \
-    business_street business_street2 business_zip can_create_brand_lift_study capabilities created_time currency \
-    custom_audience_info default_dsa_beneficiary default_dsa_payor disable_reason end_advertiser end_advertiser_name \
-    existing_customers extended_credit_invoice_group failed_delivery_checks fb_entity funding_source \
-    funding_source_details has_migrated_permissions has_page_authorized_adaccount id io_number \
-    is_attribution_spec_system_default is_direct_deals_enabled is_in_3ds_authorization_enabled_market \
-    is_notifications_enabled is_personal is_prepay_account is_tax_id_required line_numbers liable_address media_agency \
-    min_campaign_group_spend_cap min_daily_budget name offsite_pixels_tos_accepted opportunity_score owner owner_business \
-    partner rf_spec send_bill_to_address show_checkout_experience sold_to_address spend_cap tax_id tax_id_status \
-    tax_id_type timezone_id timezone_name timezone_offset_hours_utc tos_accepted user_tasks user_tos_accepted";
+pub(crate) const FIELDS: &str = "account_id account_status ad_account_promotable_objects age agency_client_declaration all_capabilities \
+    amount_spent attribution_spec balance brand_safety_content_filter_levels business business_city \
+    business_country_code business_name business_state business_street business_street2 business_zip \
+    can_create_brand_lift_study capabilities created_time currency custom_audience_info \
+    default_dsa_beneficiary default_dsa_payor disable_reason end_advertiser end_advertiser_name \
+    existing_customers expired_funding_source_details extended_credit_invoice_group failed_delivery_checks \
+    fb_entity funding_source funding_source_details has_migrated_permissions has_page_authorized_adaccount id \
+    io_number is_attribution_spec_system_default is_ba_skip_delayed_eligible is_direct_deals_enabled \
+    is_in_3ds_authorization_enabled_market is_notifications_enabled is_personal is_prepay_account \
+    is_tax_id_required liable_address line_numbers marketing_messages_settings media_agency \
+    min_campaign_group_spend_cap min_daily_budget name offsite_clo_signal_status offsite_pixels_tos_accepted \
+    opportunity_score opportunity_score_weight owner owner_business partner rf_spec send_bill_to_address \
+    show_checkout_experience sold_to_address spend_cap tax_id tax_id_status tax_id_type timezone_id \
+    timezone_name timezone_offset_hours_utc tos_accepted user_access_expire_time user_tasks user_tos_accepted \
+    viewable_business";
 
 pub(crate) fn show(view: &View<'_>, account: &Object, name: &str) -> Option<Shown> {
     let currency = account.text("currency");

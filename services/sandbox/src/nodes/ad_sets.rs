@@ -9,20 +9,24 @@ use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, iso, settle_delivery};
 
-pub(crate) const FIELDS: &str = "adlabels adset_schedule asset_feed_id attribution_spec bid_adjustments bid_amount \
-    bid_constraints bid_info bid_strategy billing_event budget_remaining campaign \
-    campaign_active_time campaign_attribution campaign_id configured_status created_time \
-    creative_sequence daily_budget daily_min_spend_target daily_spend_cap destination_type \
-    dsa_beneficiary dsa_payor effective_status end_time frequency_control_specs \
-    full_funnel_exploration_mode id instagram_user_id is_budget_schedule_enabled \
-    is_dynamic_creative is_incremental_attribution_enabled issues_info learning_stage_info \
-    lifetime_budget lifetime_imps lifetime_min_spend_target lifetime_spend_cap \
+pub(crate) const FIELDS: &str = "account_id adlabels adset_schedule anchor_event_attribution_window_days asset_feed_id \
+    attribution_count_type attribution_spec automatic_manual_state bid_adjustments bid_amount bid_constraints \
+    bid_info bid_strategy billing_event brand_safety_config budget_remaining campaign campaign_active_time \
+    campaign_attribution campaign_id configured_status created_time creative_diversity_label \
+    creative_diversity_score creative_sequence creative_sequence_repetition_pattern daily_budget \
+    daily_min_spend_target daily_spend_cap destination_type dsa_beneficiary dsa_payor effective_status \
+    end_time existing_customer_budget_percentage frequency_control_specs full_funnel_exploration_mode id \
+    instagram_user_id is_ba_skip_delayed_eligible is_budget_schedule_enabled is_dynamic_creative \
+    is_incremental_attribution_enabled is_organic_ad_joint_optimized issues_info learning_stage_info \
+    lifetime_budget lifetime_imps lifetime_min_spend_target lifetime_spend_cap low_creative_reach \
+    max_budget_spend_percentage min_budget_spend_percentage multi_event_conversion_attribution_window_seconds \
     multi_optimization_goal_weight name optimization_goal optimization_sub_event pacing_type \
     placement_soft_opt_out promoted_object recommendations recurring_budget_semantics \
-    regional_regulated_categories regional_regulation_identities review_feedback \
-    rf_prediction_id source_adset source_adset_id start_time status targeting \
-    targeting_optimization_types time_based_ad_rotation_id_blocks \
-    time_based_ad_rotation_intervals updated_time use_new_app_click value_rule_set_id";
+    regional_regulated_categories regional_regulation_identities review_feedback rf_prediction_id \
+    source_adset source_adset_id special_ad_categories start_time status targeting \
+    targeting_optimization_types time_based_ad_rotation_id_blocks time_based_ad_rotation_intervals \
+    trending_topics_spec tune_for_category updated_time use_new_app_click value_rule_set_id \
+    value_rules_applied";
 
 const PARAMS: &[Row] = &[
     ("name", Form::Text),

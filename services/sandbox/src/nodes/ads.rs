@@ -9,13 +9,13 @@ use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{APP, Kind, Object, State, effective, settle_delivery};
 
-pub(crate) const FIELDS: &str = "ad_active_time ad_review_feedback ad_schedule_end_time ad_schedule_start_time adlabels \
-    adset adset_id bid_amount bid_info bid_type campaign campaign_id configured_status \
-    conversion_domain conversion_specs created_time creative creative_asset_groups_spec \
-    demolink_hash display_sequence effective_status engagement_audience \
-    failed_delivery_checks id issues_info last_updated_by_app_id name preview_shareable_link \
-    priority recommendations source_ad source_ad_id status targeting \
-    tracking_and_conversion_with_defaults tracking_specs updated_time";
+pub(crate) const FIELDS: &str = "account_id ad_active_time ad_review_feedback ad_schedule_end_time ad_schedule_start_time adlabels adset \
+    adset_id bid_amount bid_info bid_type campaign campaign_id configured_status conversion_domain \
+    conversion_specs created_time creative creative_asset_groups_spec demolink_hash display_sequence \
+    effective_status engagement_audience failed_delivery_checks filename id issues_info \
+    last_updated_by_app_id name placement preview_shareable_link priority recommendations source_ad \
+    source_ad_id special_ad_categories status targeting tracking_and_conversion_with_defaults tracking_specs \
+    updated_time";
 
 const PARAMS: &[Row] = &[
     ("name", Form::Text),

@@ -11,15 +11,15 @@ use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, iso, settle_delivery};
 use crate::version::Version;
 
-pub(crate) const FIELDS: &str = "adlabels advantage_state_info bid_strategy boosted_object_id brand_lift_studies \
-    budget_rebalance_flag budget_remaining buying_type campaign_group_active_time \
-    can_create_brand_lift_study can_use_spend_cap configured_status created_time \
-    daily_budget effective_status has_secondary_skadnetwork_reporting id \
-    is_adset_budget_sharing_enabled is_budget_schedule_enabled is_skadnetwork_attribution \
-    issues_info last_budget_toggling_time lifetime_budget name objective pacing_type \
-    primary_attribution promoted_object recommendations smart_promotion_type source_campaign \
-    source_campaign_id special_ad_categories special_ad_category special_ad_category_country \
-    spend_cap start_time status stop_time topline_id updated_time";
+pub(crate) const FIELDS: &str = "account_id adlabels advantage_state_info bid_constraints bid_strategy boosted_object_id \
+    brand_lift_studies budget_rebalance_flag budget_remaining budget_schedule_specs buying_type \
+    campaign_group_active_time can_create_brand_lift_study can_use_spend_cap configured_status created_time \
+    daily_budget effective_status frequency_control_specs has_secondary_skadnetwork_reporting id \
+    is_adset_budget_sharing_enabled is_budget_schedule_enabled is_direct_send_campaign is_message_campaign \
+    is_skadnetwork_attribution issues_info last_budget_toggling_time lifetime_budget name objective \
+    pacing_type primary_attribution promoted_object recommendations smart_promotion_type source_campaign \
+    source_campaign_id source_recommendation_type special_ad_categories special_ad_category \
+    special_ad_category_country spend_cap start_time status stop_time topline_id updated_time";
 
 const CATEGORIES: &[&str] = &[
     "NONE",

@@ -7,22 +7,26 @@ use serde_json::{Map, Value, json};
 use super::{labels, write};
 use crate::error::Refusal;
 use crate::params::Params;
-use crate::render::Shown;
+use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, Status};
 
-pub(crate) const FIELDS: &str = "account_id actor_id ad_disclaimer_spec adlabels applink_treatment asset_feed_spec \
-    authorization_category body branded_content call_to_action call_to_action_type collaborative_ads_lsb_image_bank_id \
+pub(crate) const FIELDS: &str = "account_id actor_id ad_disclaimer_spec adlabels applink_treatment asset_feed_spec authorization_category \
+    auto_update body branded_content branded_content_sponsor_page_id bundle_folder_id call_to_action \
+    call_to_action_type categorization_criteria category_media_source collaborative_ads_lsb_image_bank_id \
     contextual_multi_ads creative_sourcing_spec degrees_of_freedom_spec destination_set_id destination_spec \
     dynamic_ad_voice effective_authorization_category effective_instagram_media_id effective_object_story_id \
-    enable_direct_install facebook_branded_content format_transformation_spec generative_asset_spec id image_crops \
-    image_hash image_url instagram_permalink_url instagram_user_id interactive_components_spec link_og_id link_url \
-    media_sourcing_spec name object_id object_store_url object_story_id object_story_spec object_type object_url \
-    photo_album_source_object_story_id \
-    place_page_set_id platform_customizations playable_asset_id portrait_customizations product_data product_set_id \
-    recommender_settings regional_regulation_disclaimer_spec source_facebook_post_id source_instagram_media_id status \
-    template_url template_url_spec thumbnail_id thumbnail_url title url_tags use_page_actor_override video_id";
+    enable_direct_install enable_launch_instant_app existing_post_title facebook_branded_content \
+    format_transformation_spec generative_asset_spec id image_crops image_hash image_url \
+    instagram_branded_content instagram_permalink_url instagram_user_id interactive_components_spec \
+    link_deep_link_url link_destination_display_url link_og_id link_url marketing_message_structured_spec \
+    media_sourcing_spec messenger_sponsored_message name object_id object_store_url object_story_id \
+    object_story_spec object_type object_url omnichannel_link_spec page_welcome_message \
+    photo_album_source_object_story_id place_page_set_id platform_customizations playable_asset_id \
+    portrait_customizations product_data product_set_id product_suggestion_settings recommender_settings \
+    regional_regulation_disclaimer_spec source_facebook_post_id source_instagram_media_id status template_url \
+    template_url_spec thumbnail_id thumbnail_url title url_tags use_page_actor_override video_id";
 
 const PARAMS: &[Row] = &[
     ("name", Form::Text),
@@ -256,7 +260,7 @@ fn collect(value: &Value, name: &str, into: &mut Vec<String>) {
     }
 }
 
-pub(crate) fn show(creative: &Object, name: &str) -> Option<Shown> {
+pub(crate) fn show(view: &View<'_>, creative: &Object, name: &str) -> Option<Shown> {
     let spec = creative.fields.get("object_story_spec");
     let link = spec.and_then(|spec| spec.get("link_data").or_else(|| spec.get("video_data")));
     let of_link = |name: &str| link.and_then(|link| link.get(name)).cloned().map_or(Shown::Absent, Shown::Value);
@@ -284,7 +288,11 @@ pub(crate) fn show(creative: &Object, name: &str) -> Option<Shown> {
         "call_to_action_type" => Some(
             link.and_then(|link| link.pointer("/call_to_action/type")).cloned().map_or(Shown::Absent, Shown::Value),
         ),
-        "thumbnail_url" => Some(Shown::text(format!("https://scontent.sandbox.example/t/{}_p64x64.png", creative.id))),
+        "thumbnail_url" => Some(Shown::text(format!("{}/__sandbox/media/t/{}.png", view.base, creative.id))),
+        "image_url" => Some(match link.and_then(|link| link.get("image_hash")).and_then(Value::as_str) {
+            Some(hash) => Shown::text(super::images::address(view.base, hash)),
+            None => Shown::Absent,
+        }),
         _ => None,
     }
 }

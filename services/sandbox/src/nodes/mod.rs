@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod ad_sets;
 pub(crate) mod ads;
 pub(crate) mod apps;
+pub(crate) mod archive;
 pub(crate) mod audiences;
 pub(crate) mod budgets;
 pub(crate) mod bulk;
@@ -11,7 +12,9 @@ pub(crate) mod campaigns;
 pub(crate) mod copies;
 pub(crate) mod creatives;
 pub(crate) mod datasets;
+pub(crate) mod drawing;
 pub(crate) mod events;
+pub(crate) mod film;
 pub(crate) mod goals;
 pub(crate) mod images;
 pub(crate) mod labels;
@@ -21,6 +24,7 @@ pub(crate) mod people;
 pub(crate) mod picture;
 pub(crate) mod reviews;
 pub(crate) mod targeting;
+pub(crate) mod thumbnails;
 pub(crate) mod videos;
 pub(crate) mod write;
 
@@ -28,7 +32,7 @@ use serde_json::Value;
 
 use crate::insights;
 use crate::render::{Shown, View};
-use crate::state::{Kind, Object, effective, iso, shown_id};
+use crate::state::{Kind, Object, State, effective, iso, shown_id};
 
 /// What a node shows when no fields are named. For most it is the id alone.
 pub(crate) fn default_fields(kind: Kind) -> &'static [&'static str] {
@@ -118,8 +122,8 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
         Kind::Campaign => campaigns::show(view, object, name),
         Kind::AdSet => ad_sets::show(view, object, name),
         Kind::Ad => ads::show(view, object, name),
-        Kind::Creative => creatives::show(object, name),
-        Kind::Image => images::show(object, name),
+        Kind::Creative => creatives::show(view, object, name),
+        Kind::Image => images::show(view, object, name),
         Kind::Video => videos::show(view, object, name),
         Kind::Audience => audiences::show(view, object, name),
         Kind::Dataset => datasets::show(view, object, name),
@@ -166,7 +170,17 @@ pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Vec<u
         (Business, "client_ad_accounts" | "client_pages") => return Some(Vec::new()),
         _ => return None,
     };
+    if matches!(kind, Image | Video) {
+        return Some(by_update(view.state, view.state.children(object.id, kind)));
+    }
     Some(view.state.children(object.id, kind).rev().collect())
+}
+
+/// Media are listed with what changed last first, on which clients rely that read until they meet what they know.
+pub(crate) fn by_update(state: &State, ids: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut ids: Vec<u64> = ids.collect();
+    ids.sort_by_key(|&id| std::cmp::Reverse((state.object(id).map(|object| object.updated), id)));
+    ids
 }
 
 /// What the business of an account or page owns.

@@ -7,6 +7,16 @@ pub(crate) struct Size {
     pub(crate) height: u32,
 }
 
+/// The kind of picture, as `Content-Type` names it; `None` where the bytes are none.
+pub(crate) fn mime(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        [0xff, 0xd8, ..] => Some("image/jpeg"),
+        _ => None,
+    }
+}
+
 /// The size of a PNG, GIF or JPEG; `None` where the bytes are none of them.
 pub(crate) fn size(bytes: &[u8]) -> Option<Size> {
     if let Some(rest) = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n") {

@@ -6,7 +6,7 @@ use super::Call;
 use crate::error::Refusal;
 use crate::estimates;
 use crate::fields;
-use crate::nodes::{self, accounts, copies, images, labels, members, videos};
+use crate::nodes::{self, accounts, copies, images, labels, members, thumbnails};
 use crate::previews;
 use crate::render::View;
 use crate::search;
@@ -26,7 +26,7 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
         (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return copies::list(state, call, object),
-        (Kind::Video, "thumbnails") => return Ok(videos::thumbnails(object)),
+        (Kind::Video, "thumbnails") => return Ok(thumbnails::list(call, object)),
         (Kind::AdSet | Kind::Ad, "targetingsentencelines") => return Ok(search::sentence_lines(state, object)),
         (Kind::AdAccount, _) => {
             if let Some(answer) = search::of_account(state, call, object, edge) {

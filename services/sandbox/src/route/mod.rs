@@ -106,7 +106,10 @@ fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
         return state.image(account.parse().ok()?, hash);
     }
     // An ad account without its prefix is another node, which nobody may read.
-    name.parse().ok().and_then(|id| state.object(id)).filter(|object| object.kind != Kind::AdAccount)
+    let object = name.parse().ok().and_then(|id| state.object(id))?;
+    // A video that was deleted is gone, other than ads objects, which stay readable by their id.
+    let gone = object.kind == Kind::AdAccount || object.kind == Kind::Video && object.status.is_gone();
+    (!gone).then_some(object)
 }
 
 /// Answers a call.

@@ -7,7 +7,7 @@ use crate::error::Refusal;
 use crate::insights;
 use crate::nodes::{
     self, accounts, ad_sets, ads, apps, audiences, campaigns, copies, creatives, datasets, events, images, labels,
-    members, videos,
+    members, thumbnails, videos,
 };
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
@@ -22,6 +22,7 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
         Kind::Ad => ads::update(state, call, object),
         Kind::Creative => creatives::update(state, call, object),
         Kind::Audience => audiences::update(state, call, object),
+        Kind::Video => videos::update(state, call, object),
         _ => Err(Refusal::missing("post", &nodes::path_id(object))),
     }
 }
@@ -44,6 +45,7 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::AdAccount, "adspixels") => datasets::create(state, call, account),
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => copies::create(state, call, object),
         (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::attach(state, call, object),
+        (Kind::Video, "thumbnails") => thumbnails::create(state, call, object),
         (Kind::Audience, "users") => members::change(state, call, object),
         (Kind::Dataset, "events") => events::receive(state, call, object),
         (Kind::Run, _) => Err(Refusal::unknown_path(edge)),

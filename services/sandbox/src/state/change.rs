@@ -21,6 +21,8 @@ pub(crate) enum Change {
     CodeUsed { digest: String },
     /// People were added to an audience or removed from it.
     Members(Members),
+    /// Bytes of a picture or video, in base64, at a place of its file.
+    Media { key: String, at: usize, bytes: String },
     /// Events were taken in by a dataset.
     Events { dataset: u64, events: Vec<Event> },
 }

@@ -3,16 +3,20 @@
 mod apps;
 mod change;
 mod delivery;
+mod media;
 mod object;
 mod people;
 mod settings;
 mod small;
 mod status;
+mod uses;
 mod zone;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -21,6 +25,7 @@ use crate::webhooks::{Notice, Touch};
 
 pub(crate) use change::{Batch, Change, Code, Event, Grant, Holder, Members};
 pub(crate) use delivery::settle as settle_delivery;
+pub(crate) use media::{KEPT_BYTES_MAX, Media};
 pub(crate) use object::{Kind, Object, Span, Status};
 pub(crate) use people::Sessions;
 pub(crate) use settings::{Dialog, Settings};
@@ -48,6 +53,8 @@ pub(crate) struct State {
     creatives: HashMap<(u64, String), u64>,
     tokens: HashMap<String, Grant>,
     codes: HashMap<String, Code>,
+    pub(crate) media: Media,
+    uses: uses::Uses,
     members: HashMap<u64, HashSet<String>>,
     sessions: HashMap<u64, Sessions>,
     events: BTreeMap<u64, Vec<Event>>,
@@ -77,6 +84,8 @@ impl State {
             creatives: HashMap::new(),
             tokens: HashMap::new(),
             codes: HashMap::new(),
+            media: Media::default(),
+            uses: uses::Uses::default(),
             members: HashMap::new(),
             sessions: HashMap::new(),
             events: BTreeMap::new(),
@@ -160,6 +169,10 @@ impl State {
                     code.used = true;
                 }
             }
+            Change::Media { key, at, bytes } => match STANDARD.decode(&bytes) {
+                Ok(bytes) => self.media.put(key, at, &bytes),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "media not readable"),
+            },
             Change::Members(members) => self.take_members(members),
             Change::Events { dataset, events } => {
                 for event in &events {
@@ -180,6 +193,9 @@ impl State {
                     children.remove(&old.id);
                 }
             }
+        }
+        if object.kind == Kind::Creative {
+            self.uses.note(self.objects.get(&object.id), &object);
         }
         for parent in object.parents() {
             self.children.entry((parent, object.kind)).or_default().insert(object.id);
@@ -226,6 +242,11 @@ impl State {
 
     pub(crate) fn image(&self, account: u64, hash: &str) -> Option<&Object> {
         self.images.get(&(account, hash.to_owned())).and_then(|id| self.objects.get(id))
+    }
+
+    /// The creatives that show an image.
+    pub(crate) fn users_of_image(&self, account: u64, hash: &str) -> impl Iterator<Item = u64> + '_ {
+        self.uses.of(account, hash)
     }
 
     /// A creative of the account with the same content.

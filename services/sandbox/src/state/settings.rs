@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) score_refuses: bool,
     /// An ad whose name contains this is disapproved by its review; empty: none is.
     pub(crate) disapproved_word: String,
+    /// A video whose title contains this cannot be processed; empty: all can.
+    pub(crate) failing_video_word: String,
     /// The most ads, or ad sets, that a deep copy brings along in one call (Meta, 'Ad set copies': 3).
     pub(crate) copy_children_sync: usize,
     /// The same in an asynchronous call (Meta, 'Ad set copies': 51).
@@ -76,6 +78,7 @@ impl Default for Settings {
             app_users: 100,
             score_refuses: false,
             disapproved_word: "[disapprove]".to_owned(),
+            failing_video_word: "[fail]".to_owned(),
             copy_children_sync: 3,
             copy_children_async: 51,
             webhook_delay_milliseconds: 0,
