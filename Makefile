@@ -4,7 +4,7 @@ CARGO ?= cargo
 ADPLANE = target/debug/adplane
 TOOLS = target/tools
 
-.PHONY: run up test test-tools test-rust test-python test-official test-chart lint servers build help
+.PHONY: run up test test-tools test-rust test-python test-official test-peers test-chart lint servers build help
 
 help:
 	@echo "make run    the main job, from an empty machine to its results"
@@ -26,7 +26,7 @@ build: servers
 servers:
 	@sh deploy/dev/install-servers.sh
 
-test: test-tools test-rust test-python test-official test-chart
+test: test-tools test-rust test-python test-official test-peers test-chart
 
 # Python and npm, for the client in another language and for Helm; installed where they are missing.
 test-tools:
@@ -41,7 +41,11 @@ test-python: build
 
 # Meta's own SDKs, against the sandbox.
 test-official: build test-tools
-	@sh tests/official/run.sh $(ADPLANE)
+	@sh tests/official/run.sh $(ADPLANE) python/ node/
+
+# Airbyte's connector and the Singer tap, against the sandbox.
+test-peers: build test-tools
+	@sh tests/official/run.sh $(ADPLANE) peers/
 
 # The chart, by a real Helm.
 test-chart:

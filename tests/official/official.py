@@ -1,15 +1,16 @@
 """Starts a sandbox for each program in turn, and runs the program against it as it would run against Meta.
 
-    python3 official.py ADPLANE PYTHON NODE_MODULES [WORD...]
+    python3 official.py ADPLANE TOOLS [WORD...]
 
-PYTHON is the interpreter that has Meta's Python SDK, NODE_MODULES the folder that has the Node SDK. With words, only
-the programs whose names contain one of them run. Ends with 1 where a program failed.
+TOOLS is the folder in which the SDKs and connectors are installed, each in a place of its own. With words, only the
+programs whose names contain one of them run, and only what they need is installed. Ends with 1 where a program failed.
 """
 
 import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,30 +27,43 @@ class Program:
     """A program of another's SDK, and what it finds when it starts."""
 
     path: str
+    # What is installed for it: a name of `PINNED`.
+    tools: str
     # Settings of the sandbox that hold from the start.
     settings: dict = dataclasses.field(default_factory=dict)
     # How long it may take.
     seconds: int = 60
 
 
+# What each environment is made of; made anew when it changes.
+PINNED = {
+    "python": "python/requirements.txt",
+    "node": "node/package-lock.json",
+    "airbyte": "peers/airbyte.txt",
+    "singer": "peers/singer.txt",
+}
+
 # The Python SDK sends `appsecret_proof` with every call; a call without it is refused here.
 PROVEN = {"require_proof": True}
 
 PROGRAMS = [
-    Program("python/connection.py", settings=PROVEN),
-    Program("python/objects.py", settings=PROVEN),
-    Program("python/media.py", settings=PROVEN),
-    Program("python/reading.py", settings=PROVEN),
-    Program("python/batches.py", settings=PROVEN),
-    Program("python/insights.py", settings=PROVEN),
-    Program("python/audiences.py", settings=PROVEN),
-    Program("python/events.py", settings=PROVEN),
-    Program("python/events_async.py", settings=PROVEN),
-    Program("python/targeting.py", settings=PROVEN),
-    Program("python/errors.py", settings=PROVEN),
-    Program("node/objects.js"),
-    Program("node/insights.js"),
-    Program("node/people.js"),
+    Program("python/connection.py", "python", settings=PROVEN),
+    Program("python/objects.py", "python", settings=PROVEN),
+    Program("python/media.py", "python", settings=PROVEN),
+    Program("python/reading.py", "python", settings=PROVEN),
+    Program("python/batches.py", "python", settings=PROVEN),
+    Program("python/insights.py", "python", settings=PROVEN),
+    Program("python/audiences.py", "python", settings=PROVEN),
+    Program("python/events.py", "python", settings=PROVEN),
+    Program("python/events_async.py", "python", settings=PROVEN),
+    Program("python/targeting.py", "python", settings=PROVEN),
+    Program("python/errors.py", "python", settings=PROVEN),
+    Program("node/objects.js", "node"),
+    Program("node/insights.js", "node"),
+    Program("node/people.js", "node"),
+    # The connectors sleep for 30 and 10 seconds where a report is not done at the first look.
+    Program("peers/airbyte.py", "airbyte", settings={"report_polls": 0}, seconds=300),
+    Program("peers/singer.py", "singer", settings={"report_polls": 0}, seconds=120),
 ]
 
 
@@ -89,15 +103,39 @@ class Sandbox:
         self.process.stdout.close()
 
 
-def run(program, adplane, python, node_modules):
+def installed(name, tools):
+    """The folder with what is pinned under that name."""
+    folder, pinned = tools / name, HERE / PINNED[name]
+    mark = folder / "installed"
+    if mark.exists() and mark.read_bytes() == pinned.read_bytes():
+        return folder
+    print(f"installing {pinned.relative_to(HERE)}", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    if name == "node":
+        folder.mkdir(parents=True)
+        for part in ["package.json", "package-lock.json", ".npmrc"]:
+            shutil.copy(pinned.parent / part, folder)
+        subprocess.run(["npm", "ci", "--silent"], cwd=folder, check=True)
+    else:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = [folder / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", pinned]
+        subprocess.run(pip, check=True)
+    shutil.copy(pinned, mark)
+    return folder
+
+
+def run(program, adplane, tools):
     """Whether the program ended well; its own lines are on the screen by then."""
     print(f"== {program.path}", flush=True)
-    command = [python, "-B", "-W", "ignore::UserWarning"] if program.path.endswith(".py") else ["node"]
+    folder = installed(program.tools, tools)
+    python = [folder / "bin/python", "-B", "-W", "ignore::UserWarning"]
+    command = ["node"] if program.tools == "node" else python
+    found = {"NODE_PATH": folder / "node_modules", "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
     with tempfile.TemporaryDirectory(prefix="official-") as folder:
         sandbox = Sandbox(adplane, pathlib.Path(folder))
         try:
             sandbox.change(program.settings)
-            environment = {**os.environ, "NODE_PATH": node_modules, **sandbox.environment()}
+            environment = {**os.environ, **found, **sandbox.environment()}
             ended = subprocess.run([*command, HERE / program.path], env=environment, timeout=program.seconds)
             return ended.returncode == 0
         except subprocess.TimeoutExpired:
@@ -107,13 +145,13 @@ def run(program, adplane, python, node_modules):
             sandbox.stop()
 
 
-def main(adplane, python, node_modules, *words):
+def main(adplane, tools, *words):
     chosen = [program for program in PROGRAMS if not words or any(word in program.path for word in words)]
     if not chosen:
         print(f"no program has one of these words in its name: {' '.join(words)}", file=sys.stderr)
         return 2
     began = time.monotonic()
-    failed = [program.path for program in chosen if not run(program, adplane, python, node_modules)]
+    failed = [program.path for program in chosen if not run(program, adplane, pathlib.Path(tools))]
     for path in failed:
         print(f"FAILED  {path}")
     print(f"took {time.monotonic() - began:.1f} s")
