@@ -41,7 +41,7 @@ test-python: build
 
 # Meta's own SDKs, against the sandbox.
 test-official: build test-tools
-	@sh tests/official/run.sh $(ADPLANE) python/ node/
+	@sh tests/official/run.sh $(ADPLANE) python/ node/ page/
 
 # Airbyte's connector and the Singer tap, against the sandbox.
 test-peers: build test-tools

@@ -7,9 +7,11 @@ programs whose names contain one of them run, and only what they need is install
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +67,11 @@ PROGRAMS = [
     Program("peers/airbyte.py", "airbyte", settings={"report_polls": 0}, seconds=300),
     Program("peers/singer.py", "singer", settings={"report_polls": 0}, seconds=120),
 ]
+
+# The sandbox's own page: each of its examples prints what stands under it.
+PAGE = HERE.parents[1] / "services/sandbox/README.md"
+EXAMPLE = re.compile(r"^```(python|javascript)\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"python": "python", "javascript": "node"}
 
 
 class Sandbox:
@@ -127,6 +134,11 @@ def installed(name, tools):
 def run(program, adplane, tools):
     """Whether the program ended well; its own lines are on the screen by then."""
     print(f"== {program.path}", flush=True)
+    return started(program, HERE / program.path, adplane, tools).returncode == 0
+
+
+def started(program, path, adplane, tools, **options):
+    """Runs a program with a sandbox of its own, and gives how it ended."""
     folder = installed(program.tools, tools)
     python = [folder / "bin/python", "-B", "-W", "ignore::UserWarning"]
     command = ["node"] if program.tools == "node" else python
@@ -136,22 +148,41 @@ def run(program, adplane, tools):
         try:
             sandbox.change(program.settings)
             environment = {**os.environ, **found, **sandbox.environment()}
-            ended = subprocess.run([*command, HERE / program.path], env=environment, timeout=program.seconds)
-            return ended.returncode == 0
+            return subprocess.run([*command, path], env=environment, timeout=program.seconds, **options)
         except subprocess.TimeoutExpired:
-            print(f"FAILED  {program.path} took more than {program.seconds} s")
-            return False
+            print(f"FAILED  {path.name} took more than {program.seconds} s")
+            return subprocess.CompletedProcess([], 1, "")
         finally:
             sandbox.stop()
 
 
+def run_example(number, language, text, expected, adplane, tools):
+    """Whether an example of the page prints what the page says."""
+    print(f"== {PAGE.name} example {number}, {language}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="example-") as folder:
+        path = pathlib.Path(folder) / f"example.{'py' if language == 'python' else 'cjs'}"
+        path.write_text(text, encoding="utf-8")
+        program = Program(path.name, LANGUAGES[language])
+        ended = started(program, path, adplane, tools, stdout=subprocess.PIPE, text=True)
+    if ended.stdout != expected:
+        print(f"printed:\n{ended.stdout}instead of:\n{expected}", end="")
+        return False
+    print("ok      prints what stands under it")
+    return ended.returncode == 0
+
+
 def main(adplane, tools, *words):
-    chosen = [program for program in PROGRAMS if not words or any(word in program.path for word in words)]
+    tools = pathlib.Path(tools)
+    runs = {program.path: functools.partial(run, program, adplane, tools) for program in PROGRAMS}
+    for number, (language, text, expected) in enumerate(EXAMPLE.findall(PAGE.read_text(encoding="utf-8")), 1):
+        example = functools.partial(run_example, number, language, text, expected, adplane, tools)
+        runs[f"page/{number}"] = example
+    chosen = [path for path in runs if not words or any(word in path for word in words)]
     if not chosen:
         print(f"no program has one of these words in its name: {' '.join(words)}", file=sys.stderr)
         return 2
     began = time.monotonic()
-    failed = [program.path for program in chosen if not run(program, adplane, pathlib.Path(tools))]
+    failed = [path for path in chosen if not runs[path]()]
     for path in failed:
         print(f"FAILED  {path}")
     print(f"took {time.monotonic() - began:.1f} s")
