@@ -69,6 +69,11 @@ impl Filter {
         Ok(Self { statuses, conditions: conditions(params)?, updated_since: params.integer("updated_since")? })
     }
 
+    /// Whether nothing was asked for, so that only what is gone is left out.
+    pub(crate) fn is_default(&self) -> bool {
+        self.statuses.is_none() && self.conditions.is_empty() && self.updated_since.is_none()
+    }
+
     /// Whether the object belongs to the answer.
     pub(crate) fn wants(&self, state: &State, object: &Object, now: Timestamp) -> Result<bool, Refusal> {
         let status = effective(state, object, now);

@@ -13,6 +13,7 @@ mod body;
 mod catalogue;
 mod clock;
 mod door;
+mod edge;
 mod error;
 mod estimates;
 mod faults;

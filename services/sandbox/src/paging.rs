@@ -28,21 +28,41 @@ pub(crate) struct Page {
     pub(crate) total: usize,
 }
 
+/// Where a page begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Start,
+    After(u64),
+    Before(u64),
+}
+
+/// Reads the cursors; fails with 2642 for one that is none of ours.
+pub(crate) fn place(params: &Params) -> Result<Place, Refusal> {
+    let cursor = |name: &str| params.text(name).filter(|cursor| !cursor.is_empty());
+    match (cursor("after"), cursor("before")) {
+        (Some(after), _) => open(&after).map(Place::After),
+        (None, Some(before)) => open(&before).map(Place::Before),
+        (None, None) => Ok(Place::Start),
+    }
+}
+
 /// Cuts one page out of keys that stand in the order of the edge.
 ///
 /// A cursor holds a key, not a place, so that rows that come and go before it do not move the page.
 pub(crate) fn cut(keys: &[u64], params: &Params) -> Result<Page, Refusal> {
     let limit = limit(params)?;
     let total = keys.len();
-    let place = |name: &str| -> Result<Option<usize>, Refusal> {
-        let Some(cursor) = params.text(name).filter(|cursor| !cursor.is_empty()) else { return Ok(None) };
-        let key = open(&cursor)?;
-        keys.iter().position(|&other| other == key).map(Some).ok_or_else(bad_cursor)
-    };
-    let (from, to) = match (place("after")?, place("before")?) {
-        (Some(after), _) => (after + 1, total.min(after + 1 + limit)),
-        (None, Some(before)) => (before.saturating_sub(limit), before),
-        (None, None) => (0, total.min(limit)),
+    let at = |key: u64| keys.iter().position(|&other| other == key).ok_or_else(bad_cursor);
+    let (from, to) = match place(params)? {
+        Place::After(key) => {
+            let after = at(key)? + 1;
+            (after, total.min(after + limit))
+        }
+        Place::Before(key) => {
+            let before = at(key)?;
+            (before.saturating_sub(limit), before)
+        }
+        Place::Start => (0, total.min(limit)),
     };
     let page = keys.get(from..to).unwrap_or_default().to_vec();
     Ok(Page { keys: page, has_next: to < total, has_previous: from > 0, total })
@@ -81,7 +101,8 @@ pub(crate) fn limit(params: &Params) -> Result<usize, Refusal> {
     }
 }
 
-fn wants_summary(params: &Params) -> bool {
+/// Whether the count of the whole edge is asked for.
+pub(crate) fn wants_summary(params: &Params) -> bool {
     params.text("summary").is_some_and(|text| text == "1" || text.contains("true") || text.contains("total_count"))
 }
 
@@ -95,7 +116,8 @@ fn href(params: &Params, link: &Link, cursor: &str, value: &str) -> String {
     format!("{}?{}", link.address, query.finish())
 }
 
-fn seal(key: u64) -> String {
+/// The cursor of a key.
+pub(crate) fn seal(key: u64) -> String {
     URL_SAFE_NO_PAD.encode(format!("QVFI{key}"))
 }
 
@@ -108,7 +130,8 @@ fn open(cursor: &str) -> Result<u64, Refusal> {
         .ok_or_else(bad_cursor)
 }
 
-fn bad_cursor() -> Refusal {
+/// The refusal of a cursor that leads nowhere.
+pub(crate) fn bad_cursor() -> Refusal {
     Refusal::new(2642, "(#2642) Invalid cursors values")
 }
 

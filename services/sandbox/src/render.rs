@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::edge::{self, Ids};
 use crate::error::Refusal;
 use crate::fields::Field;
 use crate::filter::Filter;
@@ -33,7 +34,7 @@ pub(crate) enum Shown {
     /// Another node, shown with its own fields.
     Node(u64),
     /// An edge with objects.
-    Edge(Vec<u64>),
+    Edge(Ids),
     Insights,
     Unknown,
 }
@@ -99,20 +100,12 @@ impl View<'_> {
     pub(crate) fn edge(
         &self,
         path: &str,
-        ids: Vec<u64>,
+        ids: impl Into<Ids>,
         params: &Params,
         fields: Option<&[Field]>,
     ) -> Result<Value, Refusal> {
         let filter = Filter::of(params)?;
-        let mut wanted = Vec::with_capacity(ids.len());
-        for id in ids {
-            if let Some(object) = self.state.object(id)
-                && filter.wants(self.state, object, self.now)?
-            {
-                wanted.push(id);
-            }
-        }
-        let page = paging::cut(&wanted, params)?;
+        let page = edge::page(self, &ids.into(), &filter, params)?;
         let objects = page.keys.iter().filter_map(|&id| self.state.object(id));
         let rows = objects.map(|object| self.node(object, fields)).collect::<Result<Vec<_>, _>>()?;
         Ok(paging::answer(&page, rows, params, &self.link(path)))

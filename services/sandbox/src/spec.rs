@@ -129,8 +129,7 @@ fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::World;
-    use crate::state::ACCOUNTS;
+    use crate::state::{ACCOUNTS, Source};
     use serde_json::json;
 
     fn now() -> Timestamp {
@@ -138,7 +137,7 @@ mod tests {
     }
 
     fn one(form: Form, text: &str) -> Result<Value, Refusal> {
-        let state = State::new(World::Small, 1, now());
+        let state = State::new(&Source::Small, 1, now());
         value(&state, ACCOUNTS[0], "it", form, &Value::String(text.to_owned()), now())
     }
 

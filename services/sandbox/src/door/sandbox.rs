@@ -18,7 +18,7 @@ use crate::faults::{Action, Faults};
 use crate::journal::{self, Journal, Origin};
 use crate::options::Options;
 use crate::requests::{Line, Requests};
-use crate::state::State;
+use crate::state::{Source, State};
 use crate::usage::Usage;
 use crate::webhooks::{self, Outbox, Seen, Touch, Watch};
 
@@ -72,7 +72,7 @@ impl Sandbox {
             }
             None => (None, fresh, Vec::new()),
         };
-        let mut state = State::new(options.world, origin.seed, origin.began);
+        let mut state = State::new(&Source::of(options.world), origin.seed, origin.began);
         for change in changes {
             state.apply(change);
         }
@@ -145,7 +145,7 @@ impl Sandbox {
         let mut inner = self.lock();
         let began = self.now();
         let settings = inner.state.settings.clone();
-        inner.state = State::new(self.options.world, self.options.seed, began);
+        inner.state = State::new(&Source::of(self.options.world), self.options.seed, began);
         inner.state.settings = settings;
         inner.usage.clear();
         inner.faults = Faults::default();

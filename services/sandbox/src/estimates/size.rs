@@ -214,11 +214,10 @@ fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::World;
     use serde_json::json;
 
     fn lower(spec: &Value) -> u64 {
-        let state = State::new(World::Small, 1, "2026-11-01T00:00:00Z".parse().unwrap());
+        let state = State::new(&crate::state::Source::Small, 1, "2026-11-01T00:00:00Z".parse().unwrap());
         match of(&state, spec.as_object().unwrap()) {
             Bounds::Between(lower, upper) => {
                 assert!(lower < upper, "{spec}");

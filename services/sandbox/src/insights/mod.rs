@@ -22,7 +22,7 @@ use crate::paging::{self, Page};
 use crate::params::Params;
 use crate::render::View;
 use crate::route::Call;
-use crate::state::{Kind, Object, State};
+use crate::state::{Kind, Object, State, local};
 use query::Query;
 
 pub(crate) use runs::{DEFAULTS as RUN_DEFAULTS, FIELDS as RUN_FIELDS, show as show_run};
@@ -64,9 +64,19 @@ pub(crate) fn nested(
 }
 
 /// Everything that an account ever spent, in minor units.
+///
+/// Remembered for the hour, since an account may have delivered with very many ads.
 pub(crate) fn spent(view: &View<'_>, account: &Object) -> i64 {
+    let here = local(view.state, account.id, view.now).datetime();
+    let hour = here.date().at(here.hour(), 0, 0, 0);
+    view.state.spent_until(account.id, hour, || sum_spent(view, account))
+}
+
+fn sum_spent(view: &View<'_>, account: &Object) -> i64 {
     let params = Params::from_form("date_preset=maximum");
     Query::read(view.state, account, &params, None, view.now)
+        // What was spent on an ad stays spent when the ad is deleted.
+        .map(|query| Query { with_gone: true, ..query })
         .map(|query| collect::rows(view.state, &query, view.now).iter().map(|row| row.metrics.spend()).sum())
         .unwrap_or_default()
 }

@@ -78,7 +78,7 @@ pub(crate) fn create(state: &mut State, call: &Call, source: &Object) -> Result<
 pub(crate) fn list(state: &State, call: &Call, source: &Object) -> Result<Value, Refusal> {
     let (link, id) = (source_key(source.kind), source.id.to_string());
     let is_copy = |&id_of_copy: &u64| state.object(id_of_copy).is_some_and(|object| object.text(link) == id);
-    let ids = state.children(source.account, source.kind).rev().filter(is_copy).collect();
+    let ids: Vec<u64> = state.children(source.account, source.kind).rev().filter(is_copy).collect();
     let fields = fields::of(&call.params)?;
     View::of(state, call).edge(&call.path.join("/"), ids, &call.params, fields.as_deref())
 }

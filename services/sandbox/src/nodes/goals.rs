@@ -146,11 +146,11 @@ pub(crate) fn check(state: &State, objective: &str, fields: &Map<String, Value>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::World;
+    use crate::state::Source;
     use serde_json::json;
 
     fn verdict(objective: &str, fields: &Value) -> Result<(), Refusal> {
-        let state = State::new(World::Small, 1, "2026-11-01T00:00:00Z".parse().unwrap());
+        let state = State::new(&Source::Small, 1, "2026-11-01T00:00:00Z".parse().unwrap());
         check(&state, objective, fields.as_object().unwrap())
     }
 

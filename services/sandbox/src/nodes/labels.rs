@@ -85,7 +85,7 @@ pub(crate) fn find(state: &State, call: &Call, account: u64, kind: Kind) -> Resu
         let mut wanted = wanted.iter();
         if all { wanted.all(|id| object.labels.contains(id)) } else { wanted.any(|id| object.labels.contains(id)) }
     };
-    let ids = state.children(account, kind).rev().filter(|&id| state.object(id).is_some_and(has)).collect();
+    let ids: Vec<u64> = state.children(account, kind).rev().filter(|&id| state.object(id).is_some_and(has)).collect();
     let fields = fields::of(&call.params)?;
     View::of(state, call).edge(&call.path.join("/"), ids, &call.params, fields.as_deref())
 }

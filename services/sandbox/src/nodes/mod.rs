@@ -30,6 +30,7 @@ pub(crate) mod write;
 
 use serde_json::Value;
 
+use crate::edge::Ids;
 use crate::insights;
 use crate::render::{Shown, View};
 use crate::state::{Kind, Object, State, effective, iso, shown_id};
@@ -134,7 +135,7 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
 }
 
 /// The objects behind an edge, newest first; `None` where the kind has no such edge.
-pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Vec<u64>> {
+pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Ids> {
     use Kind::{
         Ad, AdAccount, AdSet, Audience, Business, Campaign, Creative, Dataset, Image, Instagram, Label, Page, Person,
         Video,
@@ -159,21 +160,21 @@ pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Vec<u
             ids.sort_unstable();
             ids.dedup();
             ids.reverse();
-            return Some(ids);
+            return Some(ids.into());
         }
-        (Ad, "adcreatives") => return Some(object.creative.into_iter().collect()),
-        (AdAccount, "promote_pages") => return Some(owned(view, object, Page)),
+        (Ad, "adcreatives") => return Some(Ids::Listed(object.creative.into_iter().collect())),
+        (AdAccount, "promote_pages") => return Some(owned(object, Page)),
         (AdAccount, "instagram_accounts" | "connected_instagram_accounts") => {
-            return Some(owned(view, object, Instagram));
+            return Some(owned(object, Instagram));
         }
-        (Page, "instagram_accounts") => return Some(owned(view, object, Instagram)),
-        (Business, "client_ad_accounts" | "client_pages") => return Some(Vec::new()),
+        (Page, "instagram_accounts") => return Some(owned(object, Instagram)),
+        (Business, "client_ad_accounts" | "client_pages") => return Some(Ids::Listed(Vec::new())),
         _ => return None,
     };
     if matches!(kind, Image | Video) {
-        return Some(by_update(view.state, view.state.children(object.id, kind)));
+        return Some(by_update(view.state, view.state.children(object.id, kind)).into());
     }
-    Some(view.state.children(object.id, kind).rev().collect())
+    Some(Ids::Below { parent: object.id, kind })
 }
 
 /// Media are listed with what changed last first, on which clients rely that read until they meet what they know.
@@ -184,6 +185,6 @@ pub(crate) fn by_update(state: &State, ids: impl Iterator<Item = u64>) -> Vec<u6
 }
 
 /// What the business of an account or page owns.
-fn owned(view: &View<'_>, object: &Object, kind: Kind) -> Vec<u64> {
-    object.owner.map(|owner| view.state.children(owner, kind).rev().collect()).unwrap_or_default()
+fn owned(object: &Object, kind: Kind) -> Ids {
+    object.owner.map_or(Ids::Listed(Vec::new()), |parent| Ids::Below { parent, kind })
 }

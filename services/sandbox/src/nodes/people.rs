@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::edge::Ids;
 use crate::error::Refusal;
 use crate::fields;
 use crate::render::{Shown, View};
@@ -26,16 +27,15 @@ pub(crate) fn edge(state: &mut State, call: &Call, edge: &str) -> Option<Result<
         "business_users" | "assigned_ad_accounts" => Kind::Person,
         _ => return None,
     };
-    let ids: Vec<u64> = state.objects().filter(|object| object.kind == kind).map(|object| object.id).collect();
     if kind == Kind::Page {
-        for &page in &ids {
+        for page in state.all(kind).collect::<Vec<_>>() {
             give_page_token(state, &call.caller.grant, &call.caller.token, page, call.now);
         }
     }
-    Some(listed(state, call, ids))
+    Some(listed(state, call, Ids::All(kind)))
 }
 
-fn listed(state: &State, call: &Call, ids: Vec<u64>) -> Result<Value, Refusal> {
+fn listed(state: &State, call: &Call, ids: Ids) -> Result<Value, Refusal> {
     let fields = fields::of(&call.params)?;
     View::of(state, call).edge(&call.path.join("/"), ids, &call.params, fields.as_deref())
 }

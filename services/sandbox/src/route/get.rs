@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Call;
+use crate::edge::Ids;
 use crate::error::Refusal;
 use crate::estimates;
 use crate::fields;
@@ -46,7 +47,7 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         return Err(Refusal::unknown_path(edge));
     };
     if edge == "customaudiences" {
-        for &id in &ids {
+        for id in ids.walk(state).collect::<Vec<_>>() {
             state.poll(id);
         }
     }
@@ -55,10 +56,11 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
 }
 
 /// `advideos?title=..` finds videos by their title.
-fn titled(state: &State, call: &Call, edge: &str, ids: Vec<u64>) -> Vec<u64> {
+fn titled(state: &State, call: &Call, edge: &str, ids: Ids) -> Ids {
     match call.params.text("title") {
         Some(title) if edge == "advideos" => {
-            ids.into_iter().filter(|&id| state.object(id).is_some_and(|video| video.text("title") == title)).collect()
+            let has_title = |id: &u64| state.object(*id).is_some_and(|video| video.text("title") == title);
+            Ids::Listed(ids.walk(state).filter(has_title).collect())
         }
         _ => ids,
     }

@@ -88,7 +88,7 @@ fn page(state: &State, call: &Call, rows: Vec<Value>) -> Result<Value, Refusal> 
 
 /// Ad sets that aim at interests which Meta merged (Meta, "Detailed targeting updates").
 fn deprecated(state: &State, call: &Call, account: &Object) -> Result<Value, Refusal> {
-    let ids = state
+    let ids: Vec<u64> = state
         .children(account.id, Kind::AdSet)
         .rev()
         .filter(|&id| state.object(id).is_some_and(|ad_set| holds_gone(ad_set.fields.get("targeting"))))

@@ -3,16 +3,21 @@
 mod apps;
 mod change;
 mod delivery;
+mod index;
 mod media;
 mod object;
 mod people;
+mod remembered;
 mod settings;
 mod small;
+mod source;
 mod status;
+mod tally;
 mod uses;
 mod zone;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::RangeBounds;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -20,7 +25,6 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::options::World;
 use crate::webhooks::{Notice, Touch};
 
 pub(crate) use change::{Batch, Change, Code, Event, Grant, Holder, Members};
@@ -32,8 +36,13 @@ pub(crate) use settings::{Dialog, Settings};
 pub(crate) use small::{
     ACCOUNTS, APP, APP_NAME, APP_SECRET, DATASET, INSTAGRAM, PAGE, SCOPES, SYSTEM_USER_TOKEN, USER,
 };
+pub(crate) use source::Source;
 pub(crate) use status::{Verdict, effective, is_delivering};
 pub(crate) use zone::{day, iso, local, zone};
+
+use index::Index;
+use remembered::Remembered;
+use tally::Tallies;
 
 /// Where ids of new objects start: 18 digits, above those of the worlds.
 const FIRST_ID: u64 = 120_210_000_000_000_000;
@@ -47,10 +56,9 @@ pub(crate) struct State {
     serial: u64,
     next_id: u64,
     objects: BTreeMap<u64, Object>,
-    children: HashMap<(u64, Kind), BTreeSet<u64>>,
-    apps: BTreeSet<u64>,
-    images: HashMap<(u64, String), u64>,
-    creatives: HashMap<(u64, String), u64>,
+    index: Index,
+    tallies: Tallies,
+    remembered: Remembered,
     tokens: HashMap<String, Grant>,
     codes: HashMap<String, Code>,
     pub(crate) media: Media,
@@ -71,17 +79,16 @@ pub(crate) struct State {
 
 impl State {
     /// The world as it is before anybody touched it.
-    pub(crate) fn new(world: World, seed: u64, now: Timestamp) -> Self {
+    pub(crate) fn new(source: &Source, seed: u64, now: Timestamp) -> Self {
         let mut state = Self {
             seed,
             settings: Settings::default(),
             serial: 0,
             next_id: FIRST_ID,
             objects: BTreeMap::new(),
-            children: HashMap::new(),
-            apps: BTreeSet::new(),
-            images: HashMap::new(),
-            creatives: HashMap::new(),
+            index: Index::default(),
+            tallies: Tallies::default(),
+            remembered: Remembered::default(),
             tokens: HashMap::new(),
             codes: HashMap::new(),
             media: Media::default(),
@@ -98,8 +105,8 @@ impl State {
         };
         // Meta's times are whole seconds.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        match world {
-            World::Small => small::fill(&mut state, now),
+        match source {
+            Source::Small => small::fill(&mut state, now),
         }
         apps::fill(&mut state, now);
         state.committed = 0;
@@ -187,34 +194,12 @@ impl State {
 
     fn put(&mut self, object: Object) {
         self.next_id = self.next_id.max(object.id.saturating_add(1));
-        if let Some(old) = self.objects.get(&object.id) {
-            for parent in old.parents() {
-                if let Some(children) = self.children.get_mut(&(parent, old.kind)) {
-                    children.remove(&old.id);
-                }
-            }
-        }
         if object.kind == Kind::Creative {
             self.uses.note(self.objects.get(&object.id), &object);
         }
-        for parent in object.parents() {
-            self.children.entry((parent, object.kind)).or_default().insert(object.id);
-        }
-        match object.kind {
-            Kind::App => {
-                self.apps.insert(object.id);
-            }
-            Kind::Image => {
-                self.images.insert((object.account, object.text("hash").to_owned()), object.id);
-            }
-            Kind::Creative if object.status != Status::Deleted => {
-                self.creatives.insert((object.account, object.text("_content").to_owned()), object.id);
-            }
-            Kind::Creative => {
-                self.creatives.remove(&(object.account, object.text("_content").to_owned()));
-            }
-            _ => {}
-        }
+        self.index.put(self.objects.get(&object.id), &object);
+        let below = self.index.children(object.id, Kind::Ad).into_iter().flatten();
+        self.tallies.touch(&object, below);
         self.objects.insert(object.id, object);
     }
 
@@ -228,20 +213,45 @@ impl State {
     }
 
     pub(crate) fn apps(&self) -> impl Iterator<Item = &Object> {
-        self.apps.iter().filter_map(|id| self.objects.get(id))
+        self.all(Kind::App).filter_map(|id| self.objects.get(&id))
     }
 
     pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {
         self.objects.values()
     }
 
+    /// The ids of one kind, oldest first.
+    pub(crate) fn all(&self, kind: Kind) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.all_in(kind, ..)
+    }
+
+    /// Those of them that lie in a range.
+    pub(crate) fn all_in(&self, kind: Kind, range: impl RangeBounds<u64>) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.index.kind(kind).map(|ids| ids.range(range).copied()).into_iter().flatten()
+    }
+
     /// The ids of one kind below a parent, oldest first.
     pub(crate) fn children(&self, parent: u64, kind: Kind) -> impl DoubleEndedIterator<Item = u64> + '_ {
-        self.children.get(&(parent, kind)).into_iter().flatten().copied()
+        self.children_in(parent, kind, ..)
+    }
+
+    /// Those of them that lie in a range.
+    pub(crate) fn children_in(
+        &self,
+        parent: u64,
+        kind: Kind,
+        range: impl RangeBounds<u64>,
+    ) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.index.children(parent, kind).map(|ids| ids.range(range).copied()).into_iter().flatten()
+    }
+
+    /// How many objects of an account have that status of their own.
+    pub(crate) fn with_status(&self, account: u64, kind: Kind, status: Status) -> u64 {
+        self.index.with_status(account, kind, status)
     }
 
     pub(crate) fn image(&self, account: u64, hash: &str) -> Option<&Object> {
-        self.images.get(&(account, hash.to_owned())).and_then(|id| self.objects.get(id))
+        self.index.image(account, hash).and_then(|id| self.objects.get(&id))
     }
 
     /// The creatives that show an image.
@@ -251,7 +261,7 @@ impl State {
 
     /// A creative of the account with the same content.
     pub(crate) fn same_creative(&self, account: u64, content: &str) -> Option<u64> {
-        self.creatives.get(&(account, content.to_owned())).copied()
+        self.index.creative(account, content)
     }
 
     pub(crate) fn token(&self, digest: &str) -> Option<&Grant> {
@@ -307,21 +317,14 @@ impl State {
 
     /// Ads that deliver now; they raise the limits.
     pub(crate) fn active_ads(&self, account: u64, now: Timestamp) -> u64 {
-        let active = self
-            .children(account, Kind::Ad)
-            .filter_map(|id| self.object(id))
-            .filter(|ad| ad.status == Status::Active && effective(self, ad, now) == "ACTIVE")
-            .count();
-        u64::try_from(active).unwrap_or(u64::MAX)
+        self.tallies.active(self, account, now)
     }
 
     pub(crate) fn active_audiences(&self, account: u64) -> u64 {
-        let active = self
-            .children(account, Kind::Audience)
-            .filter_map(|id| self.object(id))
-            .filter(|audience| !audience.status.is_gone())
-            .count();
-        u64::try_from(active).unwrap_or(u64::MAX)
+        [Status::Active, Status::Paused]
+            .map(|status| self.with_status(account, Kind::Audience, status))
+            .into_iter()
+            .sum()
     }
 }
 

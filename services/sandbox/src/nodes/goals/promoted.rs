@@ -97,12 +97,11 @@ fn exists(state: &State, object: Option<&Value>) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::World;
     use serde_json::json;
 
     #[test]
     fn each_want_is_met_by_its_members_and_blames_the_first_that_is_missing() {
-        let state = State::new(World::Small, 1, "2026-11-01T00:00:00Z".parse().unwrap());
+        let state = State::new(&crate::state::Source::Small, 1, "2026-11-01T00:00:00Z".parse().unwrap());
         let page = "3000000000000001";
         let dataset = "2000000000000001";
         for (wanted, object, blamed) in [

@@ -126,13 +126,12 @@ fn list<'a>(map: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::World;
     use crate::state::{ACCOUNTS, Kind};
 
     /// A targeting with members set over a good one, in a campaign of these categories; `null` takes a member away.
     pub(super) fn settle(version: u16, categories: &Value, members: &Value) -> Result<Value, Refusal> {
         let now = "2026-11-01T00:00:00Z".parse().unwrap();
-        let state = State::new(World::Small, 1, now);
+        let state = State::new(&crate::state::Source::Small, 1, now);
         let campaign =
             Object::new(1, Kind::Campaign, ACCOUNTS[0], now).with(json!({ "special_ad_categories": categories }));
         let mut spec = json!({

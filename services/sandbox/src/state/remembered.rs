@@ -1,0 +1,51 @@
+//! What is dear to compute, remembered until the world it was computed from has changed.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::civil::DateTime;
+
+use super::{Kind, State};
+
+/// The latest answer to each question. None is wrong after a change: every one names the version that it is of.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    totals: Mutex<HashMap<(u64, Kind), (u64, usize)>>,
+    spends: Mutex<HashMap<u64, Spend>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Spend {
+    delivery: u64,
+    hour: DateTime,
+    minor: i64,
+}
+
+impl State {
+    /// How many objects an edge shows where nobody filters it, by `count` unless it is known.
+    pub(crate) fn total(&self, account: u64, edge: (u64, Kind), count: impl FnOnce() -> usize) -> usize {
+        let version = self.index.version(account);
+        let mut totals = self.remembered.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        match totals.get(&edge) {
+            Some(&(of, total)) if of == version => total,
+            _ => {
+                let total = count();
+                totals.insert(edge, (version, total));
+                total
+            }
+        }
+    }
+
+    /// What an account has spent until an hour of its own time, by `sum` unless it is known.
+    pub(crate) fn spent_until(&self, account: u64, hour: DateTime, sum: impl FnOnce() -> i64) -> i64 {
+        let delivery = self.index.delivery(account);
+        let spends = || self.remembered.spends.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = spends().get(&account).filter(|spend| (spend.delivery, spend.hour) == (delivery, hour)).copied();
+        if let Some(spend) = known {
+            return spend.minor;
+        }
+        let minor = sum();
+        spends().insert(account, Spend { delivery, hour, minor });
+        minor
+    }
+}
