@@ -24,6 +24,7 @@ pub(crate) struct Item {
     attached: Vec<String>,
     omit: Option<bool>,
     credentials: Params,
+    if_none_match: Option<String>,
 }
 
 /// A call that an item came to, and where it stands.
@@ -33,6 +34,7 @@ pub(crate) struct Ready {
     pub(crate) path: String,
     pub(crate) params: Params,
     pub(crate) files: Vec<File>,
+    pub(crate) if_none_match: Option<String>,
 }
 
 /// What an item was answered.
@@ -80,6 +82,7 @@ fn item(value: &Value) -> Result<Item, Refusal> {
         attached: text("attached_files").unwrap_or_default().split(',').map(|part| part.trim().to_owned()).collect(),
         omit: value.get("omit_response_on_success").and_then(as_boolean),
         credentials,
+        if_none_match: header(value.get("headers"), "if-none-match"),
     })
 }
 
@@ -153,8 +156,20 @@ impl Item {
         }
         params.merge(self.credentials.clone());
         let files = files.iter().filter(|file| self.attached.contains(&file.part)).cloned().collect();
-        Some(Ready { verb: self.verb, path: path.to_owned(), params, files })
+        let if_none_match = self.if_none_match.clone();
+        Some(Ready { verb: self.verb, path: path.to_owned(), params, files, if_none_match })
     }
+}
+
+/// A header of an item, from a list of lines or of names and values.
+fn header(headers: Option<&Value>, wanted: &str) -> Option<String> {
+    headers?.as_array()?.iter().find_map(|header| {
+        let (name, value) = match header {
+            Value::String(line) => line.split_once(':')?,
+            other => (other.get("name")?.as_str()?, other.get("value")?.as_str()?),
+        };
+        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
+    })
 }
 
 /// A form body without its escapes, in which references are looked for.
@@ -175,7 +190,8 @@ fn envelope(status: u16, headers: &[(String, String)], body: Body, include_heade
         let headers: Vec<Value> = headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         map.insert("headers".to_owned(), Value::Array(headers));
     }
-    map.insert("body".to_owned(), json!(body.into_text()));
+    let body = if status == 304 { Value::Null } else { Value::String(body.into_text()) };
+    map.insert("body".to_owned(), body);
     Value::Object(map)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::answer;
 use super::incoming::Incoming;
 use super::sandbox::{Inner, Sandbox};
 use crate::batch::{self, Answer, Ready};
@@ -17,7 +18,7 @@ use crate::requests::Line;
 use crate::route::{self, Call, File, Verb};
 use crate::token;
 use crate::usage::{Bucket, Header, Terms};
-use crate::version::Version;
+use crate::version::{Served, Version};
 use crate::webhooks;
 
 /// An answer that is ready to go out.
@@ -27,13 +28,26 @@ pub(super) struct Done {
     pub(super) body: Body,
     pub(super) headers: Vec<Header>,
     pub(super) trace: String,
-    pub(super) if_none_match: Option<String>,
+    /// Unknown where it was refused before that was looked at.
+    pub(super) served: Option<Served>,
+    /// Whose token read it; only what was read has a tag.
+    pub(super) reader: Option<String>,
 }
+
+/// The last version that heeds `debug`.
+const DEBUG_UNTIL: Version = Version(25);
 
 impl Done {
     pub(super) fn refused(refusal: &Refusal, trace: &str) -> Self {
         let body = Body::from(refusal.envelope(trace));
-        Self { status: refusal.status(), body, headers: Vec::new(), trace: trace.to_owned(), if_none_match: None }
+        Self {
+            status: refusal.status(),
+            body,
+            headers: Vec::new(),
+            trace: trace.to_owned(),
+            served: None,
+            reader: None,
+        }
     }
 }
 
@@ -42,6 +56,8 @@ struct Raw {
     verb: Verb,
     method: String,
     path: String,
+    asked: Option<Version>,
+    parts: Vec<String>,
     params: Params,
     files: Vec<File>,
     bearer: Option<String>,
@@ -59,10 +75,7 @@ impl Sandbox {
             given => given,
         };
         let trace = self.trace();
-        let if_none_match = incoming.if_none_match.clone();
-        let quiet = incoming.params.boolean("suppress_http_code").unwrap_or(false);
-        let (_, parts) = Version::split(&incoming.path);
-        let is_batch = parts.is_empty() && incoming.verb == Verb::Post && fault.is_none();
+        let is_batch = incoming.parts.is_empty() && incoming.verb == Verb::Post && fault.is_none();
         let now = self.now();
         let worked = self
             .change(|inner| {
@@ -73,18 +86,12 @@ impl Sandbox {
                 }
             })
             .await;
-        let mut done = worked.unwrap_or_else(|refusal| Done::refused(&refusal, &trace));
-        done.if_none_match = if_none_match;
-        if quiet {
-            done.status = 200;
-        }
-        done
+        worked.unwrap_or_else(|refusal| Done::refused(&refusal, &trace))
     }
 
     /// Who subscribes to webhooks has to prove that the callback is theirs, before anything is kept.
     async fn callback_fault(&self, incoming: &Incoming) -> Option<Refusal> {
-        let (_, parts) = Version::split(&incoming.path);
-        let [app, edge] = parts.as_slice() else { return None };
+        let [app, edge] = incoming.parts.as_slice() else { return None };
         if edge != "subscriptions" || incoming.verb != Verb::Post {
             return None;
         }
@@ -98,34 +105,40 @@ impl Sandbox {
         if let Some(bearer) = incoming.bearer.filter(|_| !outer.has("access_token")) {
             outer.put("access_token", Value::String(bearer));
         }
-        let (version, _) = Version::split(&incoming.path);
-        let checked = version.check().and_then(|()| batch::items(&outer)).and_then(|items| {
+        let served = Served::of(incoming.asked, &incoming.parts, &inner.state.settings);
+        let checked = served.as_ref().map_err(Refusal::clone).and_then(|_| batch::items(&outer)).and_then(|items| {
             // A bad outer token fails the whole; none at all is left to the items.
             match outer.text("access_token") {
                 Some(token) => token::grant(&inner.state, &token, now).map(|_| items),
                 None => Ok(items),
             }
         });
-        let done = match checked {
+        let mut done = match checked {
             Err(refusal) => Done::refused(&refusal, trace),
             Ok(items) => {
                 let with_headers =
                     outer.raw("include_headers").is_none() || outer.boolean("include_headers").unwrap_or(true);
                 let mut at = 0_usize;
                 let body = batch::run(&items, &outer, &incoming.files, with_headers, |ready| {
-                    let raw = item_raw(ready, version, &incoming.base, now, self.trace(), at);
+                    let if_none_match = ready.if_none_match.clone();
+                    let raw = item_raw(ready, incoming.asked, &incoming.base, now, self.trace(), at);
                     at += 1;
-                    item(inner, raw)
+                    item(inner, raw, if_none_match.as_deref())
                 });
                 Done {
                     status: 200,
                     body: body.into(),
                     headers: Vec::new(),
                     trace: trace.to_owned(),
-                    if_none_match: None,
+                    served: None,
+                    reader: None,
                 }
             }
         };
+        done.served = served.ok();
+        if outer.boolean("suppress_http_code").unwrap_or(false) {
+            done.status = 200;
+        }
         let committed = inner.state.committed() > before;
         let about = About { at: now, method: incoming.method, path: incoming.path, item: None, grant_type: None };
         inner.requests.push(about.line(&done, committed, Bucket::Free, false));
@@ -138,6 +151,8 @@ fn incoming_raw(incoming: Incoming, now: Timestamp, trace: &str) -> Raw {
         verb: incoming.verb,
         method: incoming.method,
         path: incoming.path,
+        asked: incoming.asked,
+        parts: incoming.parts,
         params: incoming.params,
         files: incoming.files,
         bearer: incoming.bearer,
@@ -148,15 +163,21 @@ fn incoming_raw(incoming: Incoming, now: Timestamp, trace: &str) -> Raw {
     }
 }
 
-fn item_raw(ready: Ready, version: Version, base: &str, now: Timestamp, trace: String, at: usize) -> Raw {
+/// An item without a version has the one of its batch.
+fn item_raw(ready: Ready, outer: Option<Version>, base: &str, now: Timestamp, trace: String, at: usize) -> Raw {
+    let (own, parts) = Version::split(&ready.path);
+    let asked = own.or(outer);
     let path = ready.path.trim_start_matches('/');
-    let versioned = path.split_once('/').map_or(path, |(first, _)| first);
-    let has_version = versioned.starts_with('v') && versioned.contains('.');
-    let path = if has_version { format!("/{path}") } else { format!("/{}/{path}", version.word()) };
+    let path = match outer {
+        Some(outer) if own.is_none() => format!("/{outer}/{path}"),
+        _ => format!("/{path}"),
+    };
     Raw {
         verb: ready.verb,
         method: ready.verb.word().to_ascii_uppercase(),
         path,
+        asked,
+        parts,
         params: ready.params,
         files: ready.files,
         bearer: None,
@@ -168,7 +189,7 @@ fn item_raw(ready: Ready, version: Version, base: &str, now: Timestamp, trace: S
 }
 
 /// One item of a batch. A fault that ends a connection leaves the item unanswered instead.
-fn item(inner: &mut Inner, raw: Raw) -> Answer {
+fn item(inner: &mut Inner, raw: Raw, if_none_match: Option<&str>) -> Answer {
     let action = inner.faults.strike(&raw.method, &raw.path);
     let done = match &action {
         Some(Action::Drop | Action::TimeoutBeforeCommit { .. }) => return Answer::Null,
@@ -182,11 +203,25 @@ fn item(inner: &mut Inner, raw: Raw) -> Answer {
         return Answer::Null;
     }
     let mut headers = vec![("Content-Type".to_owned(), "text/javascript; charset=UTF-8".to_owned())];
-    headers.extend(done.headers.into_iter().map(|(name, value)| (title_case(name), value)));
-    Answer::Given { status: done.status, headers, body: done.body }
+    let text = done.body.into_text();
+    let tag = done.reader.map(|token| answer::tag(&token, &text));
+    headers.extend(tag.iter().map(|tag| ("ETag".to_owned(), tag.clone())));
+    let told = answer::version_headers(done.served.as_ref()).chain(done.headers);
+    headers.extend(told.map(|(name, value)| (title_case(name), value)));
+    let unchanged = tag.is_some() && tag.as_deref() == if_none_match;
+    Answer::Given { status: if unchanged { 304 } else { done.status }, headers, body: Body::Text(text) }
 }
 
-/// One call: token, limits, handler, log.
+/// What is found out about a call on its way to its answer.
+#[derive(Default)]
+struct Trail {
+    served: Option<Served>,
+    bucket: Option<Bucket>,
+    headers: Vec<Header>,
+    reader: Option<String>,
+}
+
+/// One call: version, token, limits, handler, log.
 fn one(inner: &mut Inner, raw: Raw, fault: Option<Refusal>) -> Done {
     let about = About {
         at: raw.now,
@@ -198,25 +233,45 @@ fn one(inner: &mut Inner, raw: Raw, fault: Option<Refusal>) -> Done {
     let before = inner.state.committed();
     let trace = raw.trace.clone();
     let is_fault = fault.is_some();
-    let mut bucket = Bucket::Free;
-    let mut headers = Vec::new();
+    let quiet = raw.item.is_none() && raw.params.boolean("suppress_http_code").unwrap_or(false);
+    let wants_debug =
+        raw.params.text("debug").is_some_and(|level| matches!(level.as_str(), "all" | "info" | "warning"));
+    let mut trail = Trail::default();
     let result = match fault {
-        Some(refusal) => Err(refusal),
-        None => worked(inner, raw, &mut bucket, &mut headers),
+        Some(refusal) => {
+            trail.served = Served::of(raw.asked, &raw.parts, &inner.state.settings).ok();
+            Err(refusal)
+        }
+        None => worked(inner, raw, &mut trail),
     };
     let mut done = match result {
-        Ok(body) => Done { status: 200, body, headers: Vec::new(), trace, if_none_match: None },
+        Ok(body) => {
+            let served = None;
+            Done { status: 200, body, headers: Vec::new(), trace, served, reader: trail.reader }
+        }
         Err(refusal) => Done::refused(&refusal, &trace),
     };
-    done.headers = headers;
+    if let (true, Some(served)) = (wants_debug, &trail.served)
+        && served.version <= DEBUG_UNTIL
+        && let Value::Object(members) = done.body.tree()
+    {
+        members.insert("__debug__".to_owned(), answer::debug_member(served));
+    }
+    if quiet {
+        done.status = 200;
+    }
+    done.served = trail.served;
+    done.headers = trail.headers;
     let committed = inner.state.committed() > before;
-    inner.requests.push(about.line(&done, committed, bucket, is_fault));
+    inner.requests.push(about.line(&done, committed, trail.bucket.unwrap_or(Bucket::Free), is_fault));
     done
 }
 
-fn worked(inner: &mut Inner, mut raw: Raw, bucket: &mut Bucket, headers: &mut Vec<Header>) -> Result<Body, Refusal> {
-    let (version, path) = Version::split(&raw.path);
-    version.check()?;
+fn worked(inner: &mut Inner, mut raw: Raw, trail: &mut Trail) -> Result<Body, Refusal> {
+    let served = Served::of(raw.asked, &raw.parts, &inner.state.settings)?;
+    let version = served.version;
+    trail.served = Some(served);
+    let path = raw.parts;
     let parts: Vec<&str> = path.iter().map(String::as_str).collect();
     match parts.as_slice() {
         ["oauth", "access_token"] => {
@@ -232,12 +287,13 @@ fn worked(inner: &mut Inner, mut raw: Raw, bucket: &mut Bucket, headers: &mut Ve
     }
     let given = token::take(&mut raw.params, raw.bearer.as_deref());
     let caller = token::caller(&inner.state, given.as_deref(), &mut raw.params, &path, raw.now)?;
-    *bucket = route::bucket(&inner.state, &path, raw.now);
-    let settings = &inner.state.settings;
-    let terms = Terms { app_users: settings.app_users, score_refuses: settings.score_refuses };
-    let (admitted, usage) = inner.usage.admit(*bucket, raw.verb != Verb::Get, terms, raw.now);
-    *headers = usage;
-    admitted?;
+    let write = raw.verb != Verb::Get;
+    match raw.params.words("ids")?.filter(|_| path.is_empty() && !write) {
+        // Each node that is read by its id counts as a call (Meta, "Rate limits").
+        Some(ids) => ids.into_iter().try_for_each(|id| admit(inner, &[id], write, raw.now, trail))?,
+        None => admit(inner, &path, write, raw.now, trail)?,
+    }
+    trail.reader = (!write).then(|| caller.token.clone());
     let call = Call {
         verb: raw.verb,
         path,
@@ -251,6 +307,17 @@ fn worked(inner: &mut Inner, mut raw: Raw, bucket: &mut Bucket, headers: &mut Ve
         background: false,
     };
     route::handle(&mut inner.state, &call)
+}
+
+/// Counts a call, or refuses it.
+fn admit(inner: &mut Inner, path: &[String], write: bool, now: Timestamp, trail: &mut Trail) -> Result<(), Refusal> {
+    let bucket = route::bucket(&inner.state, path, now);
+    let settings = &inner.state.settings;
+    let terms = Terms { app_users: settings.app_users, score_refuses: settings.score_refuses };
+    let (admitted, usage) = inner.usage.admit(bucket, write, terms, now);
+    trail.bucket = Some(bucket);
+    trail.headers = usage;
+    admitted
 }
 
 /// What the log says of a call before its answer is known.
@@ -282,6 +349,9 @@ impl About {
 
 /// Headers inside of batch items are written the old way: `X-App-Usage`.
 fn title_case(name: &str) -> String {
+    if name == "facebook-api-version" {
+        return "Facebook-API-Version".to_owned();
+    }
     let capital = |word: &str| {
         let mut letters = word.chars();
         letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())

@@ -8,13 +8,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::control::{done, parsed};
-use super::dispatch::Done;
 use super::incoming::Incoming;
 use super::sandbox::{Inner, Sandbox};
-use super::{graph_response, plain};
+use super::{plain, refused};
 use crate::nodes::reviews;
 use crate::state::{Change, Object, Verdict, settle_delivery};
-use crate::version::Version;
 
 /// A verdict on an ad; issues may also be those of an ad set or a campaign.
 #[derive(Debug, Deserialize)]
@@ -93,6 +91,6 @@ async fn on_object<T: serde::de::DeserializeOwned>(
     match found.await {
         Ok(true) => done(),
         Ok(false) => plain(StatusCode::BAD_REQUEST, format!("no object has the id {id}")),
-        Err(refusal) => graph_response(Done::refused(&refusal, "A0"), Version(26)),
+        Err(refusal) => refused(&refusal),
     }
 }

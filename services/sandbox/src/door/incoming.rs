@@ -3,13 +3,15 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_NONE_MATCH};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_NONE_MATCH};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 
+use super::answer::{Wishes, takes_gzip};
 use crate::params::Params;
 use crate::route::{File, Verb};
 use crate::server::Scheme;
+use crate::version::Version;
 
 /// The largest body. Videos are larger at Meta, but come in chunks.
 const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -22,12 +24,16 @@ pub(crate) struct Incoming {
     pub(crate) method: String,
     /// Without the query.
     pub(crate) path: String,
+    /// The version in the path.
+    pub(crate) asked: Option<Version>,
+    /// The path behind its version.
+    pub(crate) parts: Vec<String>,
     pub(crate) params: Params,
     pub(crate) files: Vec<File>,
     /// The body as it came, for the sandbox's own endpoints.
     pub(crate) body: Bytes,
     pub(crate) bearer: Option<String>,
-    pub(crate) if_none_match: Option<String>,
+    pub(super) wishes: Wishes,
     pub(crate) base: String,
 }
 
@@ -38,7 +44,6 @@ pub(crate) async fn read(request: Request<Body>, scheme: Scheme) -> Result<Incom
         "GET" | "HEAD" => Verb::Get,
         "POST" => Verb::Post,
         "DELETE" => Verb::Delete,
-        "OPTIONS" => return Err(StatusCode::OK),
         _ => return Err(StatusCode::METHOD_NOT_ALLOWED),
     };
     let path = request.uri().path().to_owned();
@@ -47,6 +52,10 @@ pub(crate) async fn read(request: Request<Body>, scheme: Scheme) -> Result<Incom
     let authority = request.uri().authority().map(ToString::to_string);
     let host = text(&headers, HOST.as_str()).or(authority).unwrap_or_else(|| "localhost".to_owned());
     let kind = text(&headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    let announced = text(&headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
+    if announced.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let (mut params, files, body) = if kind.starts_with("multipart/form-data") {
         let (params, files) = multipart(request).await?;
         (params, files, Bytes::new())
@@ -58,9 +67,11 @@ pub(crate) async fn read(request: Request<Body>, scheme: Scheme) -> Result<Incom
     let verb = overridden(verb, &mut params);
     let bearer = text(&headers, AUTHORIZATION.as_str());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
-    let if_none_match = text(&headers, IF_NONE_MATCH.as_str());
+    let gzip = text(&headers, ACCEPT_ENCODING.as_str()).is_some_and(|accepted| takes_gzip(&accepted));
+    let wishes = Wishes { gzip, if_none_match: text(&headers, IF_NONE_MATCH.as_str()) };
+    let (asked, parts) = Version::split(&path);
     let base = base(scheme, &host);
-    Ok(Incoming { verb, method, path, params, files, body, bearer, if_none_match, base })
+    Ok(Incoming { verb, method, path, asked, parts, params, files, body, bearer, wishes, base })
 }
 
 /// Scheme and host under which the caller reached us; without the port that goes without saying.

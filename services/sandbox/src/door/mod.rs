@@ -1,5 +1,6 @@
 //! The way in: HTTP to calls, faults, the log, and the answer's headers.
 
+mod answer;
 mod control;
 mod dispatch;
 mod hand;
@@ -11,19 +12,16 @@ mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::LOCATION;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jiff::SignedDuration;
-use serde_json::Value;
 
 use crate::faults::Action;
 use crate::oauth::{self, Dialogue};
 use crate::previews;
 use crate::server::Scheme;
-use crate::version::Version;
-use dispatch::Done;
+use answer::{graph_response, json_response, plain, refused};
 use incoming::Incoming;
 
 pub(crate) use sandbox::Sandbox;
@@ -39,25 +37,27 @@ pub(crate) async fn answer(
     request: Request<Body>,
     scheme: Scheme,
 ) -> Result<Response<Body>, Dropped> {
-    let path = request.uri().path().to_owned();
+    if request.method() == Method::OPTIONS {
+        return Ok(answer::options());
+    }
     let incoming = match incoming::read(request, scheme).await {
         Ok(incoming) => incoming,
         Err(status) => return Ok(plain(status, String::new())),
     };
-    if let Some(name) = path.strip_prefix("/__sandbox/media/") {
+    if let Some(name) = incoming.path.strip_prefix("/__sandbox/media/") {
         return Ok(media::answer(&sandbox, name, &incoming.params));
     }
-    if let Some(rest) = path.strip_prefix("/__sandbox/") {
+    if let Some(rest) = incoming.path.strip_prefix("/__sandbox/") {
         return Ok(control::answer(&sandbox, rest.trim_end_matches('/'), &incoming).await);
     }
-    if path == previews::PATH {
+    if incoming.path == previews::PATH {
         return Ok(preview(&sandbox, &incoming));
     }
-    let (version, parts) = Version::split(&path);
-    if parts == ["dialog", "oauth"] {
+    if incoming.parts == ["dialog", "oauth"] {
         return Ok(dialog(&sandbox, &incoming).await);
     }
-    match sandbox.strike(&incoming.method, &path) {
+    let wishes = incoming.wishes.clone();
+    match sandbox.strike(&incoming.method, &incoming.path) {
         Some(Action::Drop) => {
             sandbox.log_fault(&incoming, 0);
             Err(Dropped)
@@ -90,9 +90,9 @@ pub(crate) async fn answer(
         }
         Some(action @ Action::Error { .. }) => {
             let done = sandbox.dispatch(incoming, action.refusal()).await;
-            Ok(graph_response(done, version))
+            Ok(graph_response(done, &wishes))
         }
-        None => Ok(graph_response(sandbox.dispatch(incoming, None).await, version)),
+        None => Ok(graph_response(sandbox.dispatch(incoming, None).await, &wishes)),
     }
 }
 
@@ -109,7 +109,7 @@ async fn dialog(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
         }
         Ok(Dialogue::Question(question)) => plain(StatusCode::OK, oauth::page::question(&question)),
         Ok(Dialogue::Refused(words)) => plain(StatusCode::BAD_REQUEST, oauth::page::refusal(&words)),
-        Err(refusal) => graph_response(Done::refused(&refusal, "A0"), Version(26)),
+        Err(refusal) => refused(&refusal),
     }
 }
 
@@ -119,45 +119,4 @@ fn preview(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
         Some(html) => plain(StatusCode::OK, html),
         None => plain(StatusCode::NOT_FOUND, "This preview has expired. Ask for it anew.".to_owned()),
     }
-}
-
-/// An answer of the Graph API: JSON with the headers that clients look at.
-fn graph_response(done: Done, version: Version) -> Response<Body> {
-    let text = done.body.into_text();
-    let etag = format!("\"{}\"", hex::encode(digest(&SHA256, text.as_bytes())).get(..40).unwrap_or_default());
-    let unchanged = done.status == 200 && done.if_none_match.as_deref() == Some(etag.as_str());
-    let status =
-        if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::from_u16(done.status).unwrap_or_default() };
-    let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(text) });
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache, no-store, must-revalidate"));
-    headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
-    let mut set = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    set("etag", &etag);
-    set("facebook-api-version", &version.word());
-    set("x-fb-trace-id", &done.trace);
-    set("x-fb-request-id", &done.trace);
-    for (name, value) in &done.headers {
-        set(name, value);
-    }
-    response
-}
-
-fn plain(status: StatusCode, text: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    response
-}
-
-fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = plain(status, value.to_string());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -5,14 +5,10 @@ use serde_json::{Map, Value};
 use super::{Call, Verb};
 use crate::error::Refusal;
 use crate::state::State;
-use crate::version::Version;
-
-/// The first version that refuses it (Meta, "Graph API changelog": version 26.0).
-const REMOVED: Version = Version(26);
 
 /// Answers with a member for each id; one that cannot be read fails all.
 pub(super) fn read(state: &mut State, call: &Call) -> Result<Value, Refusal> {
-    if call.version >= REMOVED {
+    if call.version >= state.settings.ids_refused_since {
         return Err(Refusal::invalid("The ids query parameter is deprecated in v26.0+.").http(500));
     }
     let ids = call.params.words("ids")?.unwrap_or_default();

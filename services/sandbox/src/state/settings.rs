@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::version::Version;
+
 /// Timings and habits of Meta that are not facts of its interface. Every one has the default of a quick test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +53,21 @@ pub(crate) struct Settings {
     pub(crate) webhook_timeout_milliseconds: u64,
     /// Hosts beside this machine that may be called. Default none.
     pub(crate) webhook_hosts: Vec<String>,
+    /// The newest version; what a later one would be is an unknown path.
+    pub(crate) newest_version: Version,
+    /// The oldest version of the Marketing API that lives; calls without a version get it. Default: what the SDKs in
+    /// use send, though by late 2026 Meta itself answers v25.0 and later.
+    pub(crate) oldest_version: Version,
+    /// The oldest version for what is no Marketing API: logins, and server events (Meta, "Versioning").
+    pub(crate) oldest_graph_version: Version,
+    /// Living versions whose answers warn of their end.
+    pub(crate) versions_in_grace: Vec<Version>,
+    /// Whether calls of an ended version are answered by the oldest that lives, as the app's own setting at Meta says.
+    pub(crate) auto_upgrade: bool,
+    /// Edges that changed too much for that: an ended version gets 2635 from them.
+    pub(crate) edges_not_upgraded: Vec<String>,
+    /// The first version that refuses `?ids=`. Default: v26.0, as third parties report; Meta's page says nothing.
+    pub(crate) ids_refused_since: Version,
 }
 
 /// The answer of the person at the login dialog.
@@ -81,6 +98,13 @@ impl Default for Settings {
             failing_video_word: "[fail]".to_owned(),
             copy_children_sync: 3,
             copy_children_async: 51,
+            newest_version: Version(26),
+            oldest_version: Version(22),
+            oldest_graph_version: Version(21),
+            versions_in_grace: Vec::new(),
+            auto_upgrade: true,
+            edges_not_upgraded: Vec::new(),
+            ids_refused_since: Version(26),
             webhook_delay_milliseconds: 0,
             webhook_copies: 1,
             webhook_reorder: false,

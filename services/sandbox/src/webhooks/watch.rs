@@ -9,7 +9,6 @@ use super::{Notice, Touch};
 use crate::nodes;
 use crate::render::{Shown, View};
 use crate::state::{Kind, Object, State, effective};
-use crate::version::Version;
 
 /// The effective status that each changed object had when it was last looked at. Objects not in it were never changed
 /// while somebody listened.
@@ -75,7 +74,7 @@ fn review_steps(state: &State, object: &Object, now: Timestamp) -> impl Iterator
 
 /// The first of the object's issues, as the webhook tells it.
 fn issue(state: &State, object: &Object, now: Timestamp, id: &str, level: &str) -> Value {
-    let view = View { state, now, version: Version::newest(), base: "", token: "" };
+    let view = View { state, now, version: state.settings.newest_version, base: "", token: "" };
     let mut value = json!({ "id": id, "level": level });
     if let (Shown::Value(issues), Value::Object(map)) = (nodes::show(&view, object, "issues_info"), &mut value) {
         for name in ["error_code", "error_summary", "error_message"] {

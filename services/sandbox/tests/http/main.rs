@@ -35,4 +35,6 @@ mod server;
 #[cfg(test)]
 mod targeting;
 #[cfg(test)]
+mod transport;
+#[cfg(test)]
 mod webhooks;

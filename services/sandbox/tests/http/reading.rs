@@ -50,6 +50,7 @@ async fn an_unknown_field_node_edge_or_version_is_told_as_meta_tells_it() {
     assert_eq!(server.get(&format!("{ACT}/nonsense")).await.code(), 2_500);
     let syntax = server.get(&format!("{ACT}?fields=id{{")).await;
     assert_eq!(syntax.code(), 2_500);
+    server.control("POST", "settings", r#"{"auto_upgrade":false}"#).await;
     let dead = format!("http://{}/v18.0/{ACT}?access_token={TOKEN}", server.address);
     assert_eq!(server.send_as(server.client().get(dead)).await.code(), 2_635);
 }
