@@ -136,6 +136,20 @@ def an_item_without_an_answer_is_sent_again():
 
 
 @step
+def an_unchanged_object_is_not_sent_again_inside_of_a_batch():
+    api = FacebookAdsApi.get_default_api()
+    batch, heard = api.new_batch(), Heard()
+    batch.add("GET", f"{sandbox.ACCOUNT}?fields=name", **heard.callbacks())
+    equal(batch.execute(), None)
+    etag = [header["value"] for header in heard.answers[0].headers() if header["name"].lower() == "etag"]
+    equal(len(etag), 1)
+    batch, heard = api.new_batch(), Heard()
+    batch.add("GET", f"{sandbox.ACCOUNT}?fields=name", headers={"If-None-Match": etag[0]}, **heard.callbacks())
+    equal(batch.execute(), None)
+    equal([(response.status(), response.body()) for response in heard.answers], [(304, None)])
+
+
+@step
 def more_than_fifty_are_refused_as_a_whole():
     batch, heard = FacebookAdsApi.get_default_api().new_batch(), Heard()
     before = len(sandbox.world()["campaigns"])
