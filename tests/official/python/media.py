@@ -6,6 +6,7 @@ import pathlib
 import struct
 import tempfile
 import time
+import zipfile
 import zlib
 
 from facebook_business.adobjects.adaccount import AdAccount
@@ -74,6 +75,19 @@ def an_image_is_uploaded_by_its_bytes():
 def the_same_content_is_the_same_image():
     again = account().create_ad_image(params={"filename": image_file("renamed.png", 40)})
     equal(again["hash"], made["hash"])
+
+
+@step
+def images_come_in_a_zip():
+    path = folder / "two.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, shade in (("gloves.png", 10), ("scarf.png", 20)):
+            packed.writestr(name, png(600, 600, shade))
+    images = AdImage.remote_create_from_zip(str(path), sandbox.ACCOUNT)
+    equal(len({image["hash"] for image in images}), 2)
+    hashes = [image["hash"] for image in images]
+    found = account().get_ad_images(fields=["name"], params={"hashes": hashes})
+    equal(sorted(image["name"] for image in found), ["gloves.png", "scarf.png"])
 
 
 @step
