@@ -85,8 +85,12 @@ def a_page_of_html_is_an_error_without_a_code():
 
 
 @step
-def a_version_that_ended_is_refused():
+def a_version_that_ended_is_answered_by_a_later_one_or_refused():
     old = sandbox.connect(api_version="v18.0")
+    headers = old.call("GET", (sandbox.ACCOUNT,), params={"fields": "name"}).headers()
+    assert headers["facebook-api-version"] != "v18.0", headers
+    assert "auto-upgraded" in headers["x-ad-api-version-warning"], headers
+    sandbox.settings(auto_upgrade=False)
     refused(2635, AdAccount(sandbox.ACCOUNT, api=old).api_get, fields=["name"])
     sandbox.connect()
 
