@@ -93,7 +93,7 @@ impl Filter {
                 "status" | "configured_status" => of.status.word().to_owned(),
                 "id" => of.id.to_string(),
                 "updated_time" => of.updated.as_second().to_string(),
-                "created_time" => of.created.as_second().to_string(),
+                "created_time" | "time_created" => of.created.as_second().to_string(),
                 other => of.text(other).to_owned(),
             };
             match condition.meets(&value) {

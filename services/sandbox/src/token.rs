@@ -117,6 +117,25 @@ impl Caller {
         Err(Refusal::new(294, message).http(403))
     }
 
+    /// Fails with 200 where the token may send no events to the dataset.
+    pub(crate) fn may_send_events(&self, dataset: u64) -> Result<(), Refusal> {
+        let own = self.grant.holder == Holder::Dataset && self.grant.person == dataset;
+        if own || (self.grant.holder != Holder::Dataset && self.has("ads_management")) {
+            return Ok(());
+        }
+        let message = "(#200) The token must be made for this dataset, or have the permission ads_management";
+        Err(Refusal::new(200, message).http(403))
+    }
+
+    /// Fails with 200 where the token lacks a permission.
+    pub(crate) fn needs(&self, scope: &str) -> Result<(), Refusal> {
+        if self.has(scope) {
+            return Ok(());
+        }
+        let message = format!("(#200) Requires {scope} permission to manage the object");
+        Err(Refusal::new(200, message).http(403))
+    }
+
     fn has(&self, scope: &str) -> bool {
         self.grant.scopes.contains(scope)
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::control::{done, parsed};
 use super::incoming::Incoming;
 use super::sandbox::{Inner, Sandbox};
-use super::{plain, refused};
-use crate::nodes::reviews;
+use super::{json_response, plain, refused};
+use crate::nodes::{leads, reviews};
 use crate::state::{Change, Object, Verdict, settle_delivery};
 
 /// A verdict on an ad; issues may also be those of an ad set or a campaign.
@@ -71,6 +71,21 @@ pub(super) async fn change(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Respo
         },
     )
     .await
+}
+
+/// `POST /__sandbox/leads`: somebody fills in a form, by an ad or without one: `{"form_id": .., "ad_id": .., "answers":
+/// {"email": ..}}`. Answers with the id of the lead.
+pub(super) async fn lead(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
+    let now = sandbox.now();
+    let given: Map<String, Value> = match parsed(incoming) {
+        Ok(given) => given,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
+    };
+    match sandbox.change(|inner| leads::by_hand(&mut inner.state, &given, now)).await {
+        Ok(Ok(lead)) => json_response(StatusCode::OK, &json!({ "id": lead.id.to_string() })),
+        Ok(Err(fault)) => plain(StatusCode::BAD_REQUEST, fault),
+        Err(refusal) => refused(&refusal),
+    }
 }
 
 async fn on_object<T: serde::de::DeserializeOwned>(

@@ -188,6 +188,7 @@ fn settle_fields(
     bid(campaign, fields)?;
     goals::check(state, campaign.text("objective"), fields)?;
     if let Some(wanted) = fields.get("targeting") {
+        super::audiences::may_target(state, wanted)?;
         let settled = targeting::settled(targeting::Ground { state, version, now, campaign }, wanted)?;
         fields.insert("targeting".to_owned(), settled);
     }

@@ -8,7 +8,10 @@ pub(crate) mod archive;
 pub(crate) mod audiences;
 pub(crate) mod budgets;
 pub(crate) mod bulk;
+pub(crate) mod businesses;
 pub(crate) mod campaigns;
+pub(crate) mod catalogs;
+pub(crate) mod conversions;
 pub(crate) mod copies;
 pub(crate) mod creatives;
 pub(crate) mod datasets;
@@ -17,12 +20,16 @@ pub(crate) mod events;
 pub(crate) mod film;
 pub(crate) mod goals;
 pub(crate) mod images;
+pub(crate) mod instagram;
 pub(crate) mod labels;
+pub(crate) mod leads;
 pub(crate) mod lifecycle;
 pub(crate) mod members;
 pub(crate) mod people;
 pub(crate) mod picture;
 pub(crate) mod reviews;
+pub(crate) mod saved_audiences;
+pub(crate) mod system_users;
 pub(crate) mod targeting;
 pub(crate) mod thumbnails;
 pub(crate) mod videos;
@@ -42,6 +49,10 @@ pub(crate) fn default_fields(kind: Kind) -> &'static [&'static str] {
         Kind::Image => &["hash"],
         Kind::Page | Kind::App => &["name", "category"],
         Kind::Person | Kind::Business | Kind::Label => &["name"],
+        Kind::LeadForm => &["name", "status", "locale"],
+        Kind::Lead => &["created_time", "field_data"],
+        Kind::Catalog | Kind::ProductSet => &["name"],
+        Kind::Product => &["name", "retailer_id"],
         Kind::Video => &["updated_time"],
         Kind::Run => insights::RUN_DEFAULTS,
         _ => &[],
@@ -87,12 +98,20 @@ fn known_fields(kind: Kind) -> &'static str {
         Kind::Video => videos::FIELDS,
         Kind::Label => labels::FIELDS,
         Kind::Audience => audiences::FIELDS,
+        Kind::SavedAudience => saved_audiences::FIELDS,
         Kind::Dataset => datasets::FIELDS,
+        Kind::CustomConversion => conversions::FIELDS,
         Kind::Page => people::PAGE_FIELDS,
-        Kind::Instagram => people::INSTAGRAM_FIELDS,
-        Kind::Business => people::BUSINESS_FIELDS,
+        Kind::Instagram => instagram::FIELDS,
+        Kind::Business => businesses::FIELDS,
         Kind::Person => people::PERSON_FIELDS,
         Kind::Run => insights::RUN_FIELDS,
+        Kind::LeadForm => leads::FORM_FIELDS,
+        Kind::Lead => leads::LEAD_FIELDS,
+        Kind::Media => instagram::MEDIA_FIELDS,
+        Kind::Catalog => catalogs::FIELDS,
+        Kind::ProductSet => catalogs::SET_FIELDS,
+        Kind::Product => catalogs::PRODUCT_FIELDS,
     }
 }
 
@@ -128,17 +147,26 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
         Kind::Video => videos::show(view, object, name),
         Kind::Audience => audiences::show(view, object, name),
         Kind::Dataset => datasets::show(view, object, name),
+        Kind::CustomConversion => conversions::show(view, object, name),
         Kind::Page => people::show_page(view, object, name),
         Kind::Run => insights::show_run(view, object, name),
-        Kind::App | Kind::Person | Kind::Label | Kind::Instagram | Kind::Business => None,
+        Kind::SavedAudience => saved_audiences::show(view, object, name),
+        Kind::Person => people::show_person(object, name),
+        Kind::Business => businesses::show(view, object, name),
+        Kind::Instagram => instagram::show(view, object, name),
+        Kind::Media => instagram::show_media(view, object, name),
+        Kind::LeadForm => leads::show_form(view, object, name),
+        Kind::Lead => leads::show_lead(view, object, name),
+        Kind::Catalog | Kind::ProductSet | Kind::Product => catalogs::show(view, object, name),
+        Kind::App | Kind::Label => None,
     }
 }
 
 /// The objects behind an edge, newest first; `None` where the kind has no such edge.
 pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Ids> {
     use Kind::{
-        Ad, AdAccount, AdSet, Audience, Business, Campaign, Creative, Dataset, Image, Instagram, Label, Page, Person,
-        Video,
+        Ad, AdAccount, AdSet, Audience, Business, Campaign, Catalog, Creative, CustomConversion, Dataset, Image,
+        Instagram, Label, LeadForm, Media, Page, Person, ProductSet, SavedAudience, Video,
     };
     let kind = match (object.kind, name) {
         (AdAccount | Label, "campaigns") => Campaign,
@@ -149,11 +177,23 @@ pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Ids> 
         (AdAccount, "advideos") => Video,
         (AdAccount, "adlabels") => Label,
         (AdAccount, "customaudiences") => Audience,
+        (AdAccount, "customconversions") => CustomConversion,
         (AdAccount | Business, "adspixels") | (Business, "owned_pixels") => Dataset,
         (Business, "owned_ad_accounts") => AdAccount,
         (Business, "owned_pages") => Page,
-        (Business, "instagram_accounts") => Instagram,
-        (Business, "business_users" | "system_users") => Person,
+        (Business, "instagram_accounts" | "owned_instagram_accounts") | (Page, "page_backed_instagram_accounts") => {
+            Instagram
+        }
+        (Business, "business_users") => return Some(businesses::people(view.state, object.id, false).into()),
+        (Business, "system_users") => return Some(businesses::people(view.state, object.id, true).into()),
+        (Business, "owned_product_catalogs") => Catalog,
+        (Catalog, "product_sets") => ProductSet,
+        (Catalog | ProductSet, "products") => return Some(catalogs::products(view.state, object).into()),
+        (AdAccount, "saved_audiences") => SavedAudience,
+        (Page, "leadgen_forms") => LeadForm,
+        (Instagram, "media") => Media,
+        (Person, "assigned_ad_accounts") => return Some(owned(object, AdAccount)),
+        (Person, "assigned_pages") => return Some(owned(object, Page)),
         (AdSet, "adcreatives") => {
             let ads = view.state.children(object.id, Ad).filter_map(|id| view.state.object(id));
             let mut ids: Vec<u64> = ads.filter_map(|ad| ad.creative).collect();

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::businesses::SYSTEM;
 use crate::edge::Ids;
 use crate::error::Refusal;
 use crate::fields;
@@ -11,20 +12,23 @@ use crate::route::Call;
 use crate::state::{Change, Grant, Holder, Kind, Object, State, sealed};
 use crate::webhooks::Notice;
 
-pub(crate) const PERSON_FIELDS: &str = "email first_name id last_name name role";
-pub(crate) const BUSINESS_FIELDS: &str =
-    "created_time id link name primary_page timezone_id verification_status vertical";
-pub(crate) const INSTAGRAM_FIELDS: &str = "followers_count id media_count name profile_picture_url username";
-pub(crate) const PAGE_FIELDS: &str = "access_token category fan_count id instagram_business_account link name tasks";
+pub(crate) const PERSON_FIELDS: &str = "business created_by created_time email finance_permission first_name id \
+    invited_user_type ip_permission last_name marked_for_removal name pending_email role system_user_id tasks title \
+    two_fac_status";
+pub(crate) const PAGE_FIELDS: &str = "about access_token business category category_list connected_instagram_account \
+    connected_page_backed_instagram_account description emails fan_count followers_count has_lead_access id \
+    instagram_business_account is_owned is_published is_webhooks_subscribed leadgen_tos_accepted link location name \
+    overall_star_rating owner_business phone promotion_eligible rating_count tasks talking_about_count username \
+    verification_status website";
 
 /// `GET /me/{edge}`; `None` where people have no such edge.
 pub(crate) fn edge(state: &mut State, call: &Call, edge: &str) -> Option<Result<Value, Refusal>> {
     let kind = match edge {
         "permissions" => return Some(Ok(permissions(&call.caller.grant))),
-        "adaccounts" => Kind::AdAccount,
-        "accounts" => Kind::Page,
+        "adaccounts" | "assigned_ad_accounts" => Kind::AdAccount,
+        "accounts" | "assigned_pages" => Kind::Page,
         "businesses" => Kind::Business,
-        "business_users" | "assigned_ad_accounts" => Kind::Person,
+        "business_users" => Kind::Person,
         _ => return None,
     };
     if kind == Kind::Page {
@@ -32,7 +36,14 @@ pub(crate) fn edge(state: &mut State, call: &Call, edge: &str) -> Option<Result<
             give_page_token(state, &call.caller.grant, &call.caller.token, page, call.now);
         }
     }
-    Some(listed(state, call, Ids::All(kind)))
+    let ids = if kind == Kind::Person {
+        // People of the business, not its system users, of which nobody logs in.
+        let own = |id: &u64| state.object(*id).is_some_and(|person| !person.fields.contains_key(SYSTEM));
+        Ids::Listed(state.all(kind).filter(own).collect())
+    } else {
+        Ids::All(kind)
+    };
+    Some(listed(state, call, ids))
 }
 
 fn listed(state: &State, call: &Call, ids: Ids) -> Result<Value, Refusal> {
@@ -47,9 +58,33 @@ pub(crate) fn show_page(view: &View<'_>, page: &Object, name: &str) -> Option<Sh
             let instagram = page.owner.and_then(|owner| view.state.children(owner, Kind::Instagram).next());
             Some(Shown::node(instagram))
         }
+        "connected_page_backed_instagram_account" => {
+            Some(Shown::node(view.state.children(page.id, Kind::Instagram).next()))
+        }
+        "connected_instagram_account" => show_page(view, page, "instagram_business_account"),
+        "business" | "owner_business" => Some(Shown::node(page.owner)),
         "link" => Some(Shown::text(format!("https://www.facebook.com/{}", page.id))),
+        "fan_count" | "followers_count" if !page.fields.contains_key(name) => Some(Shown::Value(json!(4_210))),
+        "is_published" | "promotion_eligible" | "has_lead_access" | "leadgen_tos_accepted" | "is_owned" => {
+            Some(Shown::Value(Value::Bool(true)))
+        }
         _ => None,
     }
+}
+
+pub(crate) fn show_person(person: &Object, name: &str) -> Option<Shown> {
+    let part = |at: usize| match person.name().split(' ').nth(at) {
+        Some(part) => Shown::text(part),
+        None => Shown::Absent,
+    };
+    Some(match name {
+        "business" => Shown::node(person.owner),
+        "first_name" => part(0),
+        "last_name" => part(1),
+        "role" if !person.fields.contains_key(name) => Shown::text("ADMIN"),
+        "created_time" => Shown::text(super::businesses::utc(person.created)),
+        _ => return None,
+    })
 }
 
 /// `DELETE /{person}/permissions[/{permission}]`: one, or all, which kills the person's tokens with 190/458.

@@ -2,22 +2,24 @@
 
 use serde_json::Value;
 
-use super::Call;
+use super::{Call, people};
 use crate::error::Refusal;
-use crate::nodes::{self, audiences, bulk, images, lifecycle, members, videos, write};
+use crate::nodes::{self, bulk, images, lifecycle, videos, write};
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
 
 /// Deletes a node.
 pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
-    call.caller.may_write()?;
+    if object.account != 0 {
+        call.caller.may_write()?;
+    }
     match object.kind {
-        Kind::Audience => audiences::delete(state, call, object),
         Kind::Video => videos::delete(state, call, object.id),
         Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative | Kind::Label | Kind::Run => {
             Ok(lifecycle::delete(state, object.id, call.now))
         }
-        _ => Err(Refusal::missing("delete", &nodes::path_id(object))),
+        _ => people::remove(state, call, object)
+            .unwrap_or_else(|| Err(Refusal::missing("delete", &nodes::path_id(object)))),
     }
 }
 
@@ -32,7 +34,6 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
             let id = write::required_id(&call.params, "video_id")?;
             videos::delete(state, call, id)
         }
-        (Kind::Audience, "users") => members::change(state, call, object),
-        _ => Err(Refusal::unknown_path(edge)),
+        _ => people::delete(state, call, object, edge).unwrap_or_else(|| Err(Refusal::unknown_path(edge))),
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::Call;
+use super::{Call, people};
 use crate::edge::Ids;
 use crate::error::Refusal;
 use crate::estimates;
 use crate::fields;
-use crate::nodes::{self, accounts, copies, images, labels, members, thumbnails};
+use crate::nodes::{self, accounts, copies, images, labels, thumbnails};
 use crate::previews;
 use crate::render::View;
 use crate::search;
@@ -25,7 +25,6 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::Page, "subscribed_apps") => return Ok(webhooks::list_page_apps(state, object)),
         (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
         (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
-        (Kind::Audience, "sessions") => return Ok(members::sessions(state, call, object)),
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return copies::list(state, call, object),
         (Kind::Video, "thumbnails") => return Ok(thumbnails::list(call, object)),
         (Kind::AdSet | Kind::Ad, "targetingsentencelines") => return Ok(search::sentence_lines(state, object)),
@@ -43,14 +42,12 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
     if let Some(answer) = estimated.or_else(|| previews::answer(state, call, object, edge)) {
         return answer;
     }
+    if let Some(answer) = people::get(state, call, object, edge) {
+        return answer;
+    }
     let Some(ids) = nodes::edge(&View::of(state, call), object, edge) else {
         return Err(Refusal::unknown_path(edge));
     };
-    if edge == "customaudiences" {
-        for id in ids.walk(state).collect::<Vec<_>>() {
-            state.poll(id);
-        }
-    }
     let fields = fields::of(&call.params)?;
     View::of(state, call).edge(&call.path.join("/"), titled(state, call, edge, ids), &call.params, fields.as_deref())
 }

@@ -3,6 +3,7 @@
 mod delete;
 mod get;
 mod ids;
+mod people;
 mod post;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use crate::body::Body;
 use crate::error::Refusal;
 use crate::fields;
 use crate::insights;
-use crate::nodes::people;
+use crate::nodes::{datasets, leads, people as holders};
 use crate::oauth;
 use crate::params::Params;
 use crate::render::View;
@@ -106,10 +107,14 @@ fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
         return state.image(account.parse().ok()?, hash);
     }
     // An ad account without its prefix is another node, which nobody may read.
-    let object = name.parse().ok().and_then(|id| state.object(id))?;
-    // A video that was deleted is gone, other than ads objects, which stay readable by their id.
-    let gone = object.kind == Kind::AdAccount || object.kind == Kind::Video && object.status.is_gone();
-    (!gone).then_some(object)
+    name.parse().ok().and_then(|id| state.object(id)).filter(|object| match object.kind {
+        Kind::AdAccount => false,
+        // Of these Meta keeps nothing; a deleted campaign can still be read.
+        Kind::Audience | Kind::Lead | Kind::ProductSet | Kind::Product | Kind::Catalog | Kind::Video => {
+            !object.status.is_gone()
+        }
+        _ => true,
+    })
 }
 
 /// Answers a call.
@@ -129,6 +134,7 @@ fn tree(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     match (call.verb, parts.as_slice()) {
         (Verb::Get, ["search"]) => search::answer(state, call),
         (Verb::Get, ["debug_token"]) => oauth::debug_token(state, &call.caller.grant, &call.params, call.now),
+        (Verb::Get, ["dataset_quality"]) => datasets::quality::read(state, call),
         (_, ["me", rest @ ..]) => me(state, call, rest),
         (_, [name, rest @ ..]) => {
             let Some(object) = node(state, name).cloned() else {
@@ -148,9 +154,9 @@ fn me(state: &mut State, call: &Call, rest: &[&str]) -> Result<Value, Refusal> {
             Some(object) => shown(state, call, object),
             None => Ok(json!({ "id": person.to_string(), "name": crate::state::APP_NAME })),
         },
-        (Verb::Get, [edge]) => people::edge(state, call, edge).unwrap_or_else(|| Err(Refusal::unknown_path(edge))),
+        (Verb::Get, [edge]) => holders::edge(state, call, edge).unwrap_or_else(|| Err(Refusal::unknown_path(edge))),
         (Verb::Delete, ["permissions", permission @ ..]) => {
-            Ok(people::revoke(state, call, permission.first().copied()))
+            Ok(holders::revoke(state, call, permission.first().copied()))
         }
         _ => Err(Refusal::unknown_path(&rest.join("/"))),
     }
@@ -163,13 +169,16 @@ fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Re
                 call.caller.may_read()?;
             }
             look(state, object);
+            if object.kind == Kind::Lead {
+                return leads::read(state, call, object);
+            }
             shown(state, call, object)
         }
         (Verb::Post, []) => post::node(state, call, object),
         (Verb::Delete, []) => delete::node(state, call, object),
         (_, ["permissions", permission @ ..]) if object.kind == Kind::Person => match call.verb {
-            Verb::Delete => Ok(people::revoke(state, call, permission.first().copied())),
-            _ => people::edge(state, call, "permissions").unwrap_or_else(|| Err(Refusal::unknown_path("permissions"))),
+            Verb::Delete => Ok(holders::revoke(state, call, permission.first().copied())),
+            _ => holders::edge(state, call, "permissions").unwrap_or_else(|| Err(Refusal::unknown_path("permissions"))),
         },
         (Verb::Get, [edge]) => get::edge(state, call, object, edge),
         (Verb::Post, [edge]) => post::edge(state, call, object, edge),

@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::Call;
+use super::{Call, people};
 use crate::error::Refusal;
 use crate::insights;
 use crate::nodes::{
-    self, accounts, ad_sets, ads, apps, audiences, campaigns, copies, creatives, datasets, events, images, labels,
-    members, thumbnails, videos,
+    self, accounts, ad_sets, ads, apps, campaigns, copies, creatives, images, labels, thumbnails, videos,
 };
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
@@ -21,9 +20,9 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
         Kind::AdSet => ad_sets::update(state, call, object),
         Kind::Ad => ads::update(state, call, object),
         Kind::Creative => creatives::update(state, call, object),
-        Kind::Audience => audiences::update(state, call, object),
         Kind::Video => videos::update(state, call, object),
-        _ => Err(Refusal::missing("post", &nodes::path_id(object))),
+        _ => people::update(state, call, object)
+            .unwrap_or_else(|| Err(Refusal::missing("post", &nodes::path_id(object)))),
     }
 }
 
@@ -41,15 +40,11 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::AdAccount, "adimages") => images::create(state, call, account),
         (Kind::AdAccount, "advideos") => videos::create(state, call, account),
         (Kind::AdAccount, "adlabels") => labels::create(state, call, account),
-        (Kind::AdAccount, "customaudiences") => audiences::create(state, call, account),
-        (Kind::AdAccount, "adspixels") => datasets::create(state, call, account),
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => copies::create(state, call, object),
         (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::attach(state, call, object),
         (Kind::Video, "thumbnails") => thumbnails::create(state, call, object),
-        (Kind::Audience, "users") => members::change(state, call, object),
-        (Kind::Dataset, "events") => events::receive(state, call, object),
         (Kind::Run, _) => Err(Refusal::unknown_path(edge)),
         (_, "insights") if insights::is_target(object.kind) => insights::start(state, call, object),
-        _ => Err(Refusal::unknown_path(edge)),
+        _ => people::post(state, call, object, edge).unwrap_or_else(|| Err(Refusal::unknown_path(edge))),
     }
 }

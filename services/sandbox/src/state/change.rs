@@ -35,6 +35,8 @@ pub(crate) enum Holder {
     SystemUser,
     Page,
     App,
+    /// A token made for one dataset in the events manager; it sends events to that dataset, and does nothing else.
+    Dataset,
 }
 
 impl Holder {
@@ -44,6 +46,8 @@ impl Holder {
             Self::SystemUser => "SYSTEM_USER",
             Self::Page => "PAGE",
             Self::App => "APP",
+            // Meta's own tool makes such a token for a system user of its own.
+            Self::Dataset => "SYSTEM_USER",
         }
     }
 }
@@ -53,7 +57,7 @@ impl Holder {
 pub(crate) struct Grant {
     pub(crate) app: u64,
     pub(crate) holder: Holder,
-    /// The person or system user; the app itself for an app token.
+    /// The person or system user; the app itself for an app token, the dataset for a dataset's token.
     pub(crate) person: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) page: Option<u64>,
@@ -87,6 +91,9 @@ pub(crate) struct Members {
     pub(crate) audience: u64,
     pub(crate) at: Timestamp,
     pub(crate) remove: bool,
+    /// Whether the people take the place of all that were there, once the session is complete.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) replace: bool,
     /// A digest per person.
     pub(crate) people: Vec<String>,
     pub(crate) received: u64,
@@ -101,9 +108,13 @@ pub(crate) struct Batch {
     pub(crate) session: String,
     pub(crate) seq: u64,
     pub(crate) last: bool,
+    /// The keys of its rows, which all batches of a session have alike.
+    #[serde(default)]
+    pub(crate) schema: Vec<String>,
 }
 
-/// One event as a dataset took it in, in Meta's words. Nothing about the person is kept.
+/// One event as a dataset took it in, in Meta's words. Of the person nothing is kept but a digest and the names of the
+/// keys under which somebody was looked for.
 #[expect(clippy::struct_field_names, reason = "Meta's own names")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Event {
@@ -122,4 +133,34 @@ pub(crate) struct Event {
     pub(crate) currency: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) test_event_code: Option<String>,
+    /// The page on which it happened, without its query, which may name a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// A digest of the strongest key of the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) person: Option<String>,
+    /// The names of the keys of `user_data`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) keys: Vec<String>,
+    /// The names of the members of `custom_data`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) custom_fields: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<Device>,
+    /// Whether it may only be attributed, not learnt from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) opt_out: bool,
+    /// Whether its processing is limited (`LDU`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) limited: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) partner_agent: Option<String>,
+}
+
+/// What a browser says of itself, in the words of a dataset's statistics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Device {
+    pub(crate) kind: String,
+    pub(crate) system: String,
+    pub(crate) browser: String,
 }

@@ -9,6 +9,7 @@ mod object;
 mod people;
 mod remembered;
 mod settings;
+mod showcase;
 mod small;
 mod source;
 mod status;
@@ -27,11 +28,11 @@ use serde_json::Value;
 
 use crate::webhooks::{Notice, Touch};
 
-pub(crate) use change::{Batch, Change, Code, Event, Grant, Holder, Members};
+pub(crate) use change::{Batch, Change, Code, Device, Event, Grant, Holder, Members};
 pub(crate) use delivery::settle as settle_delivery;
 pub(crate) use media::{KEPT_BYTES_MAX, Media};
 pub(crate) use object::{Kind, Object, Span, Status};
-pub(crate) use people::Sessions;
+pub(crate) use people::{Session, Sessions};
 pub(crate) use settings::{Dialog, Settings};
 pub(crate) use small::{
     ACCOUNTS, APP, APP_NAME, APP_SECRET, DATASET, INSTAGRAM, PAGE, SCOPES, SYSTEM_USER_TOKEN, USER,
@@ -64,6 +65,8 @@ pub(crate) struct State {
     pub(crate) media: Media,
     uses: uses::Uses,
     members: HashMap<u64, HashSet<String>>,
+    /// The people of a replacement that is not complete.
+    replacing: HashMap<u64, HashSet<String>>,
     sessions: HashMap<u64, Sessions>,
     events: BTreeMap<u64, Vec<Event>>,
     seen: HashMap<(u64, String, String), Timestamp>,
@@ -94,6 +97,7 @@ impl State {
             media: Media::default(),
             uses: uses::Uses::default(),
             members: HashMap::new(),
+            replacing: HashMap::new(),
             sessions: HashMap::new(),
             events: BTreeMap::new(),
             seen: HashMap::new(),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::State;
-use super::change::Members;
+use super::change::{Batch, Members};
 
 /// Upload sessions of one audience, by the id that the client chose.
 pub(crate) type Sessions = BTreeMap<String, Session>;
@@ -17,11 +17,34 @@ pub(crate) struct Session {
     pub(crate) invalid: u64,
     pub(crate) batches: BTreeSet<u64>,
     pub(crate) last_seq: Option<u64>,
+    pub(crate) schema: Vec<String>,
+    pub(crate) replace: bool,
     pub(crate) started: Timestamp,
     pub(crate) ended: Option<Timestamp>,
 }
 
+/// How long a session may take (Meta, "Customer file custom audiences").
+const SESSION_MINUTES: i64 = 90;
+
 impl Session {
+    fn begun(batch: &Batch, replace: bool, started: Timestamp) -> Self {
+        Self {
+            received: 0,
+            invalid: 0,
+            batches: BTreeSet::new(),
+            last_seq: None,
+            schema: batch.schema.clone(),
+            replace,
+            started,
+            ended: None,
+        }
+    }
+
+    /// Whether its time is over, so that its id begins anew.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        now.duration_since(self.started) > SignedDuration::from_mins(SESSION_MINUTES)
+    }
+
     /// Whether every batch up to the last one came.
     pub(crate) fn is_complete(&self) -> bool {
         self.last_seq.is_some_and(|last| (1..=last).all(|seq| self.batches.contains(&seq)))
@@ -30,38 +53,69 @@ impl Session {
 
 impl State {
     pub(super) fn take_members(&mut self, change: Members) {
-        let Members { audience, at, remove, people, received, invalid, batch } = change;
-        let members = self.members.entry(audience).or_default();
-        if remove {
+        let Members { audience, at, remove, replace, people, received, invalid, batch } = change;
+        let (new, ended) = match &batch {
+            Some(batch) => self.take_batch(audience, batch, replace, at, (received, invalid)),
+            None => (true, None),
+        };
+        let begins = batch.as_ref().is_some_and(|batch| batch.seq == 1 && new);
+        if replace && new {
+            let staged = self.replacing.entry(audience).or_default();
+            if begins {
+                staged.clear();
+            }
+            staged.extend(people);
+            if ended.is_some() {
+                let staged = self.replacing.remove(&audience).unwrap_or_default();
+                self.members.insert(audience, staged);
+            }
+        } else if replace {
+            // A batch that came before, sent again after a lost answer.
+        } else if remove {
+            let members = self.members.entry(audience).or_default();
             for person in &people {
                 members.remove(person);
             }
         } else {
-            members.extend(people);
+            self.members.entry(audience).or_default().extend(people);
         }
         if let Some(object) = self.objects.get_mut(&audience) {
             object.fields.insert("_uploaded".to_owned(), at.as_second().into());
-        }
-        if let Some(batch) = batch {
-            let session = self.sessions.entry(audience).or_default().entry(batch.session).or_insert_with(|| Session {
-                received: 0,
-                invalid: 0,
-                batches: BTreeSet::new(),
-                last_seq: None,
-                started: at,
-                ended: None,
-            });
-            session.received += received;
-            session.invalid += invalid;
-            session.batches.insert(batch.seq);
-            if batch.last {
-                session.last_seq = Some(batch.seq);
-            }
-            if session.is_complete() {
-                session.ended.get_or_insert(at);
+            for (name, more) in [("_received", received), ("_invalid", invalid)] {
+                let before = object.fields.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+                object.fields.insert(name.to_owned(), before.saturating_add(if new { more } else { 0 }).into());
             }
         }
         self.polls.remove(&audience);
+    }
+
+    /// Notes a batch of a session. Says whether it is the first time, and when the session ended if it did with it.
+    fn take_batch(
+        &mut self,
+        audience: u64,
+        batch: &Batch,
+        replace: bool,
+        at: Timestamp,
+        (received, invalid): (u64, u64),
+    ) -> (bool, Option<Timestamp>) {
+        let sessions = self.sessions.entry(audience).or_default();
+        if sessions.get(&batch.session).is_some_and(|session| session.is_over(at)) {
+            sessions.remove(&batch.session);
+        }
+        let session = sessions.entry(batch.session.clone()).or_insert_with(|| Session::begun(batch, replace, at));
+        let new = session.batches.insert(batch.seq);
+        if new {
+            session.received += received;
+            session.invalid += invalid;
+        }
+        if batch.last {
+            session.last_seq = Some(batch.seq);
+        }
+        let was_complete = session.ended.is_some();
+        if session.is_complete() {
+            session.ended.get_or_insert(at);
+        }
+        (new, session.ended.filter(|_| !was_complete))
     }
 
     pub(crate) fn members(&self, audience: u64) -> Option<&HashSet<String>> {

@@ -21,6 +21,30 @@ pub(crate) struct Settings {
     pub(crate) report_polls: u32,
     /// After how many looks an audience is filled.
     pub(crate) audience_polls: u32,
+    /// After this many seconds of the sandbox's clock an audience is filled however often it was looked at. Meta names
+    /// hours, up to a day.
+    pub(crate) audience_seconds: i64,
+    /// The share of valid people that Meta finds, in percent.
+    pub(crate) match_percent: u64,
+    /// Below this share, in percent, an audience is told to match few people (411). Meta does not publish it.
+    pub(crate) low_match_percent: u64,
+    /// Above this share of invalid rows, in percent, an audience is told to have too many (412). Meta does not publish it.
+    pub(crate) invalid_percent: u64,
+    /// Audiences with fewer people cannot be delivered to (300). Meta does not publish it; 20 and 100 are quoted.
+    pub(crate) deliverable_people: u64,
+    /// Ids of audiences that Meta has flagged for its integrity rules: operation 471, uploads and edits refused.
+    pub(crate) flagged_audiences: Vec<String>,
+    /// Whether website events without address or browser, and app events without `app_data`, are refused. Meta's page says
+    /// that they are required; otherwise they are taken with a warning.
+    pub(crate) require_event_sources: bool,
+    /// Whether names and addresses that are not hashed refuse a call of events; otherwise they are taken with a warning.
+    pub(crate) refuse_unhashed_events: bool,
+    /// How many custom conversions an account may have.
+    pub(crate) custom_conversions_max: usize,
+    /// How many system users a business may have beside the first; 10 is Meta's for full access, 1 for limited.
+    pub(crate) system_users_max: usize,
+    /// After how many looks a batch of catalogue items is done.
+    pub(crate) catalog_polls: u32,
     /// After how many looks a video is ready.
     pub(crate) video_polls: u32,
     /// What the login dialog does.
@@ -88,6 +112,17 @@ impl Default for Settings {
             review_milliseconds: 200,
             report_polls: 2,
             audience_polls: 2,
+            audience_seconds: 21_600,
+            match_percent: 100,
+            low_match_percent: 20,
+            invalid_percent: 50,
+            deliverable_people: 100,
+            flagged_audiences: Vec::new(),
+            require_event_sources: true,
+            refuse_unhashed_events: false,
+            custom_conversions_max: 100,
+            system_users_max: 10,
+            catalog_polls: 1,
             video_polls: 1,
             dialog: Dialog::Grant,
             declined_scopes: Vec::new(),

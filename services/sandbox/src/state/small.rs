@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde_json::{Value, json};
 
+use super::showcase::{self, Places};
 use super::{Change, Grant, Holder, Kind, Object, Span, State, Status, day, sealed};
 
 pub(crate) const APP: u64 = 1_000_000_000_000_001;
@@ -26,6 +27,12 @@ pub(crate) const SCOPES: &[&str] = &[
     "ads_management",
     "ads_read",
     "business_management",
+    "catalog_management",
+    "instagram_basic",
+    "instagram_manage_insights",
+    "leads_retrieval",
+    "pages_manage_ads",
+    "pages_manage_metadata",
     "pages_read_engagement",
     "pages_show_list",
     "public_profile",
@@ -41,6 +48,18 @@ pub(super) fn fill(state: &mut State, now: Timestamp) {
     for campaign in CAMPAIGNS {
         add_campaign(state, campaign, &mut ids, start);
     }
+    let [account, quiet_account, _] = ACCOUNTS;
+    let places = Places {
+        app: APP,
+        business: BUSINESS,
+        system_user: SYSTEM_USER,
+        page: PAGE,
+        instagram: INSTAGRAM,
+        dataset: DATASET,
+        account,
+        quiet_account,
+    };
+    showcase::fill(state, places, start, now);
     let scopes = SCOPES.iter().map(|&scope| scope.to_owned()).collect();
     let grant = Grant {
         app: APP,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Notice, Touch};
 use crate::nodes;
@@ -30,6 +30,7 @@ impl Watch {
         for (object, touch) in touched.iter().filter_map(|&(id, touch)| Some((state.object(id)?, touch))) {
             match object.kind {
                 Kind::Campaign | Kind::AdSet | Kind::Ad => self.status(state, object, touch, now, &mut seen),
+                Kind::Lead if touch == Touch::Made => seen.notices.extend(lead(state, object)),
                 _ => {}
             }
         }
@@ -60,6 +61,24 @@ impl Watch {
             tell("with_issues_ad_objects", issue(state, object, now, &id, level));
         }
     }
+}
+
+/// Somebody left a lead: its page is told. All ids are numbers there (Meta, "Webhooks for leads").
+fn lead(state: &State, lead: &Object) -> Option<Notice> {
+    let form = state.object(lead.owner?)?;
+    let page = form.owner?;
+    let mut value = Map::from_iter([
+        ("leadgen_id".to_owned(), json!(lead.id)),
+        ("page_id".to_owned(), json!(page)),
+        ("form_id".to_owned(), json!(form.id)),
+        ("created_time".to_owned(), json!(lead.created.as_second())),
+    ]);
+    if let Ok(ad) = lead.text("ad_id").parse::<u64>() {
+        value.insert("adgroup_id".to_owned(), json!(ad));
+        value.insert("ad_id".to_owned(), json!(ad));
+    }
+    let value = Value::Object(value);
+    Some(Notice::Changed { object: "page".to_owned(), id: page, field: "leadgen".to_owned(), value })
 }
 
 /// The moments at which a review goes on: from `IN_PROCESS` to `PENDING_REVIEW`, and to its end.

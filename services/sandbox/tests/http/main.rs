@@ -7,6 +7,8 @@ mod auth;
 #[cfg(test)]
 mod batch;
 #[cfg(test)]
+mod catalogs;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod copies;
@@ -17,6 +19,8 @@ mod insights;
 #[cfg(test)]
 mod journal;
 #[cfg(test)]
+mod leads;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod limits;
@@ -24,6 +28,8 @@ mod limits;
 mod media;
 #[cfg(test)]
 mod objects;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod previews;
 #[cfg(test)]
