@@ -168,5 +168,23 @@ def audiences_are_listed_changed_and_deleted():
     assert made["lookalike"] not in [row["id"] for row in account().get_custom_audiences()]
 
 
+@step
+def an_audience_is_shared_with_another_account():
+    audience().share_audience([sandbox.ACCOUNTS[1][4:]])
+    shared = [row["id"] for row in audience().get_ad_accounts()]
+    assert sandbox.ACCOUNTS[1] in shared, shared
+    audience().unshare_audience([sandbox.ACCOUNTS[1][4:]])
+    assert sandbox.ACCOUNTS[1] not in [row["id"] for row in audience().get_ad_accounts()]
+
+
+@step
+def a_list_is_replaced_as_a_whole():
+    people = [[hashlib.sha256(f"only{number}@example.org".encode()).hexdigest()] for number in range(7)]
+    payload = {"schema": ["EMAIL"], "data": people}
+    session = {"session_id": 77, "batch_seq": 1, "last_batch_flag": True, "estimated_num_total": 7}
+    audience().create_users_replace(params={"payload": payload, "session": session})
+    equal(members(), 7)
+
+
 sandbox.connect()
 walk()
