@@ -48,6 +48,7 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
         (Verb::Post, "settings") => settings(sandbox, incoming),
         (Verb::Post, "reviews") => hand::review(sandbox, incoming).await,
         (Verb::Post, "objects") => hand::change(sandbox, incoming).await,
+        (Verb::Post, "events") => hand::event(sandbox, incoming).await,
         (Verb::Post, "leads") => hand::lead(sandbox, incoming).await,
         (Verb::Get, "tokens") => json_response(StatusCode::OK, &json!(oauth::known(&sandbox.lock().state))),
         (Verb::Post, "tokens") => tokens::kill(sandbox, incoming).await,

@@ -1,4 +1,5 @@
-//! What a test sets by hand: the verdict of a review, and members of an object that no call of Meta's changes.
+//! What a test sets by hand: the verdict of a review, what people do in browsers and forms, and members of an object that
+//! no call of Meta's changes.
 
 use std::sync::Arc;
 
@@ -11,8 +12,9 @@ use super::control::{done, parsed};
 use super::incoming::Incoming;
 use super::sandbox::{Inner, Sandbox};
 use super::{json_response, plain, refused};
-use crate::nodes::{leads, reviews};
-use crate::state::{Change, Object, Verdict, settle_delivery};
+use crate::error::Refusal;
+use crate::nodes::{events, leads, reviews};
+use crate::state::{Change, Kind, Object, Verdict, settle_delivery};
 
 /// A verdict on an ad; issues may also be those of an ad set or a campaign.
 #[derive(Debug, Deserialize)]
@@ -64,13 +66,41 @@ pub(super) async fn change(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Respo
             }
             let id = object.id;
             inner.state.commit(Change::Put(Box::new(object)));
-            let below: Vec<u64> = inner.state.children(id, crate::state::Kind::Ad).collect();
+            let below: Vec<u64> = inner.state.children(id, Kind::Ad).collect();
             for id in below.into_iter().chain([id]) {
                 settle_delivery(&mut inner.state, id, now);
             }
         },
     )
     .await
+}
+
+/// An event, with the dataset that it is for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FromBrowser {
+    dataset: String,
+    event: Value,
+}
+
+/// `POST /__sandbox/events`: a browser tells the pixel what a person did. Meta's own script is not needed.
+pub(super) async fn event(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {
+    let now = sandbox.now();
+    let given: FromBrowser = match parsed(incoming) {
+        Ok(given) => given,
+        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
+    };
+    let taken = sandbox.change(|inner| {
+        let dataset = given.dataset.parse().ok().and_then(|id| inner.state.of_kind(id, Kind::Dataset));
+        let Some(dataset) = dataset.map(|dataset| dataset.id) else {
+            return Err(Refusal::missing("post", &given.dataset));
+        };
+        events::from_browser(&mut inner.state, dataset, &given.event, now)
+    });
+    match taken.await.and_then(|taken| taken) {
+        Ok(()) => done(),
+        Err(refusal) => refused(&refusal),
+    }
 }
 
 /// `POST /__sandbox/leads`: somebody fills in a form, by an ad or without one: `{"form_id": .., "ad_id": .., "answers":

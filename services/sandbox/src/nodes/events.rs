@@ -5,7 +5,7 @@ mod device;
 mod matching;
 mod person;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::error::Refusal;
@@ -19,6 +19,8 @@ pub(crate) use matching::{matches, people};
 const EVENTS_MAX: usize = 1_000;
 /// The time in which the same name and id count once.
 const DEDUPLICATION_HOURS: i64 = 48;
+/// The time in which a server's event repeats a browser's of the same name and person, where ids do not tell.
+const BROWSER_MINUTES: i64 = 5;
 /// The longest name of a partner's program (Meta advises it).
 const PARTNER_AGENT_MAX: usize = 23;
 
@@ -58,13 +60,42 @@ fn object(item: &Value) -> Option<Map<String, Value>> {
     Some(map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
+/// What `POST /__sandbox/events` says: an event as a browser tells it to the pixel. It is taken by the same rules.
+pub(crate) fn from_browser(state: &mut State, dataset: u64, item: &Value, now: Timestamp) -> Result<(), Refusal> {
+    let map = object(item).ok_or_else(|| Refusal::invalid("The event must be a JSON object"))?;
+    let mut event = check::event(&map, 0, now, &state.settings, &mut Vec::new())?;
+    event.from_browser = true;
+    event.effective = is_first(state, dataset, &[], &event);
+    state.commit(Change::Events { dataset, events: vec![event] });
+    Ok(())
+}
+
+/// Whether it is no repetition: of the same name and id within 48 hours, or, of a server's events, of what a browser told
+/// of the same person under the same name within the last minutes.
 fn is_first(state: &State, dataset: u64, before: &[Event], event: &Event) -> bool {
-    let Some(id) = &event.event_id else { return true };
+    !repeats_id(state, dataset, before, event) && (event.from_browser || !repeats_browser(state, dataset, event))
+}
+
+fn repeats_id(state: &State, dataset: u64, before: &[Event], event: &Event) -> bool {
+    let Some(id) = &event.event_id else { return false };
     let same = |other: &Event| other.event_id.as_ref() == Some(id) && other.event_name == event.event_name;
     let window = SignedDuration::from_hours(DEDUPLICATION_HOURS);
     let earlier = state.event_seen(dataset, &event.event_name, id);
-    let fresh = earlier.is_none_or(|seen| event.received.duration_since(seen) > window);
-    fresh && !before.iter().any(same)
+    earlier.is_some_and(|seen| event.received.duration_since(seen) <= window) || before.iter().any(same)
+}
+
+fn repeats_browser(state: &State, dataset: u64, event: &Event) -> bool {
+    let window = SignedDuration::from_mins(BROWSER_MINUTES);
+    let recent = state.events(dataset).iter().rev();
+    let mut recent = recent.take_while(|other| event.received.duration_since(other.received) <= window);
+    recent.any(|other| {
+        // Two ids that differ say that they are two events.
+        let by_id = event.event_id.is_some() && other.event_id.is_some();
+        other.from_browser
+            && !by_id
+            && other.event_name == event.event_name
+            && other.links.iter().any(|link| event.links.contains(link))
+    })
 }
 
 #[cfg(test)]

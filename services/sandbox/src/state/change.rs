@@ -116,6 +116,7 @@ pub(crate) struct Batch {
 /// One event as a dataset took it in, in Meta's words. Of the person nothing is kept but a digest and the names of the
 /// keys under which somebody was looked for.
 #[expect(clippy::struct_field_names, reason = "Meta's own names")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own on the event")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Event {
     pub(crate) event_name: String,
@@ -147,6 +148,12 @@ pub(crate) struct Event {
     pub(crate) custom_fields: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) device: Option<Device>,
+    /// Whether a browser told it, not a server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) from_browser: bool,
+    /// Digests of the keys by which a browser's event and a server's are known to be the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) links: Vec<String>,
     /// Whether it may only be attributed, not learnt from.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) opt_out: bool,

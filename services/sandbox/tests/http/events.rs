@@ -77,6 +77,37 @@ async fn the_same_name_and_id_count_once_within_two_days() {
 }
 
 #[tokio::test]
+async fn what_a_browser_told_first_counts_once() {
+    let server = Server::start().await;
+    let of = |id: Option<&str>, fbp: &str| {
+        let mut event = event("x");
+        event["event_id"] = json!(id);
+        event["user_data"] = json!({ "fbp": fbp, "client_user_agent": "x" });
+        event
+    };
+    let browser = async |event: Value| {
+        let given = json!({ "dataset": DATASET, "event": event });
+        assert_eq!(server.control("POST", "events", &given.to_string()).await, r#"{"success":true}"#);
+    };
+    browser(of(Some("1"), "fb.1.1.1")).await;
+    browser(of(None, "fb.1.1.2")).await;
+    // The same id; the same person without an id; two ids, so two events; nobody whom a browser told of.
+    let servers = [of(Some("1"), "fb.1.1.9"), of(None, "fb.1.1.2"), of(Some("2"), "fb.1.1.1"), of(None, "fb.1.1.3")];
+    send(&server, &json!(servers)).await;
+    server.control("POST", "clock", r#"{"advance_seconds":301}"#).await;
+    send(&server, &json!([of(None, "fb.1.1.2")])).await;
+    let text = server.control("GET", "events", "").await;
+    let effective: Vec<bool> =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["effective"].as_bool().unwrap()).collect();
+    assert_eq!(effective, [true, true, false, false, true, true, true]);
+    let sources = server.get(&format!("{DATASET}/stats?aggregation=event_source")).await;
+    assert_eq!(
+        sources.rows()[0]["data"],
+        json!([{ "value": "BROWSER", "count": 2 }, { "value": "SERVER", "count": 5 }])
+    );
+}
+
+#[tokio::test]
 async fn nothing_of_a_person_is_kept_but_a_digest() {
     let server = Server::start().await;
     let mut raw = event("1");

@@ -266,6 +266,16 @@ async fn a_page_tells_what_its_own_token_asked_for() {
     server.control("POST", "webhooks", &told.to_string()).await;
     let body = subscriber.told(1).await.remove(0).json();
     assert_eq!(body["entry"][0]["id"], json!(PAGE.parse::<u64>().unwrap()));
+    // And without being told to, when somebody leaves a lead.
+    let form = server.get(&format!("{PAGE}/leadgen_forms")).await.rows()[0]["id"].as_str().unwrap().to_owned();
+    let lead = server.control("POST", "leads", &json!({ "form_id": form }).to_string()).await;
+    let lead: u64 = serde_json::from_str::<Value>(&lead).unwrap()["id"].as_str().unwrap().parse().unwrap();
+    let change = subscriber.told(2).await.remove(1).json()["entry"][0]["changes"][0].clone();
+    let number = |digits: &str| digits.parse::<u64>().unwrap();
+    let value = json!({
+        "leadgen_id": lead, "page_id": number(PAGE), "form_id": number(&form), "created_time": 1_794_774_600,
+    });
+    assert_eq!(change, json!({ "field": "leadgen", "value": value }));
 }
 
 #[tokio::test]

@@ -57,15 +57,18 @@ pub(crate) fn read(state: &State, call: &Call) -> Result<Value, Refusal> {
 fn row(name: &str, events: &[&Event], wanted: &[Field]) -> Value {
     let mut row = Map::new();
     let total = u64::try_from(events.len()).unwrap_or(u64::MAX);
-    let deduplicable = share(events, |event| event.event_id.is_some());
+    let of = |browser: bool| {
+        let own: Vec<&Event> = events.iter().copied().filter(|event| event.from_browser == browser).collect();
+        json!({ "percentage": share(&own, |event| event.event_id.is_some()) })
+    };
     let all = [
         ("event_name", json!(name)),
         ("event_match_quality", matching(events, total)),
         ("event_coverage", json!({ "percentage": 100, "goal_percentage": 75 })),
         (
             "dedupe_key_feedback",
-            json!([{ "dedupe_key": "event_id", "browser_events_with_dedupe_key": { "percentage": 0 },
-                "server_events_with_dedupe_key": { "percentage": deduplicable } }]),
+            json!([{ "dedupe_key": "event_id", "browser_events_with_dedupe_key": of(true),
+                "server_events_with_dedupe_key": of(false) }]),
         ),
         ("data_freshness", json!({ "upload_frequency": freshness(events) })),
         ("acr", json!({ "percentage": 0 })),

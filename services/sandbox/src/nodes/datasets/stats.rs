@@ -42,12 +42,12 @@ pub(crate) fn read(state: &State, call: &Call, dataset: &Object) -> Result<Value
         return Err(Refusal::invalid(message).blame(&["aggregation"]));
     }
     let name = call.params.text("event");
-    // Nothing comes from browsers here.
-    let from_server = call.params.text("event_source").is_none_or(|source| source.to_lowercase().contains("server"));
+    let source = call.params.text("event_source").map(|source| source.to_uppercase());
     let (since, until) = range(&call.params, call.now)?;
     let wanted = state.events(dataset.id).iter().filter(|event| {
         let at = event.received.as_second();
-        from_server && (since..=until).contains(&at) && name.as_ref().is_none_or(|name| *name == event.event_name)
+        let from = source.as_ref().is_none_or(|source| source.contains(source_of(event)));
+        from && (since..=until).contains(&at) && name.as_ref().is_none_or(|name| *name == event.event_name)
     });
     let rows = hours(wanted, &aggregation).into_iter().map(|(hour, counts)| {
         let start = Timestamp::from_second(hour * HOUR).unwrap_or(call.now);
@@ -105,7 +105,7 @@ fn values(event: &Event, aggregation: &str) -> Vec<String> {
         "browser_type" => device(|device| &device.browser),
         "device_os" => device(|device| &device.system),
         "device_type" => device(|device| &device.kind),
-        "event_source" => Some("SERVER".to_owned()),
+        "event_source" => Some(source_of(event).to_owned()),
         "event_detection_method" => Some("MANUAL".to_owned()),
         "event_processing_results" => Some(if event.effective { "PROCESSED" } else { "DEDUPLICATED" }.to_owned()),
         "pixel_fire" => Some("pixel_fire".to_owned()),
@@ -117,6 +117,10 @@ fn values(event: &Event, aggregation: &str) -> Vec<String> {
         _ => None,
     };
     one.into_iter().collect()
+}
+
+fn source_of(event: &Event) -> &'static str {
+    if event.from_browser { "BROWSER" } else { "SERVER" }
 }
 
 fn host(url: &str) -> Option<String> {

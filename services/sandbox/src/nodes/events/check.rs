@@ -72,6 +72,8 @@ pub(super) fn event(
         keys: person.keys,
         custom_fields: custom.names,
         device: agent.map(|agent| device::of(&agent)),
+        from_browser: false,
+        links: person.links,
         opt_out: flag(map, "opt_out", place)?,
         limited: limited(map, place)?,
         partner_agent: None,

@@ -32,7 +32,11 @@ const STRONG: &[&str] = &[
 pub(super) struct Person {
     pub(super) digest: Option<String>,
     pub(super) keys: Vec<String>,
+    pub(super) links: Vec<String>,
 }
+
+/// Keys that a browser and a server both know (Meta, "Handling duplicate pixel and conversions API events").
+const LINKS: &[&str] = &["external_id", "fbp"];
 
 /// Fails with 2804050 where nobody can be looked for.
 pub(super) fn read(
@@ -68,7 +72,10 @@ pub(super) fn read(
         sealed(&format!("{key}:{}", value.trim())).chars().take(32).collect()
     });
     let keys = user.keys().filter(|key| !values(user, key).is_empty()).cloned().collect();
-    Ok(Person { digest, keys })
+    let linked =
+        LINKS.iter().flat_map(|key| values(user, key).into_iter().map(move |value| format!("{key}:{}", value.trim())));
+    let links = linked.map(|text| sealed(&text).chars().take(32).collect()).collect();
+    Ok(Person { digest, keys, links })
 }
 
 /// One strong key, or a name with a place or a birthday (Meta, "Best practices: customer information parameters").
