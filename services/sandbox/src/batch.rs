@@ -53,12 +53,30 @@ pub(crate) enum Answer {
 pub(crate) fn items(params: &Params) -> Result<Vec<Item>, Refusal> {
     let Some(list) = params.list("batch")? else { return Err(Refusal::required("batch")) };
     if list.len() > ITEMS_MAX {
-        return Err(Refusal::invalid(format!("Too many requests in batch message. Maximum batch size is {ITEMS_MAX}")));
+        return Err(too_many());
     }
     list.iter().map(item).collect()
 }
 
-fn item(value: &Value) -> Result<Item, Refusal> {
+/// The items of a batch that is to be worked off behind the call; `None` where it is not.
+pub(crate) fn background(params: &Params) -> Result<Option<Vec<Value>>, Refusal> {
+    let name = if params.has("asyncbatch") { "asyncbatch" } else { "batch" };
+    if name == "batch" && !params.boolean("is_async")? {
+        return Ok(None);
+    }
+    let list = params.list(name)?.ok_or_else(|| Refusal::required(name))?;
+    if list.len() > ITEMS_MAX {
+        return Err(too_many());
+    }
+    Ok(Some(list))
+}
+
+fn too_many() -> Refusal {
+    Refusal::invalid(format!("Too many requests in batch message. Maximum batch size is {ITEMS_MAX}"))
+}
+
+/// Reads one item.
+pub(crate) fn item(value: &Value) -> Result<Item, Refusal> {
     let text = |name: &str| value.get(name).filter(|value| !value.is_null()).map(as_text);
     let verb = match text("method").unwrap_or_default().to_ascii_uppercase().as_str() {
         "GET" => Verb::Get,
@@ -140,7 +158,8 @@ impl Item {
         names
     }
 
-    fn ready(&self, answers: &HashMap<String, Value>, outer: &Params, files: &[File]) -> Option<Ready> {
+    /// The call that the item comes to, with what it refers to filled in; `None` where that is not there.
+    pub(crate) fn ready(&self, answers: &HashMap<String, Value>, outer: &Params, files: &[File]) -> Option<Ready> {
         let address = reference::fill(&self.address, answers)?;
         let mut params = Params::default();
         for name in ["access_token", "appsecret_proof"] {

@@ -88,6 +88,7 @@ impl Server {
         let opened = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
             let (data, certificate) = (options.data.clone(), options.proxy_ca.clone());
             let sandbox = Arc::new(Sandbox::open(options, opening)?);
+            sandbox.begin_sets(sandbox.open_sets());
             let proxy = with_proxy
                 .then(|| Proxy::open(Arc::clone(&sandbox), data.as_deref(), certificate.as_deref()))
                 .transpose()?;

@@ -64,7 +64,16 @@ pub(crate) fn grant(state: &State, token: &str, now: Timestamp) -> Result<Grant,
     if token == format!("{APP}|{APP_SECRET}") {
         return Ok(app_grant(now));
     }
-    let Some(grant) = state.token(&sealed(token)) else {
+    alive(state, &sealed(token), now)
+}
+
+/// The caller behind the digest of a token, for work that is done after its call.
+pub(crate) fn holder(state: &State, digest: &str, now: Timestamp) -> Result<Caller, Refusal> {
+    Ok(Caller { token: String::new(), grant: alive(state, digest, now)? })
+}
+
+fn alive(state: &State, digest: &str, now: Timestamp) -> Result<Grant, Refusal> {
+    let Some(grant) = state.token(digest) else {
         return Err(Refusal::new(190, "Invalid OAuth access token - Cannot parse access token"));
     };
     if let Some(subcode) = grant.dead {

@@ -75,7 +75,11 @@ impl Sandbox {
             given => given,
         };
         let trace = self.trace();
-        let is_batch = incoming.parts.is_empty() && incoming.verb == Verb::Post && fault.is_none();
+        let is_batch = incoming.parts.is_empty()
+            && incoming.verb == Verb::Post
+            && fault.is_none()
+            && !incoming.params.has("asyncbatch")
+            && !incoming.params.boolean("is_async").unwrap_or(false);
         let now = self.now();
         let worked = self
             .change(|inner| {
@@ -214,9 +218,9 @@ fn item(inner: &mut Inner, raw: Raw, if_none_match: Option<&str>) -> Answer {
 
 /// What is found out about a call on its way to its answer.
 #[derive(Default)]
-struct Trail {
+pub(super) struct Trail {
     served: Option<Served>,
-    bucket: Option<Bucket>,
+    pub(super) bucket: Option<Bucket>,
     headers: Vec<Header>,
     reader: Option<String>,
 }
@@ -310,7 +314,13 @@ fn worked(inner: &mut Inner, mut raw: Raw, trail: &mut Trail) -> Result<Body, Re
 }
 
 /// Counts a call, or refuses it.
-fn admit(inner: &mut Inner, path: &[String], write: bool, now: Timestamp, trail: &mut Trail) -> Result<(), Refusal> {
+pub(super) fn admit(
+    inner: &mut Inner,
+    path: &[String],
+    write: bool,
+    now: Timestamp,
+    trail: &mut Trail,
+) -> Result<(), Refusal> {
     let bucket = route::bucket(&inner.state, path, now);
     let settings = &inner.state.settings;
     let terms = Terms { app_users: settings.app_users, score_refuses: settings.score_refuses };
@@ -321,16 +331,16 @@ fn admit(inner: &mut Inner, path: &[String], write: bool, now: Timestamp, trail:
 }
 
 /// What the log says of a call before its answer is known.
-struct About {
-    at: Timestamp,
-    method: String,
-    path: String,
-    item: Option<usize>,
-    grant_type: Option<String>,
+pub(super) struct About {
+    pub(super) at: Timestamp,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) item: Option<usize>,
+    pub(super) grant_type: Option<String>,
 }
 
 impl About {
-    fn line(self, done: &Done, committed: bool, bucket: Bucket, fault: bool) -> Line {
+    pub(super) fn line(self, done: &Done, committed: bool, bucket: Bucket, fault: bool) -> Line {
         Line {
             at: self.at,
             method: self.method,

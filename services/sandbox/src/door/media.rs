@@ -45,7 +45,8 @@ fn file(state: &State, name: &str, params: &Params) -> Option<Bytes> {
 
 /// An image that came with the world, whose bytes nobody has: drawn in its size.
 fn world_image(state: &State, hash: &str) -> Option<Bytes> {
-    let image = state.objects().find(|object| object.kind == Kind::Image && object.text("hash") == hash)?;
+    let mut images = state.all(Kind::Image).filter_map(|id| state.object(id));
+    let image = images.find(|image| image.text("hash") == hash)?;
     let side = |name: &str| image.fields.get(name)?.as_u64().and_then(|side| u32::try_from(side).ok());
     Some(drawing::png(side("width")?, side("height")?, seed(hash)).into())
 }

@@ -1,6 +1,7 @@
 //! The way in: HTTP to calls, faults, the log, and the answer's headers.
 
 mod answer;
+mod background;
 mod control;
 mod dispatch;
 mod hand;

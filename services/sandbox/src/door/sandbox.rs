@@ -104,21 +104,23 @@ impl Sandbox {
 
     /// Does something with the world, and returns when what it changed is on disk.
     pub(super) async fn change<T>(self: &Arc<Self>, work: impl FnOnce(&mut Inner) -> T) -> Result<T, Refusal> {
-        let (result, seen, mark) = {
+        let (result, seen, woken, mark) = {
             let mut inner = self.lock();
             let result = work(&mut inner);
             let seen = inner.seen(self.now());
+            let woken = inner.state.take_woken();
             let lines = inner.state.take_pending();
             let mark = match &self.journal {
                 Some(journal) if !lines.is_empty() => Some(journal.append(&lines)),
                 _ => None,
             };
-            (result, seen, mark)
+            (result, seen, woken, mark)
         };
         if let Some(mark) = mark {
             self.synced(mark).await?;
         }
         self.tell(seen);
+        self.begin_sets(woken);
         Ok(result)
     }
 

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{budgets, write};
+use super::{budgets, recommendations, write};
 use crate::error::Refusal;
+use crate::fields;
 use crate::insights;
 use crate::render::{Shown, View};
 use crate::route::Call;
-use crate::state::{Object, State, local};
+use crate::spec::{self, Form, Row};
+use crate::state::{Kind, Object, State, local};
 
 pub(crate) const FIELDS: &str = "account_id account_status ad_account_promotable_objects age agency_client_declaration all_capabilities \
     amount_spent attribution_spec balance brand_safety_content_filter_levels business business_city \
@@ -25,13 +27,42 @@ pub(crate) const FIELDS: &str = "account_id account_status ad_account_promotable
     timezone_name timezone_offset_hours_utc tos_accepted user_access_expire_time user_tasks user_tos_accepted \
     viewable_business";
 
+fn funding_source(account: &Object) -> String {
+    account.id.saturating_mul(10).saturating_add(7).to_string()
+}
+
 pub(crate) fn show(view: &View<'_>, account: &Object, name: &str) -> Option<Shown> {
     let currency = account.text("currency");
     Some(match name {
         "business" => Shown::node(account.owner),
         "owner" => Shown::text(account.owner.unwrap_or_default().to_string()),
-        "amount_spent" => Shown::text(insights::spent(view, account).to_string()),
-        "min_daily_budget" => Shown::Value(json!(budgets::minimum_daily(currency))),
+        "amount_spent" => {
+            let spent = insights::spent(view, account);
+            Shown::text(spent.saturating_sub(account.minor("_spent_before")).to_string())
+        }
+        "min_daily_budget" => Shown::Value(json!(budgets::minimum_daily(&view.state.settings, currency))),
+        "funding_source" => Shown::text(funding_source(account)),
+        "funding_source_details" => Shown::Value(json!({
+            "id": funding_source(account), "display_string": "Sandbox card *1234", "type": 1,
+        })),
+        "fb_entity" => Shown::Value(json!(1)),
+        "business_name" | "end_advertiser_name" if !account.fields.contains_key(name) => {
+            let business = account.owner.and_then(|owner| view.state.object(owner));
+            business.map_or(Shown::Absent, |business| Shown::text(business.name()))
+        }
+        "end_advertiser" if !account.fields.contains_key(name) => {
+            Shown::text(account.owner.unwrap_or_default().to_string())
+        }
+        "has_migrated_permissions" | "is_attribution_spec_system_default" => Shown::Value(Value::Bool(true)),
+        "is_notifications_enabled" if !account.fields.contains_key(name) => Shown::Value(Value::Bool(true)),
+        "can_create_brand_lift_study"
+        | "has_page_authorized_adaccount"
+        | "is_direct_deals_enabled"
+        | "is_in_3ds_authorization_enabled_market"
+        | "is_tax_id_required" => Shown::Value(Value::Bool(false)),
+        "tax_id_status" => Shown::Value(json!(0)),
+        "owner_business" | "viewable_business" => Shown::node(account.owner),
+        "opportunity_score" => Shown::Value(recommendations::score(view.state, account)),
         "min_campaign_group_spend_cap" => Shown::text("10000"),
         "created_time" => Shown::text(crate::state::iso(view.state, account.id, account.created)),
         "age" => Shown::Value(json!(days(view, account))),
@@ -48,13 +79,32 @@ pub(crate) fn show(view: &View<'_>, account: &Object, name: &str) -> Option<Show
     })
 }
 
+/// What an account is called, who advertises with it, and who speaks for its ads.
+const PARAMS: &[Row] = &[
+    ("name", Form::Text),
+    ("default_dsa_beneficiary", Form::Text),
+    ("default_dsa_payor", Form::Text),
+    ("end_advertiser", Form::Text),
+    ("media_agency", Form::Text),
+    ("partner", Form::Text),
+    ("attribution_spec", Form::List),
+    ("is_notifications_enabled", Form::Boolean),
+    ("is_ba_skip_delayed_eligible", Form::Boolean),
+    ("custom_audience_info", Form::Object),
+    ("existing_customers", Form::List),
+    ("brand_safety_content_filter_levels", Form::List),
+];
+const SPEND_CAP_ACTIONS: &[&str] = &["delete", "reset"];
+
 /// `POST /act_X`.
 pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Value, Refusal> {
     call.caller.may_write()?;
     let mut account = old.clone();
-    for name in ["name", "default_dsa_beneficiary", "default_dsa_payor", "end_advertiser"] {
-        if let Some(text) = call.params.text(name) {
-            account.fields.insert(name.to_owned(), Value::String(text));
+    account.fields.extend(spec::read(state, old.id, PARAMS, &call.params, call.now)?);
+    in_use(state, call, old)?;
+    for (param, field) in [("currency", "currency"), ("timezone_name", "timezone_name")] {
+        if let Some(text) = call.params.text(param) {
+            account.fields.insert(field.to_owned(), json!(text));
         }
     }
     if let Some(cap) = call.params.text("spend_cap") {
@@ -63,8 +113,20 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
             .ok_or_else(|| Refusal::invalid("Param spend_cap must be a non-negative amount").blame(&["spend_cap"]))?;
         account.fields.insert("spend_cap".to_owned(), json!(minor.to_string()));
     }
-    if call.params.text("spend_cap_action").is_some_and(|action| action == "delete") {
-        account.fields.insert("spend_cap".to_owned(), json!("0"));
+    match call.params.text("spend_cap_action").as_deref() {
+        None => {}
+        Some("delete") => {
+            account.fields.insert("spend_cap".to_owned(), json!("0"));
+        }
+        // What was spent so far no longer counts against the cap.
+        Some("reset") => {
+            let spent = insights::spent(&View::of(state, call), old);
+            account.fields.insert("_spent_before".to_owned(), json!(spent.to_string()));
+        }
+        Some(_) => {
+            let text = format!("Param spend_cap_action must be one of {{{}}}", SPEND_CAP_ACTIONS.join(", "));
+            return Err(Refusal::invalid(text).blame(&["spend_cap_action"]));
+        }
     }
     account.updated = call.now;
     let id = account.id;
@@ -72,22 +134,51 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     write::updated(state, call, id)
 }
 
-/// `GET /act_X/minimum_budgets`.
-pub(crate) fn minimum_budgets() -> Value {
-    let rows: Vec<Value> = ["USD", "EUR", "JPY"]
+/// Fails where currency or zone of an account are to change that has campaigns, or to what does not exist.
+fn in_use(state: &State, call: &Call, account: &Object) -> Result<(), Refusal> {
+    let changed = |name: &str| call.params.text(name).filter(|text| text != account.text(name));
+    let (currency, zone) = (changed("currency"), changed("timezone_name"));
+    if currency.as_ref().is_some_and(|currency| budgets::MINIMUMS.iter().all(|(known, _)| known != currency)) {
+        return Err(Refusal::new(2607, "(#2607) The currency is invalid for ad accounts").blame(&["currency"]));
+    }
+    if zone.as_ref().is_some_and(|zone| jiff::tz::TimeZone::get(zone).is_err()) {
+        return Err(Refusal::invalid("Param timezone_name must be a time zone").blame(&["timezone_name"]));
+    }
+    let used = state.children(account.id, Kind::Campaign).next().is_some();
+    if used && (currency.is_some() || zone.is_some()) {
+        return Err(Refusal::new(2615, "(#2615) Invalid call to update this adaccount"));
+    }
+    Ok(())
+}
+
+/// `GET /act_X/minimum_budgets`: one row for each currency, whatever the account's own is.
+pub(crate) fn minimum_budgets(state: &State, call: &Call) -> Result<Value, Refusal> {
+    let bid = call.params.integer("bid_amount")?.unwrap_or_default();
+    let rows: Vec<Value> = budgets::MINIMUMS
         .iter()
-        .map(|currency| {
-            let least = budgets::minimum_daily(currency);
+        .map(|(currency, _)| {
+            let least = budgets::minimum_daily(&state.settings, currency);
+            // With a bid the budget must pay for some results, but not where impressions are billed.
+            let with_bid = least.max(bid.saturating_mul(5));
             json!({
                 "currency": currency,
                 "min_daily_budget_imp": least,
-                "min_daily_budget_video_views": least,
-                "min_daily_budget_high_freq": least.saturating_mul(5),
-                "min_daily_budget_low_freq": least.saturating_mul(40),
+                "min_daily_budget_video_views": with_bid,
+                "min_daily_budget_high_freq": with_bid,
+                "min_daily_budget_low_freq": least.saturating_mul(40).max(with_bid),
             })
         })
         .collect();
-    json!({ "data": rows })
+    Ok(json!({ "data": rows }))
+}
+
+/// `GET /act_X/applications` and `advertisable_applications`.
+pub(crate) fn apps(state: &State, call: &Call) -> Result<Value, Refusal> {
+    let wanted = call.params.text("app_id");
+    let ids: Vec<u64> =
+        state.all(Kind::App).filter(|id| wanted.as_ref().is_none_or(|wanted| *wanted == id.to_string())).collect();
+    let fields = fields::of(&call.params)?;
+    View::of(state, call).edge(&call.path.join("/"), ids, &call.params, fields.as_deref())
 }
 
 /// An amount in major units as minor ones; spend caps of accounts are written in the former and read in the latter.

@@ -176,7 +176,7 @@ fn settle_fields(
 ) -> Result<(), Refusal> {
     let account = campaign.account;
     let (version, now) = (call.version, call.now);
-    budgets::check(fields, state.currency(account))?;
+    budgets::check(&state.settings, fields, state.currency(account))?;
     if budgets::any(&campaign.fields) && budgets::any(fields) {
         let advice = "The campaign has a budget, so its ad sets cannot have their own.";
         return Err(Refusal::rule(1_885_621, "Budget on two levels", advice, &["daily_budget"]));

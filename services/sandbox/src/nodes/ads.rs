@@ -1,13 +1,14 @@
 //! Ads.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{creatives, labels, lifecycle, reviews, write};
+use super::{ad_sets, campaigns, creatives, labels, lifecycle, reviews, write};
 use crate::error::Refusal;
+use crate::params::Params;
 use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
-use crate::state::{APP, Kind, Object, State, effective, settle_delivery};
+use crate::state::{APP, Kind, Object, State, Status, effective, settle_delivery};
 
 pub(crate) const FIELDS: &str = "account_id ad_active_time ad_review_feedback ad_schedule_end_time ad_schedule_start_time adlabels adset \
     adset_id bid_amount bid_info bid_type campaign campaign_id configured_status conversion_domain \
@@ -30,7 +31,50 @@ const PARAMS: &[Row] = &[
 /// The most ads of one ad set.
 const ADS_PER_AD_SET: usize = 50;
 
+/// `POST /act_X/ads`. With `adset_spec` the ad set is made along with the ad, and with `campaign_spec` in that the
+/// campaign as well; none of them stays where one is refused.
 pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
+    if call.params.has("adset_id") || !call.params.has("adset_spec") {
+        return alone(state, call, account);
+    }
+    call.caller.may_write()?;
+    for name in ["name", "creative"] {
+        call.params.required(name)?;
+    }
+    let Some(Value::Object(mut spec)) = call.params.json("adset_spec")? else {
+        return Err(Refusal::invalid("Param adset_spec must be a valid JSON object").blame(&["adset_spec"]));
+    };
+    let campaign = match spec.remove("campaign_spec") {
+        Some(Value::Object(campaign)) => {
+            let made = campaigns::create(state, &part(call, campaign), account)?;
+            let id = made.get("id").cloned().unwrap_or_default();
+            spec.insert("campaign_id".to_owned(), id.clone());
+            write::id_of(&id)
+        }
+        _ => None,
+    };
+    let mut made: Vec<u64> = campaign.into_iter().collect();
+    let result = ad_sets::create(state, &part(call, spec), account).and_then(|ad_set| {
+        let id = ad_set.get("id").cloned().unwrap_or_default();
+        made.extend(write::id_of(&id));
+        let mut call = call.clone();
+        call.params.put("adset_id", id);
+        alone(state, &call, account)
+    });
+    if result.is_err() || write::validates_only(&call.params)? {
+        for id in made {
+            lifecycle::set(state, id, Status::Deleted, call.now);
+        }
+    }
+    result
+}
+
+/// A part of the call that makes one object of its own.
+fn part(call: &Call, params: Map<String, Value>) -> Call {
+    Call { params: Params::from_map(params), files: Vec::new(), ..call.clone() }
+}
+
+fn alone(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
     call.caller.may_write()?;
     let only = write::validates_only(&call.params)?;
     let fields = spec::read(state, account, PARAMS, &call.params, call.now)?;

@@ -4,20 +4,68 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::error::Refusal;
-use crate::state::Object;
+use crate::state::{Object, Settings};
 
 /// How often an ad set's budget may be changed within an hour.
 const CHANGES_AN_HOUR: usize = 4;
 
 /// The smallest daily budget billed by impressions, in minor units. Only the one in US dollars is published; for the
 /// others about the same worth is taken.
-pub(crate) fn minimum_daily(currency: &str) -> i64 {
-    match currency {
-        "JPY" => 100,
-        "KRW" | "CLP" | "HUF" | "TWD" => 1_000,
-        _ => 100,
-    }
+pub(crate) fn minimum_daily(settings: &Settings, currency: &str) -> i64 {
+    let usual = MINIMUMS.iter().find(|(known, _)| *known == currency).map_or(100, |(_, minor)| *minor);
+    settings.minimum_daily_budgets.get(currency).copied().unwrap_or(usual)
 }
+
+/// The minimum of each currency in minor units: about the worth of one US dollar, in round numbers.
+pub(crate) const MINIMUMS: &[(&str, i64)] = &[
+    ("AED", 400),
+    ("ARS", 100_000),
+    ("AUD", 150),
+    ("BDT", 12_000),
+    ("BRL", 600),
+    ("CAD", 150),
+    ("CHF", 100),
+    ("CLP", 1_000),
+    ("CNY", 700),
+    ("COP", 4_000),
+    ("CRC", 500),
+    ("CZK", 2_300),
+    ("DKK", 700),
+    ("EGP", 5_000),
+    ("EUR", 100),
+    ("GBP", 100),
+    ("HKD", 800),
+    ("HUF", 400),
+    ("IDR", 16_000),
+    ("ILS", 400),
+    ("INR", 9_000),
+    ("ISK", 140),
+    ("JPY", 100),
+    ("KES", 13_000),
+    ("KRW", 1_000),
+    ("MXN", 1_800),
+    ("MYR", 450),
+    ("NGN", 160_000),
+    ("NOK", 1_100),
+    ("NZD", 170),
+    ("PEN", 400),
+    ("PHP", 5_800),
+    ("PKR", 28_000),
+    ("PLN", 400),
+    ("PYG", 7_500),
+    ("QAR", 400),
+    ("RON", 450),
+    ("SAR", 400),
+    ("SEK", 1_000),
+    ("SGD", 130),
+    ("THB", 3_500),
+    ("TRY", 4_000),
+    ("TWD", 30),
+    ("USD", 100),
+    ("UYU", 4_000),
+    ("VND", 25_000),
+    ("ZAR", 1_800),
+];
 
 /// How many minor digits a currency has at Meta.
 pub(crate) fn minor_digits(currency: &str) -> usize {
@@ -49,13 +97,13 @@ pub(crate) fn any(fields: &Map<String, Value>) -> bool {
 }
 
 /// Fails where both kinds are given, or one is below the minimum.
-pub(crate) fn check(fields: &Map<String, Value>, currency: &str) -> Result<(), Refusal> {
+pub(crate) fn check(settings: &Settings, fields: &Map<String, Value>, currency: &str) -> Result<(), Refusal> {
     if given(fields, "daily_budget").is_some() && given(fields, "lifetime_budget").is_some() {
         let advice = "Choose either a daily or a lifetime budget.";
         return Err(Refusal::rule(1_885_272, "Only one budget", advice, &["lifetime_budget"]));
     }
     for name in ["daily_budget", "lifetime_budget"] {
-        let least = minimum_daily(currency);
+        let least = minimum_daily(settings, currency);
         if let Some(minor) = given(fields, name)
             && minor < least
         {
@@ -98,10 +146,13 @@ mod tests {
 
     #[test]
     fn a_budget_below_the_minimum_is_blamed() {
-        let refusal = check(&fields(&json!({ "daily_budget": "99" })), "USD").unwrap_err();
+        let refusal = check(&Settings::default(), &fields(&json!({ "daily_budget": "99" })), "USD").unwrap_err();
         assert!(refusal.envelope("x").to_string().contains("daily_budget"));
-        assert!(check(&fields(&json!({ "daily_budget": "100" })), "USD").is_ok());
-        assert!(check(&fields(&json!({ "daily_budget": "100", "lifetime_budget": "100" })), "USD").is_err());
+        assert!(check(&Settings::default(), &fields(&json!({ "daily_budget": "100" })), "USD").is_ok());
+        assert!(
+            check(&Settings::default(), &fields(&json!({ "daily_budget": "100", "lifetime_budget": "100" })), "USD")
+                .is_err()
+        );
     }
 
     #[test]

@@ -188,7 +188,7 @@ pub(crate) fn ad_set_has_budget(state: &State, campaign: u64) -> bool {
 }
 
 fn budgets_fit(state: &State, account: u64, fields: &mut Map<String, Value>) -> Result<(), Refusal> {
-    budgets::check(fields, state.currency(account))?;
+    budgets::check(&state.settings, fields, state.currency(account))?;
     if fields.get("spend_cap").is_some_and(|cap| cap == NO_CAP) {
         fields.insert("spend_cap".to_owned(), Value::Null);
     }

@@ -1,16 +1,19 @@
 //! The nodes of the graph: which fields and edges each kind has, and what may be written.
 
 pub(crate) mod accounts;
+pub(crate) mod activities;
 pub(crate) mod ad_sets;
 pub(crate) mod ads;
 pub(crate) mod apps;
 pub(crate) mod archive;
+pub(crate) mod async_sets;
 pub(crate) mod audiences;
 pub(crate) mod budgets;
 pub(crate) mod bulk;
 pub(crate) mod businesses;
 pub(crate) mod campaigns;
 pub(crate) mod catalogs;
+pub(crate) mod changes;
 pub(crate) mod conversions;
 pub(crate) mod copies;
 pub(crate) mod creatives;
@@ -27,12 +30,15 @@ pub(crate) mod lifecycle;
 pub(crate) mod members;
 pub(crate) mod people;
 pub(crate) mod picture;
+pub(crate) mod recommendations;
 pub(crate) mod reviews;
+pub(crate) mod roles;
 pub(crate) mod saved_audiences;
 pub(crate) mod system_users;
 pub(crate) mod targeting;
 pub(crate) mod thumbnails;
 pub(crate) mod videos;
+pub(crate) mod volume;
 pub(crate) mod write;
 
 use serde_json::Value;
@@ -112,6 +118,8 @@ fn known_fields(kind: Kind) -> &'static str {
         Kind::Catalog => catalogs::FIELDS,
         Kind::ProductSet => catalogs::SET_FIELDS,
         Kind::Product => catalogs::PRODUCT_FIELDS,
+        Kind::AsyncSet => async_sets::SET_FIELDS,
+        Kind::AsyncRequest => async_sets::REQUEST_FIELDS,
     }
 }
 
@@ -158,6 +166,8 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
         Kind::LeadForm => leads::show_form(view, object, name),
         Kind::Lead => leads::show_lead(view, object, name),
         Kind::Catalog | Kind::ProductSet | Kind::Product => catalogs::show(view, object, name),
+        Kind::AsyncSet => async_sets::show_set(view, object, name),
+        Kind::AsyncRequest => async_sets::show_request(view, object, name),
         Kind::App | Kind::Label => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::changes;
 use crate::error::Refusal;
 use crate::fields;
 use crate::params::Params;
@@ -24,9 +25,13 @@ pub(crate) fn validated() -> Value {
     json!({ "success": true })
 }
 
-/// Keeps an object.
+/// Keeps an object, and what its account tells of the change.
 pub(crate) fn keep(state: &mut State, object: Object) {
+    let told = changes::of(state, &object);
     state.commit(Change::Put(Box::new(object)));
+    for activity in told {
+        state.commit(Change::Activity(Box::new(activity)));
+    }
 }
 
 /// The answer to a create: the id, and the fields that the call asked for.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Call, people};
 use crate::error::Refusal;
-use crate::nodes::{self, bulk, images, lifecycle, videos, write};
+use crate::nodes::{self, async_sets, bulk, images, lifecycle, roles, videos, write};
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
 
@@ -14,6 +14,7 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
         call.caller.may_write()?;
     }
     match object.kind {
+        Kind::AsyncSet | Kind::AsyncRequest => async_sets::cancel(state, call, object),
         Kind::Video => videos::delete(state, call, object.id),
         Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative | Kind::Label | Kind::Run => {
             Ok(lifecycle::delete(state, object.id, call.now))
@@ -26,6 +27,7 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
 /// Deletes from an edge.
 pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
     match (object.kind, edge) {
+        (Kind::AdAccount, "assigned_users") => roles::remove(state, call, object),
         (Kind::AdAccount, "campaigns") => bulk::delete(state, call, object.id),
         (Kind::App, "subscriptions") => webhooks::unsubscribe(state, call, object),
         (Kind::AdAccount | Kind::Page, "subscribed_apps") => webhooks::unsubscribe_app(state, call, object),

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Call, people};
+use super::{Call, more, people};
 use crate::edge::Ids;
 use crate::error::Refusal;
 use crate::estimates;
 use crate::fields;
-use crate::nodes::{self, accounts, copies, images, labels, thumbnails};
+use crate::nodes::{self, copies, images, labels, thumbnails};
 use crate::previews;
 use crate::render::View;
 use crate::search;
@@ -19,12 +19,14 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
     if object.account != 0 {
         call.caller.may_read()?;
     }
+    if let Some(answer) = more::get(state, call, object, edge) {
+        return answer;
+    }
     match (object.kind, edge) {
         (Kind::App, "subscriptions") => return webhooks::list(call, object),
         (Kind::AdAccount, "subscribed_apps") => return Ok(webhooks::list_apps(state, object)),
         (Kind::Page, "subscribed_apps") => return Ok(webhooks::list_page_apps(state, object)),
         (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
-        (Kind::AdAccount, "minimum_budgets") => return Ok(accounts::minimum_budgets()),
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return copies::list(state, call, object),
         (Kind::Video, "thumbnails") => return Ok(thumbnails::list(call, object)),
         (Kind::AdSet | Kind::Ad, "targetingsentencelines") => return Ok(search::sentence_lines(state, object)),

@@ -3,6 +3,7 @@
 mod delete;
 mod get;
 mod ids;
+mod more;
 mod people;
 mod post;
 
@@ -10,16 +11,17 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::batch;
 use crate::body::Body;
 use crate::error::Refusal;
 use crate::fields;
 use crate::insights;
-use crate::nodes::{datasets, leads, people as holders};
+use crate::nodes::{async_sets, datasets, leads, people as holders};
 use crate::oauth;
 use crate::params::Params;
 use crate::render::View;
 use crate::search;
-use crate::state::{Kind, Object, State};
+use crate::state::{Actor, Kind, Object, State};
 use crate::token::Caller;
 use crate::usage::{Bucket, UseCase};
 use crate::version::Version;
@@ -52,7 +54,7 @@ pub(crate) struct File {
 }
 
 /// One call with a known caller, from the network or out of a batch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) verb: Verb,
     /// The path without its version.
@@ -119,6 +121,7 @@ fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
 
 /// Answers a call.
 pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
+    state.actor = Actor { person: call.caller.grant.person, app: call.caller.grant.app };
     // Rows of insights are many, and are the only answer that is written without a tree.
     if let (Verb::Get, [name, edge]) = (call.verb, call.path.as_slice())
         && edge == "insights"
@@ -143,6 +146,10 @@ fn tree(state: &mut State, call: &Call) -> Result<Value, Refusal> {
             on_node(state, call, &object, rest)
         }
         (Verb::Get, []) if call.params.has("ids") => ids::read(state, call),
+        (Verb::Post, []) => match batch::background(&call.params)? {
+            Some(items) => async_sets::create_sessions(state, call, items),
+            None => Err(Refusal::new(2500, "An unknown path was requested.")),
+        },
         (_, []) => Err(Refusal::new(2500, "An unknown path was requested.")),
     }
 }

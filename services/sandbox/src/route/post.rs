@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Call, people};
+use super::{Call, more, people};
 use crate::error::Refusal;
 use crate::insights;
 use crate::nodes::{
-    self, accounts, ad_sets, ads, apps, campaigns, copies, creatives, images, labels, thumbnails, videos,
+    self, accounts, ad_sets, ads, apps, async_sets, campaigns, copies, creatives, images, labels, thumbnails, videos,
 };
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
@@ -21,6 +21,7 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
         Kind::Ad => ads::update(state, call, object),
         Kind::Creative => creatives::update(state, call, object),
         Kind::Video => videos::update(state, call, object),
+        Kind::AsyncSet => async_sets::update(state, call, object),
         _ => people::update(state, call, object)
             .unwrap_or_else(|| Err(Refusal::missing("post", &nodes::path_id(object)))),
     }
@@ -28,6 +29,9 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
 
 /// Posts to an edge.
 pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
+    if let Some(answer) = more::post(state, call, object, edge) {
+        return answer;
+    }
     let account = object.id;
     match (object.kind, edge) {
         (Kind::App, "subscriptions") => webhooks::subscribe(state, call, object),

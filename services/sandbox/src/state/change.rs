@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::activity::Activity;
 use super::object::Object;
 
 /// One committed change. Secrets are held as digests only, so that no file of the sandbox holds a token.
@@ -23,6 +24,8 @@ pub(crate) enum Change {
     Members(Members),
     /// Bytes of a picture or video, in base64, at a place of its file.
     Media { key: String, at: usize, bytes: String },
+    /// Something was done in an account that `activities` tells.
+    Activity(Box<Activity>),
     /// Events were taken in by a dataset.
     Events { dataset: u64, events: Vec<Event> },
 }

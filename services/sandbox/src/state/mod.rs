@@ -1,5 +1,6 @@
 //! The world: everything that Meta would know, in memory, changed only by [`State::commit`].
 
+mod activity;
 mod apps;
 mod change;
 mod delivery;
@@ -28,6 +29,7 @@ use serde_json::Value;
 
 use crate::webhooks::{Notice, Touch};
 
+pub(crate) use activity::{Activity, Actor};
 pub(crate) use change::{Batch, Change, Code, Device, Event, Grant, Holder, Members};
 pub(crate) use delivery::settle as settle_delivery;
 pub(crate) use media::{KEPT_BYTES_MAX, Media};
@@ -63,6 +65,11 @@ pub(crate) struct State {
     tokens: HashMap<String, Grant>,
     codes: HashMap<String, Code>,
     pub(crate) media: Media,
+    activities: activity::Activities,
+    /// Who does what is done now.
+    pub(crate) actor: Actor,
+    /// Asynchronous sets that nobody works off yet.
+    woken: Vec<u64>,
     uses: uses::Uses,
     members: HashMap<u64, HashSet<String>>,
     /// The people of a replacement that is not complete.
@@ -95,6 +102,9 @@ impl State {
             tokens: HashMap::new(),
             codes: HashMap::new(),
             media: Media::default(),
+            activities: activity::Activities::default(),
+            actor: Actor::default(),
+            woken: Vec::new(),
             uses: uses::Uses::default(),
             members: HashMap::new(),
             replacing: HashMap::new(),
@@ -184,6 +194,7 @@ impl State {
                 Ok(bytes) => self.media.put(key, at, &bytes),
                 Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "media not readable"),
             },
+            Change::Activity(activity) => self.activities.push(self.serial, *activity),
             Change::Members(members) => self.take_members(members),
             Change::Events { dataset, events } => {
                 for event in &events {
@@ -256,6 +267,21 @@ impl State {
 
     pub(crate) fn image(&self, account: u64, hash: &str) -> Option<&Object> {
         self.index.image(account, hash).and_then(|id| self.objects.get(&id))
+    }
+
+    /// What was done in an account, oldest first, each with its number.
+    pub(crate) fn activities(&self, account: u64) -> impl DoubleEndedIterator<Item = &(u64, Activity)> {
+        self.activities.of(account)
+    }
+
+    /// Has an asynchronous set worked off from now on.
+    pub(crate) fn wake(&mut self, set: u64) {
+        self.woken.push(set);
+    }
+
+    /// The sets that were woken since the last call.
+    pub(crate) fn take_woken(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.woken)
     }
 
     /// The creatives that show an image.

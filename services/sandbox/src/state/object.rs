@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     ProductSet,
     Product,
     Run,
+    AsyncSet,
+    AsyncRequest,
 }
 
 impl Kind {
@@ -65,6 +67,8 @@ impl Kind {
             Self::Business => "Business",
             Self::Person => "User",
             Self::Run => "AdReportRun",
+            Self::AsyncSet => "AdAsyncRequestSet",
+            Self::AsyncRequest => "AdAsyncRequest",
         }
     }
 }

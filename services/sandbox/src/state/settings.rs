@@ -1,5 +1,7 @@
 //! What a test may turn at `/__sandbox/settings`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::version::Version;
@@ -61,6 +63,15 @@ pub(crate) struct Settings {
     pub(crate) disapproved_word: String,
     /// A video whose title contains this cannot be processed; empty: all can.
     pub(crate) failing_video_word: String,
+    /// How long an asynchronous set waits before it begins, in milliseconds of the sandbox's clock. Default 0.
+    pub(crate) async_begin_milliseconds: i64,
+    /// How long each request of a set takes, in milliseconds of the sandbox's clock. Default 0.
+    pub(crate) async_step_milliseconds: i64,
+    /// How many ads of one page may run or be in review (Meta, 'Ad volume': 250 for a page that spends little).
+    pub(crate) ads_per_page: u64,
+    /// The smallest daily budgets in minor units, by currency, where they differ from the sandbox's table. Meta
+    /// publishes few of them.
+    pub(crate) minimum_daily_budgets: BTreeMap<String, i64>,
     /// The most ads, or ad sets, that a deep copy brings along in one call (Meta, 'Ad set copies': 3).
     pub(crate) copy_children_sync: usize,
     /// The same in an asynchronous call (Meta, 'Ad set copies': 51).
@@ -131,6 +142,10 @@ impl Default for Settings {
             score_refuses: false,
             disapproved_word: "[disapprove]".to_owned(),
             failing_video_word: "[fail]".to_owned(),
+            async_begin_milliseconds: 0,
+            async_step_milliseconds: 0,
+            ads_per_page: 250,
+            minimum_daily_budgets: BTreeMap::new(),
             copy_children_sync: 3,
             copy_children_async: 51,
             newest_version: Version(26),

@@ -1,6 +1,12 @@
 //! The sandbox over real sockets: one family of calls in each file.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod activities;
+#[cfg(test)]
+mod async_sets;
+#[cfg(test)]
 mod audiences;
 #[cfg(test)]
 mod auth;
