@@ -59,6 +59,7 @@ PROGRAMS = [
     Program("python/events.py", "python", settings=PROVEN),
     Program("python/events_async.py", "python", settings=PROVEN),
     Program("python/targeting.py", "python", settings=PROVEN),
+    Program("python/automation.py", "python", settings=PROVEN),
     Program("python/errors.py", "python", settings=PROVEN),
     Program("node/objects.js", "node"),
     Program("node/insights.js", "node"),
