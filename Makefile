@@ -4,12 +4,13 @@ CARGO ?= cargo
 ADPLANE = target/debug/adplane
 TOOLS = target/tools
 
-.PHONY: run up test test-tools test-rust test-python test-official test-peers test-chart lint servers build help
+.PHONY: run up test test-tools test-rust test-python test-official test-peers test-chart bench lint servers build help
 
 help:
 	@echo "make run    the main job, from an empty machine to its results"
 	@echo "make up     the same, and the stack stays up until Ctrl-C"
 	@echo "make test   all tests"
+	@echo "make bench  the benchmarks, each against its baseline in the same run"
 	@echo "make lint   formatting, clippy, buf lint"
 	@echo "make build  the program alone: target/debug/adplane"
 
@@ -50,6 +51,10 @@ test-peers: build test-tools
 # The chart, by a real Helm.
 test-chart:
 	@sh tests/chart/run.sh
+
+# Into target/bench/*.json and a table. A release build, of what is measured alone.
+bench:
+	$(CARGO) run --locked --release -p bench
 
 lint: $(TOOLS)/buf/bin/buf
 	$(CARGO) fmt --check
