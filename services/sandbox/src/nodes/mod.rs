@@ -28,12 +28,16 @@ pub(crate) mod labels;
 pub(crate) mod leads;
 pub(crate) mod lifecycle;
 pub(crate) mod members;
+pub(crate) mod metadata;
 pub(crate) mod people;
 pub(crate) mod picture;
 pub(crate) mod recommendations;
 pub(crate) mod reviews;
 pub(crate) mod roles;
+pub(crate) mod rules;
 pub(crate) mod saved_audiences;
+pub(crate) mod schedules;
+pub(crate) mod studies;
 pub(crate) mod system_users;
 pub(crate) mod targeting;
 pub(crate) mod thumbnails;
@@ -120,6 +124,12 @@ fn known_fields(kind: Kind) -> &'static str {
         Kind::Product => catalogs::PRODUCT_FIELDS,
         Kind::AsyncSet => async_sets::SET_FIELDS,
         Kind::AsyncRequest => async_sets::REQUEST_FIELDS,
+        Kind::Rule => rules::FIELDS,
+        Kind::RuleRun => rules::RUN_FIELDS,
+        Kind::Study => studies::FIELDS,
+        Kind::Cell => studies::CELL_FIELDS,
+        Kind::Objective => studies::OBJECTIVE_FIELDS,
+        Kind::Schedule => schedules::FIELDS,
     }
 }
 
@@ -168,15 +178,19 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
         Kind::Catalog | Kind::ProductSet | Kind::Product => catalogs::show(view, object, name),
         Kind::AsyncSet => async_sets::show_set(view, object, name),
         Kind::AsyncRequest => async_sets::show_request(view, object, name),
-        Kind::App | Kind::Label => None,
+        Kind::Rule => rules::show(view, object, name),
+        Kind::Study => studies::show(view, object, name),
+        Kind::Cell => studies::show_cell(object, name),
+        Kind::Schedule => schedules::show(view, object, name),
+        Kind::App | Kind::Label | Kind::RuleRun | Kind::Objective => None,
     }
 }
 
 /// The objects behind an edge, newest first; `None` where the kind has no such edge.
 pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Ids> {
     use Kind::{
-        Ad, AdAccount, AdSet, Audience, Business, Campaign, Catalog, Creative, CustomConversion, Dataset, Image,
-        Instagram, Label, LeadForm, Media, Page, Person, ProductSet, SavedAudience, Video,
+        Ad, AdAccount, AdSet, Audience, Business, Campaign, Catalog, Cell, Creative, CustomConversion, Dataset, Image,
+        Instagram, Label, LeadForm, Media, Page, Person, ProductSet, Rule, SavedAudience, Study, Video,
     };
     let kind = match (object.kind, name) {
         (AdAccount | Label, "campaigns") => Campaign,
@@ -200,6 +214,8 @@ pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Ids> 
         (Catalog, "product_sets") => ProductSet,
         (Catalog | ProductSet, "products") => return Some(catalogs::products(view.state, object).into()),
         (AdAccount, "saved_audiences") => SavedAudience,
+        (AdAccount, "adrules_library") => Rule,
+        (Study | Cell, _) => return studies::edge(object, name),
         (Page, "leadgen_forms") => LeadForm,
         (Instagram, "media") => Media,
         (Person, "assigned_ad_accounts") => return Some(owned(object, AdAccount)),

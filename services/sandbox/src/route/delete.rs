@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Call, people};
 use crate::error::Refusal;
-use crate::nodes::{self, async_sets, bulk, images, lifecycle, roles, videos, write};
+use crate::nodes::{self, async_sets, bulk, images, lifecycle, roles, rules, schedules, studies, videos, write};
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
 
@@ -14,6 +14,9 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
         call.caller.may_write()?;
     }
     match object.kind {
+        Kind::Rule => rules::delete(state, call, object),
+        Kind::Study => studies::cancel(state, call, object),
+        Kind::Schedule => schedules::delete(state, call, object),
         Kind::AsyncSet | Kind::AsyncRequest => async_sets::cancel(state, call, object),
         Kind::Video => videos::delete(state, call, object.id),
         Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative | Kind::Label | Kind::Run => {

@@ -16,7 +16,7 @@ use crate::body::Body;
 use crate::error::Refusal;
 use crate::fields;
 use crate::insights;
-use crate::nodes::{async_sets, datasets, leads, people as holders};
+use crate::nodes::{async_sets, datasets, leads, metadata, people as holders};
 use crate::oauth;
 use crate::params::Params;
 use crate::render::View;
@@ -203,5 +203,12 @@ fn look(state: &mut State, object: &Object) {
 
 fn shown(state: &State, call: &Call, object: &Object) -> Result<Value, Refusal> {
     let fields = fields::of(&call.params)?;
-    View::of(state, call).node(object, fields.as_deref())
+    let view = View::of(state, call);
+    let mut shown = view.node(object, fields.as_deref())?;
+    if call.params.boolean("metadata")?
+        && let Value::Object(members) = &mut shown
+    {
+        members.insert("metadata".to_owned(), metadata::of(&view, object));
+    }
+    Ok(shown)
 }

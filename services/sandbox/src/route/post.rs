@@ -6,7 +6,8 @@ use super::{Call, more, people};
 use crate::error::Refusal;
 use crate::insights;
 use crate::nodes::{
-    self, accounts, ad_sets, ads, apps, async_sets, campaigns, copies, creatives, images, labels, thumbnails, videos,
+    self, accounts, ad_sets, ads, apps, async_sets, campaigns, copies, creatives, images, labels, rules, schedules,
+    studies, thumbnails, videos,
 };
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
@@ -21,6 +22,9 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
         Kind::Ad => ads::update(state, call, object),
         Kind::Creative => creatives::update(state, call, object),
         Kind::Video => videos::update(state, call, object),
+        Kind::Rule => rules::update(state, call, object),
+        Kind::Study => studies::update(state, call, object),
+        Kind::Schedule => schedules::update(state, call, object),
         Kind::AsyncSet => async_sets::update(state, call, object),
         _ => people::update(state, call, object)
             .unwrap_or_else(|| Err(Refusal::missing("post", &nodes::path_id(object)))),

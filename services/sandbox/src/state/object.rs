@@ -37,6 +37,12 @@ pub(crate) enum Kind {
     Run,
     AsyncSet,
     AsyncRequest,
+    Rule,
+    RuleRun,
+    Study,
+    Cell,
+    Objective,
+    Schedule,
 }
 
 impl Kind {
@@ -69,6 +75,12 @@ impl Kind {
             Self::Run => "AdReportRun",
             Self::AsyncSet => "AdAsyncRequestSet",
             Self::AsyncRequest => "AdAsyncRequest",
+            Self::Rule => "AdRule",
+            Self::RuleRun => "AdRuleHistory",
+            Self::Study => "AdStudy",
+            Self::Cell => "AdStudyCell",
+            Self::Objective => "AdStudyObjective",
+            Self::Schedule => "HighDemandPeriod",
         }
     }
 }

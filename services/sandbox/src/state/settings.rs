@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     /// The smallest daily budgets in minor units, by currency, where they differ from the sandbox's table. Meta
     /// publishes few of them.
     pub(crate) minimum_daily_budgets: BTreeMap<String, i64>,
+    /// How many rules an ad account has at most; not published by Meta.
+    pub(crate) rules_per_account: usize,
     /// The most ads, or ad sets, that a deep copy brings along in one call (Meta, 'Ad set copies': 3).
     pub(crate) copy_children_sync: usize,
     /// The same in an asynchronous call (Meta, 'Ad set copies': 51).
@@ -146,6 +148,7 @@ impl Default for Settings {
             async_step_milliseconds: 0,
             ads_per_page: 250,
             minimum_daily_budgets: BTreeMap::new(),
+            rules_per_account: 250,
             copy_children_sync: 3,
             copy_children_async: 51,
             newest_version: Version(26),

@@ -43,7 +43,11 @@ mod proxy;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod studies;
 #[cfg(test)]
 mod targeting;
 #[cfg(test)]
