@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// How long a value is in text, with its name.
+const LETTERS_A_VALUE: usize = 25;
+
 /// What an answer says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Body {
@@ -32,6 +35,17 @@ impl Body {
 
     pub(crate) fn into_tree(mut self) -> Value {
         std::mem::take(self.tree())
+    }
+
+    /// About how many values it has: those of the first row for each row.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Tree(tree) => match tree.get("data").and_then(Value::as_array) {
+                Some(rows) => rows.len() * rows.first().and_then(Value::as_object).map_or(1, serde_json::Map::len),
+                None => tree.as_object().map_or(1, serde_json::Map::len),
+            },
+            Self::Text(text) => text.len() / LETTERS_A_VALUE,
+        }
     }
 
     /// The code of an error. Errors are never written as text.

@@ -113,6 +113,11 @@ impl Refusal {
         self.0.code
     }
 
+    /// Whether the caller is to blame, and not a limit or Meta itself.
+    pub(crate) fn is_callers(&self) -> bool {
+        self.0.http < 500 && !matches!(self.0.code, 1 | 2 | 4 | 17 | 32 | 613 | 80_000..=80_014)
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.0.http
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// How to start a sandbox.
 #[derive(Debug, Clone)]
@@ -51,7 +52,8 @@ pub enum World {
 }
 
 /// The access tier of an app, as `ads_api_access_tier` in Meta's usage headers names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// Limited access: hundreds of calls an hour.
     Development,

@@ -15,7 +15,7 @@ use crate::body::Body;
 use crate::error::Refusal;
 use crate::nodes::async_sets;
 use crate::params::Params;
-use crate::route::{self, Call, Verb};
+use crate::route::{Call, Verb};
 use crate::state::{Kind, Object, State};
 use crate::token;
 use crate::usage::Bucket;
@@ -122,7 +122,6 @@ fn ordered(inner: &mut Inner, order: Order) -> (&'static str, Value) {
 
 fn done(inner: &mut Inner, order: Order, trail: &mut Trail) -> Result<Body, Refusal> {
     let caller = token::holder(&inner.state, &order.holder, order.now)?;
-    dispatch::admit(inner, &order.path, order.verb != Verb::Get, order.now, trail)?;
     let call = Call {
         verb: order.verb,
         path: order.path,
@@ -135,7 +134,7 @@ fn done(inner: &mut Inner, order: Order, trail: &mut Trail) -> Result<Body, Refu
         trace: order.trace,
         background: true,
     };
-    route::handle(&mut inner.state, &call)
+    dispatch::counted(inner, &call, trail)
 }
 
 /// The call that a request comes to; `None` where what it refers to is not there.

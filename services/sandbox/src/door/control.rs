@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::hand;
 use super::incoming::Incoming;
-use super::sandbox::Sandbox;
+use super::sandbox::{Inner, Sandbox};
 use super::{json_response, plain, tokens};
 use crate::faults::Rule;
 use crate::oauth;
 use crate::route::Verb;
 use crate::state::{Kind, State, effective};
-use crate::usage::UseCase;
+use crate::usage::Script;
 
 /// Answers one call of the sandbox's own.
 pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incoming) -> Response<Body> {
@@ -57,6 +57,11 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
         (Verb::Delete, "webhooks") => {
             sandbox.webhooks.clear();
             done()
+        }
+        (Verb::Get, "usage") => {
+            let now = sandbox.now();
+            let Inner { state, usage, .. } = &mut *sandbox.lock();
+            json_response(StatusCode::OK, &usage.report(state, now))
         }
         (Verb::Post, "usage") => usage(sandbox, incoming),
         (Verb::Delete, "usage") => {
@@ -130,9 +135,7 @@ fn settings(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
     };
     let mut inner = sandbox.lock();
     let mut all = json!(inner.state.settings);
-    if let Value::Object(map) = &mut all {
-        map.extend(given);
-    }
+    merge(&mut all, Value::Object(given));
     match serde_json::from_value(all) {
         Ok(settings) => {
             inner.state.settings = settings;
@@ -142,26 +145,36 @@ fn settings(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
     }
 }
 
-/// Calls that others made on an account.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Others {
-    account: String,
-    use_case: String,
-    calls: u64,
+/// Takes in what is given, member by member: `{"limits":{"tier":"development"}}` leaves the other limits alone.
+fn merge(into: &mut Value, given: Value) {
+    match (into, given) {
+        (Value::Object(into), Value::Object(given)) => {
+            for (name, value) in given {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, given) => *into = given,
+    }
 }
 
+/// One thing is made of the limits, or each of a list.
 fn usage(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
-    let others: Others = match parsed(incoming) {
-        Ok(others) => others,
+    let value: Value = match parsed(incoming) {
+        Ok(value) => value,
         Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
     };
-    let account = others.account.trim_start_matches("act_").parse().ok();
-    let (Some(account), Some(use_case)) = (account, UseCase::parse(&others.use_case)) else {
-        return plain(StatusCode::BAD_REQUEST, "no such account or use case".to_owned());
+    let scripts = if value.is_array() { value } else { json!([value]) };
+    let scripts: Vec<Script> = match serde_json::from_value(scripts) {
+        Ok(scripts) => scripts,
+        Err(error) => return plain(StatusCode::BAD_REQUEST, error.to_string()),
     };
     let now = sandbox.now();
-    sandbox.lock().usage.add_others(account, use_case, others.calls, now);
+    let Inner { state, usage, .. } = &mut *sandbox.lock();
+    for script in &scripts {
+        if let Err(fault) = usage.play(state, script, now) {
+            return plain(StatusCode::BAD_REQUEST, fault);
+        }
+    }
     done()
 }
 

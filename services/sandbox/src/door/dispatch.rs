@@ -17,7 +17,7 @@ use crate::params::Params;
 use crate::requests::Line;
 use crate::route::{self, Call, File, Verb};
 use crate::token;
-use crate::usage::{Bucket, Header, Terms};
+use crate::usage::{Bucket, Header, Outcome};
 use crate::version::{Served, Version};
 use crate::webhooks;
 
@@ -291,13 +291,6 @@ fn worked(inner: &mut Inner, mut raw: Raw, trail: &mut Trail) -> Result<Body, Re
     }
     let given = token::take(&mut raw.params, raw.bearer.as_deref());
     let caller = token::caller(&inner.state, given.as_deref(), &mut raw.params, &path, raw.now)?;
-    let write = raw.verb != Verb::Get;
-    match raw.params.words("ids")?.filter(|_| path.is_empty() && !write) {
-        // Each node that is read by its id counts as a call (Meta, "Rate limits").
-        Some(ids) => ids.into_iter().try_for_each(|id| admit(inner, &[id], write, raw.now, trail))?,
-        None => admit(inner, &path, write, raw.now, trail)?,
-    }
-    trail.reader = (!write).then(|| caller.token.clone());
     let call = Call {
         verb: raw.verb,
         path,
@@ -310,24 +303,24 @@ fn worked(inner: &mut Inner, mut raw: Raw, trail: &mut Trail) -> Result<Body, Re
         trace: raw.trace,
         background: false,
     };
-    route::handle(&mut inner.state, &call)
+    counted(inner, &call, trail)
 }
 
-/// Counts a call, or refuses it.
-pub(super) fn admit(
-    inner: &mut Inner,
-    path: &[String],
-    write: bool,
-    now: Timestamp,
-    trail: &mut Trail,
-) -> Result<(), Refusal> {
-    let bucket = route::bucket(&inner.state, path, now);
-    let settings = &inner.state.settings;
-    let terms = Terms { app_users: settings.app_users, score_refuses: settings.score_refuses };
-    let (admitted, usage) = inner.usage.admit(bucket, write, terms, now);
-    trail.bucket = Some(bucket);
-    trail.headers = usage;
-    admitted
+/// Answers a call within its limits, and counts what it took.
+pub(super) fn counted(inner: &mut Inner, call: &Call, trail: &mut Trail) -> Result<Body, Refusal> {
+    let Inner { state, usage, .. } = inner;
+    let charge = route::charge(state, call);
+    trail.bucket = Some(charge.main());
+    let answer = usage.admit(state, &charge, call.now).and_then(|()| {
+        trail.reader = (call.verb == Verb::Get).then(|| call.caller.token.clone());
+        let answer = route::handle(state, call);
+        let size = answer.as_ref().map_or(0, Body::size);
+        let mistaken = answer.as_ref().is_err_and(Refusal::is_callers);
+        usage.settle(&charge, Outcome { size, mistaken }, call.now);
+        answer
+    });
+    trail.headers = usage.headers(state, &charge, call.now);
+    answer
 }
 
 /// What the log says of a call before its answer is known.

@@ -79,7 +79,8 @@ impl Sandbox {
         if journal.is_some() {
             state.keep_changes();
         }
-        let usage = Usage::new(options.tier);
+        state.settings.limits.tier = options.tier;
+        let usage = Usage::default();
         let inner =
             Inner { state, usage, faults: Faults::default(), requests: Requests::default(), watch: Watch::default() };
         let traces = AtomicU64::new(0);

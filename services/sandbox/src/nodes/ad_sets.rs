@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{budgets, campaigns, goals, labels, lifecycle, targeting, write};
+use super::{budgets, campaigns, ceilings, goals, labels, lifecycle, targeting, write};
 use crate::error::Refusal;
 use crate::render::{Shown, View};
 use crate::route::Call;
@@ -88,6 +88,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
         .ok_or_else(|| Refusal::invalid("Invalid parameter: campaign_id does not exist").blame(&["campaign_id"]))?
         .clone();
     lifecycle::takes_children(&campaign)?;
+    ceilings::ad_sets(state, &campaign)?;
     let status = lifecycle::initial(&call.params)?;
     settle_fields(state, call, &campaign, &mut fields)?;
     if !budgets::any(&campaign.fields) && !budgets::any(&fields) {
@@ -133,6 +134,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     call.caller.may_write()?;
     let only = write::validates_only(&call.params)?;
     let status = lifecycle::next(old, &call.params)?;
+    ceilings::archived(state, old, status)?;
     let given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
     let campaign = old.campaign.and_then(|id| state.object(id)).cloned();
     let moved = call.params.text("campaign_id").is_some_and(|id| old.campaign.is_none_or(|own| own.to_string() != id));
@@ -144,7 +146,8 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     budgets::given(&given, "lifetime_budget").and_then(|_| ad_set.fields.remove("daily_budget"));
     let touches_money = given.contains_key("daily_budget") || given.contains_key("lifetime_budget");
     if touches_money {
-        budgets::note_change(&mut ad_set, call.now)?;
+        let most = state.settings.limits.ad_set_budget_changes_an_hour;
+        budgets::note_change(&mut ad_set, most, call.now)?;
     }
     let touches_rules = given.keys().any(|name| name != "name");
     ad_set.fields.extend(given);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ad_sets, campaigns, creatives, labels, lifecycle, reviews, write};
+use super::{ad_sets, campaigns, ceilings, creatives, labels, lifecycle, reviews, write};
 use crate::error::Refusal;
 use crate::params::Params;
 use crate::render::{Shown, View};
@@ -27,9 +27,6 @@ const PARAMS: &[Row] = &[
     ("ad_schedule_start_time", Form::Time),
     ("ad_schedule_end_time", Form::Time),
 ];
-
-/// The most ads of one ad set.
-const ADS_PER_AD_SET: usize = 50;
 
 /// `POST /act_X/ads`. With `adset_spec` the ad set is made along with the ad, and with `campaign_spec` in that the
 /// campaign as well; none of them stays where one is refused.
@@ -83,11 +80,7 @@ fn alone(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal>
     }
     let ad_set = parent(state, call, account)?;
     lifecycle::takes_children(&ad_set)?;
-    let siblings = state.children(ad_set.id, Kind::Ad).filter_map(|id| state.object(id));
-    if siblings.filter(|ad| !ad.status.is_gone()).count() >= ADS_PER_AD_SET {
-        let advice = format!("An ad set holds at most {ADS_PER_AD_SET} ads.");
-        return Err(Refusal::rule(1_487_225, "Too many ads", advice, &["adset_id"]));
-    }
+    ceilings::ads(state, &ad_set, call.now)?;
     let status = lifecycle::initial(&call.params)?;
     let creative = creatives::of_ad(state, call, account)?;
     let labels = labels::read(state, call, account)?;
@@ -113,6 +106,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     call.caller.may_write()?;
     let only = write::validates_only(&call.params)?;
     let status = lifecycle::next(old, &call.params)?;
+    ceilings::archived(state, old, status)?;
     let given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
     let creative = if call.params.has("creative") { Some(creatives::of_ad(state, call, old.account)?) } else { None };
     let labels = labels::read(state, call, old.account)?;

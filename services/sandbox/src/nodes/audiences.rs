@@ -8,7 +8,7 @@ pub(crate) mod terms;
 
 use serde_json::{Map, Value, json};
 
-use super::write;
+use super::{ceilings, write};
 use crate::error::Refusal;
 use crate::fields;
 use crate::render::{Shown, View};
@@ -99,8 +99,6 @@ const CHANGEABLE: &[&str] = &[
     "content_type",
 ];
 
-/// How many customer-file audiences an account may have.
-const CUSTOM_MAX: usize = 500;
 /// The longest a person stays in an audience without doing anything again, in days.
 const RETENTION_DAYS_MAX: i64 = 730;
 
@@ -117,15 +115,10 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
         (None, None) => return Err(Refusal::required("subtype")),
     };
     terms::check(state, account, &subtype)?;
+    ceilings::audiences(state, account, &subtype)?;
     match subtype.as_str() {
-        "CUSTOM" => {
-            if !fields.contains_key("customer_file_source") {
-                return Err(Refusal::required("customer_file_source"));
-            }
-            if count(state, account, "CUSTOM") >= CUSTOM_MAX {
-                let advice = "An ad account has at most 500 customer-file audiences.";
-                return Err(Refusal::rule(1_870_092, "Too many audiences", advice, &["subtype"]));
-            }
+        "CUSTOM" if !fields.contains_key("customer_file_source") => {
+            return Err(Refusal::required("customer_file_source"));
         }
         "LOOKALIKE" => {
             let spec = lookalike::check(state, &fields)?;
@@ -304,9 +297,4 @@ fn retention(fields: &Map<String, Value>) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
-}
-
-fn count(state: &State, account: u64, subtype: &str) -> usize {
-    let audiences = state.children(account, Kind::Audience).filter_map(|id| state.object(id));
-    audiences.filter(|audience| !audience.status.is_gone() && audience.text("subtype") == subtype).count()
 }

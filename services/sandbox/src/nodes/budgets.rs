@@ -6,9 +6,6 @@ use serde_json::{Map, Value};
 use crate::error::Refusal;
 use crate::state::{Object, Settings};
 
-/// How often an ad set's budget may be changed within an hour.
-const CHANGES_AN_HOUR: usize = 4;
-
 /// The smallest daily budget billed by impressions, in minor units. Only the one in US dollars is published; for the
 /// others about the same worth is taken.
 pub(crate) fn minimum_daily(settings: &Settings, currency: &str) -> i64 {
@@ -115,15 +112,32 @@ pub(crate) fn check(settings: &Settings, fields: &Map<String, Value>, currency: 
     Ok(())
 }
 
-/// Notes a change of an ad set's budget; the fifth within an hour is refused. Setting the same amount counts too.
-pub(crate) fn note_change(ad_set: &mut Object, now: Timestamp) -> Result<(), Refusal> {
-    ad_set.budget_changes.retain(|&at| now.duration_since(at) < SignedDuration::from_hours(1));
-    if ad_set.budget_changes.len() >= CHANGES_AN_HOUR {
+/// Notes a change of an ad set's budget, and refuses it where there were `most` within an hour. Setting the same amount
+/// counts too.
+pub(crate) fn note_change(ad_set: &mut Object, most: usize, now: Timestamp) -> Result<(), Refusal> {
+    noted(ad_set, SignedDuration::from_hours(1), most, now).map_err(|()| {
         let message = "(#613) Calls to this api have exceeded the rate limit.";
-        let advice = "You can change the budget of an ad set at most 4 times per hour.";
-        return Err(Refusal::new(613, message).subcode(1_487_632).shown("Budget changed too often", advice));
+        let advice = format!("You can change the budget of an ad set at most {most} times per hour.");
+        Refusal::new(613, message).subcode(1_487_632).shown("Budget changed too often", advice)
+    })
+}
+
+/// Notes a change of an ad account's spend cap, and refuses it where there were `most` within a day.
+pub(crate) fn note_cap_change(account: &mut Object, most: usize, now: Timestamp) -> Result<(), Refusal> {
+    noted(account, SignedDuration::from_hours(24), most, now).map_err(|()| {
+        let advice = format!("You can change the spending limit of an ad account at most {most} times a day.");
+        Refusal::new(17, "(#17) User request limit reached")
+            .subcode(1_885_172)
+            .shown("Spending limit changed too often", advice)
+    })
+}
+
+fn noted(object: &mut Object, within: SignedDuration, most: usize, now: Timestamp) -> Result<(), ()> {
+    object.budget_changes.retain(|&at| now.duration_since(at) < within);
+    if object.budget_changes.len() >= most {
+        return Err(());
     }
-    ad_set.budget_changes.push(now);
+    object.budget_changes.push(now);
     Ok(())
 }
 
@@ -160,10 +174,10 @@ mod tests {
         let now: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
         let mut ad_set = Object::new(1, Kind::AdSet, 1, now);
         for _ in 0..4 {
-            assert!(note_change(&mut ad_set, now).is_ok());
+            assert!(note_change(&mut ad_set, 4, now).is_ok());
         }
-        assert_eq!(note_change(&mut ad_set, now).unwrap_err().code(), 613);
+        assert_eq!(note_change(&mut ad_set, 4, now).unwrap_err().code(), 613);
         let later = now.checked_add(SignedDuration::from_hours(1)).unwrap();
-        assert!(note_change(&mut ad_set, later).is_ok());
+        assert!(note_change(&mut ad_set, 4, later).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{budgets, goals, labels, lifecycle, write};
+use super::{budgets, ceilings, goals, labels, lifecycle, write};
 use crate::error::Refusal;
 use crate::params::Params;
 use crate::render::{Shown, View};
@@ -71,6 +71,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     if !fields.contains_key("special_ad_categories") {
         return Err(Refusal::required("special_ad_categories"));
     }
+    ceilings::campaigns(state, account)?;
     let status = lifecycle::initial(&call.params)?;
     budgets_fit(state, account, &mut fields)?;
     let has_budget = budgets::any(&fields);
@@ -109,6 +110,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     call.caller.may_write()?;
     let only = write::validates_only(&call.params)?;
     let status = lifecycle::next(old, &call.params)?;
+    ceilings::archived(state, old, status)?;
     let mut given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
     if given.get("objective").is_some_and(|objective| Some(objective) != old.fields.get("objective")) {
         return Err(Refusal::invalid("The objective of a campaign cannot be changed").blame(&["objective"]));

@@ -13,6 +13,7 @@ pub(crate) mod bulk;
 pub(crate) mod businesses;
 pub(crate) mod campaigns;
 pub(crate) mod catalogs;
+pub(crate) mod ceilings;
 pub(crate) mod changes;
 pub(crate) mod conversions;
 pub(crate) mod copies;

@@ -1,5 +1,6 @@
 //! From a path to its handler: by node here, by verb and edge in the modules below.
 
+mod charge;
 mod delete;
 mod get;
 mod ids;
@@ -23,8 +24,9 @@ use crate::render::View;
 use crate::search;
 use crate::state::{Actor, Kind, Object, State};
 use crate::token::Caller;
-use crate::usage::{Bucket, UseCase};
 use crate::version::Version;
+
+pub(crate) use charge::charge;
 
 /// What a call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,29 +77,6 @@ impl<'a> View<'a> {
     pub(crate) fn of(state: &'a State, call: &'a Call) -> Self {
         Self { state, now: call.now, version: call.version, base: &call.base, token: &call.caller.token }
     }
-}
-
-/// What a call is counted under.
-pub(crate) fn bucket(state: &State, path: &[String], now: Timestamp) -> Bucket {
-    let first = path.first().map(String::as_str).unwrap_or_default();
-    let edge = path.get(1).map(String::as_str).unwrap_or_default();
-    if matches!(first, "oauth" | "dialog") || edge == "events" {
-        return Bucket::Free;
-    }
-    let Some(object) = node(state, first).filter(|object| object.account != 0) else { return Bucket::App };
-    let use_case = match (object.kind, edge) {
-        (Kind::Run, _) | (_, "insights") => UseCase::AdsInsights,
-        (Kind::Audience, _) | (_, "customaudiences" | "usersofanyaudience" | "customaudiencestos") => {
-            UseCase::CustomAudience
-        }
-        _ => UseCase::AdsManagement,
-    };
-    let account = object.account;
-    let active = match use_case {
-        UseCase::CustomAudience => state.active_audiences(account),
-        _ => state.active_ads(account, now),
-    };
-    Bucket::Account { account, use_case, active }
 }
 
 /// The object that a path names: `act_1`, digits, or the id of an image.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{Ceilings, Limits};
+
 use crate::version::Version;
 
 /// Timings and habits of Meta that are not facts of its interface. Every one has the default of a quick test.
@@ -55,10 +57,10 @@ pub(crate) struct Settings {
     pub(crate) declined_scopes: Vec<String>,
     /// Whether every call must carry `appsecret_proof`.
     pub(crate) require_proof: bool,
-    /// People who use the app; its platform limit is 200 calls an hour for each.
-    pub(crate) app_users: u64,
-    /// Whether the older score of an ad account refuses calls too, not only its hourly limits.
-    pub(crate) score_refuses: bool,
+    /// How much may be called.
+    pub(crate) limits: Limits,
+    /// How many things may be there.
+    pub(crate) ceilings: Ceilings,
     /// An ad whose name contains this is disapproved by its review; empty: none is.
     pub(crate) disapproved_word: String,
     /// A video whose title contains this cannot be processed; empty: all can.
@@ -140,8 +142,8 @@ impl Default for Settings {
             dialog: Dialog::Grant,
             declined_scopes: Vec::new(),
             require_proof: false,
-            app_users: 100,
-            score_refuses: false,
+            limits: Limits::default(),
+            ceilings: Ceilings::default(),
             disapproved_word: "[disapprove]".to_owned(),
             failing_video_word: "[fail]".to_owned(),
             async_begin_milliseconds: 0,

@@ -23,6 +23,13 @@ impl Window {
         self.sum += count;
     }
 
+    /// As if so many had been counted, all of them now.
+    pub(super) fn set(&mut self, second: i64, count: u64) {
+        self.cells.clear();
+        self.sum = 0;
+        self.add(second, count);
+    }
+
     pub(super) fn total(&mut self, second: i64) -> u64 {
         while let Some(&(first, count)) = self.cells.front() {
             if first > second - self.seconds {

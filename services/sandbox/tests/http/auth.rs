@@ -24,7 +24,7 @@ async fn exchange(server: &Server, form: &[(&str, &str)]) -> crate::server::Repl
     server.send_as(server.client().post(server.url("oauth/access_token")).form(&form)).await
 }
 
-async fn logged_in(server: &Server) -> String {
+pub(crate) async fn logged_in(server: &Server) -> String {
     let code = param(&dialog(server, "").await, "code").unwrap();
     let reply = exchange(server, &[("code", &code), ("redirect_uri", BACK)]).await;
     reply.body["access_token"].as_str().unwrap().to_owned()

@@ -230,11 +230,11 @@ async fn several_ids_are_read_at_once_where_that_is_set() {
 async fn each_of_several_ids_counts_as_a_call() {
     let server = Server::with(Options { tier: Tier::Development, ..options() }).await;
     let campaign = server.get(&format!("{ACT}/campaigns?limit=1")).await.rows()[0]["id"].as_str().unwrap().to_owned();
-    let score = async |path: String| {
+    let share = async |path: String| {
         let usage: Value = serde_json::from_str(at(&server, &path).await.header("x-ad-account-usage")).unwrap();
         usage["acc_id_util_pct"].clone()
     };
-    // Of the 60 points of an account in the development tier a read takes one.
-    assert_eq!(score(format!("v25.0/{ACT}")).await, json!(3.33));
-    assert_eq!(score(format!("v25.0/?ids={ACT},{campaign}")).await, json!(6.66));
+    // Of the 500 calls an hour that an account with five active ads has in the development tier.
+    assert_eq!(share(format!("v25.0/{ACT}")).await, json!(0.4));
+    assert_eq!(share(format!("v25.0/?ids={ACT},{campaign}")).await, json!(0.8));
 }
