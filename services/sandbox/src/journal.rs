@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::state::Change;
 
@@ -20,6 +21,9 @@ pub(crate) struct Origin {
     pub(crate) seed: u64,
     /// The time from which the world was dated back.
     pub(crate) began: Timestamp,
+    /// What its file said, so that the world comes back when the file is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<Value>,
 }
 
 /// An open journal. Appending is in the order of the changes; syncing is shared by all who wait.
@@ -30,10 +34,13 @@ pub(crate) struct Journal {
     synced: Mutex<u64>,
 }
 
-/// Opens the journal of a folder, or begins one. Gives the origin and the changes since.
+/// Opens the journal of a folder, or begins one with what `fresh` says. Gives the origin and the changes since.
 ///
 /// A last line without its end was cut by a kill; its answer never left, so it is dropped.
-pub(crate) fn open(folder: &Path, fresh: &Origin) -> io::Result<(Journal, Origin, Vec<Change>)> {
+pub(crate) fn open(
+    folder: &Path,
+    fresh: impl FnOnce() -> io::Result<Origin>,
+) -> io::Result<(Journal, Origin, Vec<Change>)> {
     std::fs::create_dir_all(folder)?;
     let path = folder.join(FILE);
     let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path)?;
@@ -59,11 +66,12 @@ pub(crate) fn open(folder: &Path, fresh: &Origin) -> io::Result<(Journal, Origin
     let origin = match origin {
         Some(origin) => origin,
         None => {
-            let mut first = serde_json::to_vec(fresh)?;
+            let fresh = fresh()?;
+            let mut first = serde_json::to_vec(&fresh)?;
             first.push(b'\n');
             file.write_all(&first)?;
             file.sync_data()?;
-            fresh.clone()
+            fresh
         }
     };
     let journal = Journal { file, written: AtomicU64::new(0), synced: Mutex::new(0) };
@@ -104,7 +112,7 @@ mod tests {
     use super::*;
 
     fn origin() -> Origin {
-        Origin { world: "small".to_owned(), seed: 1, began: Timestamp::UNIX_EPOCH }
+        Origin { world: "small".to_owned(), seed: 1, began: Timestamp::UNIX_EPOCH, file: None }
     }
 
     fn used(digest: &str) -> Change {
@@ -120,7 +128,7 @@ mod tests {
     #[test]
     fn changes_come_back_in_order_and_a_torn_line_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let (journal, _, changes) = open(folder.path(), &origin()).unwrap();
+        let (journal, _, changes) = open(folder.path(), || Ok(origin())).unwrap();
         assert!(changes.is_empty());
         for digest in ["a", "b"] {
             let mark = journal.append(&line(&used(digest))).unwrap();
@@ -130,11 +138,11 @@ mod tests {
         drop(journal);
 
         let other = Origin { seed: 9, ..origin() };
-        let (journal, kept, changes) = open(folder.path(), &other).unwrap();
+        let (journal, kept, changes) = open(folder.path(), || Ok(other.clone())).unwrap();
         assert_eq!(kept, origin());
         assert_eq!(changes, [used("a"), used("b")]);
         journal.append(&line(&used("c"))).unwrap();
-        let (_, _, changes) = open(folder.path(), &other).unwrap();
+        let (_, _, changes) = open(folder.path(), || Ok(other.clone())).unwrap();
         assert_eq!(changes.len(), 3);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -45,10 +45,14 @@ impl Default for Options {
 }
 
 /// The worlds that can be asked for by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum World {
     /// One app, one business, three ad accounts; the first with campaigns and 90 days of delivery.
     Small,
+    /// World small, and 3,000 ad accounts, of which one (`act_1000000001000`) holds 100,000 ads.
+    Large,
+    /// What a TOML or JSON file says. It is read at the first start only: a data folder keeps its content.
+    File(PathBuf),
 }
 
 /// The access tier of an app, as `ads_api_access_tier` in Meta's usage headers names it.
@@ -85,7 +89,11 @@ impl FromStr for World {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match text {
             "small" => Ok(Self::Small),
-            _ => Err(ParseError { given: text.to_owned(), known: "small" }),
+            "large" => Ok(Self::Large),
+            _ if Path::new(text).extension().is_some_and(|ending| ending == "toml" || ending == "json") => {
+                Ok(Self::File(PathBuf::from(text)))
+            }
+            _ => Err(ParseError { given: text.to_owned(), known: "small, large, the path of a .toml or .json file" }),
         }
     }
 }
@@ -94,6 +102,8 @@ impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Small => f.write_str("small"),
+            Self::Large => f.write_str("large"),
+            Self::File(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -125,7 +135,9 @@ mod tests {
 
     #[test]
     fn worlds_and_tiers_are_read_back_as_they_are_written() {
-        assert_eq!(World::Small.to_string().parse(), Ok(World::Small));
+        for world in [World::Small, World::Large, World::File("worlds/shop.toml".into())] {
+            assert_eq!(world.to_string().parse(), Ok(world));
+        }
         for tier in [Tier::Development, Tier::Standard] {
             assert_eq!(tier.to_string().parse(), Ok(tier));
         }
@@ -134,6 +146,6 @@ mod tests {
     #[test]
     fn an_unknown_world_is_refused_with_the_known_ones() {
         let error = "huge".parse::<World>().unwrap_err();
-        assert_eq!(error.to_string(), "\"huge\" is none of: small");
+        assert_eq!(error.to_string(), "\"huge\" is none of: small, large, the path of a .toml or .json file");
     }
 }

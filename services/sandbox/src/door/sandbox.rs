@@ -26,6 +26,8 @@ use crate::webhooks::{self, Outbox, Seen, Touch, Watch};
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     options: Options,
+    /// From what the world was made at the first start.
+    origin: Origin,
     pub(super) clock: Clock,
     journal: Option<Journal>,
     inner: Mutex<Inner>,
@@ -64,15 +66,18 @@ impl Sandbox {
     /// Makes the world, or reads it back from its journal. Fails where that cannot be read.
     pub(crate) fn open(options: Options, stop: CancellationToken) -> io::Result<Self> {
         let clock = Clock::new(options.clock);
-        let fresh = Origin { world: options.world.to_string(), seed: options.seed, began: clock.now() };
+        let fresh = || {
+            let (source, file) = Source::read(&options.world)?;
+            Ok(Origin { world: source.word().to_owned(), seed: options.seed, began: clock.now(), file })
+        };
         let (journal, origin, changes) = match &options.data {
             Some(folder) => {
-                let (journal, origin, changes) = journal::open(folder, &fresh)?;
+                let (journal, origin, changes) = journal::open(folder, fresh)?;
                 (Some(journal), origin, changes)
             }
-            None => (None, fresh, Vec::new()),
+            None => (None, fresh()?, Vec::new()),
         };
-        let mut state = State::new(&Source::of(options.world), origin.seed, origin.began);
+        let mut state = State::new(&Source::of(&origin)?, origin.seed, origin.began);
         for change in changes {
             state.apply(change);
         }
@@ -85,7 +90,7 @@ impl Sandbox {
             Inner { state, usage, faults: Faults::default(), requests: Requests::default(), watch: Watch::default() };
         let traces = AtomicU64::new(0);
         let (inner, webhooks, tasks) = (Mutex::new(inner), Outbox::default(), TaskTracker::new());
-        Ok(Self { options, clock, journal, inner, traces, webhooks, tasks, stop })
+        Ok(Self { options, origin, clock, journal, inner, traces, webhooks, tasks, stop })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -146,9 +151,9 @@ impl Sandbox {
     /// The world as it was in the beginning, dated back from now.
     pub(super) fn reset(&self) -> io::Result<()> {
         let mut inner = self.lock();
-        let began = self.now();
+        let origin = Origin { began: self.now(), ..self.origin.clone() };
         let settings = inner.state.settings.clone();
-        inner.state = State::new(&Source::of(self.options.world), self.options.seed, began);
+        inner.state = State::new(&Source::of(&origin)?, origin.seed, origin.began);
         inner.state.settings = settings;
         inner.usage.clear();
         inner.faults = Faults::default();
@@ -156,7 +161,7 @@ impl Sandbox {
         inner.watch = Watch::default();
         self.webhooks.clear();
         if let Some(journal) = &self.journal {
-            journal.restart(&Origin { world: self.options.world.to_string(), seed: self.options.seed, began })?;
+            journal.restart(&origin)?;
             inner.state.keep_changes();
         }
         Ok(())

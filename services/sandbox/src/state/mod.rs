@@ -2,9 +2,12 @@
 
 mod activity;
 mod apps;
+mod builder;
 mod change;
 mod delivery;
+mod file;
 mod index;
+mod large;
 mod limits;
 mod media;
 mod object;
@@ -123,6 +126,11 @@ impl State {
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         match source {
             Source::Small => small::fill(&mut state, now),
+            Source::Large => small::around(&mut state, now, |state, now| {
+                small::campaigns(state, now);
+                large::fill(state, now);
+            }),
+            Source::Written(plan) => small::around(&mut state, now, |state, now| file::fill(state, plan, now)),
         }
         apps::fill(&mut state, now);
         state.committed = 0;

@@ -1,10 +1,11 @@
 //! World `small`: one app, one business, three ad accounts, and 90 days of delivery in the first of them.
 
 use jiff::{SignedDuration, Timestamp, ToSpan};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::builder::{Ad, AdSet, Builder};
 use super::showcase::{self, Places};
-use super::{Change, Grant, Holder, Kind, Object, Span, State, Status, day, sealed};
+use super::{Change, Grant, Holder, Kind, Object, Span, State, Status, sealed};
 
 pub(crate) const APP: u64 = 1_000_000_000_000_001;
 pub(crate) const APP_NAME: &str = "Sandbox App";
@@ -17,7 +18,7 @@ pub(crate) const SYSTEM_USER: u64 = 5_000_000_000_000_002;
 pub(crate) const DATASET: u64 = 2_000_000_000_000_001;
 pub(crate) const PAGE: u64 = 3_000_000_000_000_001;
 pub(crate) const INSTAGRAM: u64 = 4_000_000_000_000_001;
-const BUSINESS: u64 = 6_000_000_000_000_001;
+pub(crate) const BUSINESS: u64 = 6_000_000_000_000_001;
 /// Ids of the objects of this world; callers' ids are above.
 const FIRST_OBJECT: u64 = 120_200_000_000_000_001;
 /// How long the first account has been delivering.
@@ -40,14 +41,16 @@ pub(crate) const SCOPES: &[&str] = &[
 
 /// Fills an empty world, dated back from `now`.
 pub(super) fn fill(state: &mut State, now: Timestamp) {
+    around(state, now, campaigns);
+}
+
+/// What every world has, and in it the ads that `ads` makes.
+pub(super) fn around(state: &mut State, now: Timestamp, ads: impl FnOnce(&mut State, Timestamp)) {
     let start = now.checked_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or(now);
     people(state, start);
-    accounts(state, start);
+    accounts(state, now);
     owned(state, start);
-    let mut ids = FIRST_OBJECT..;
-    for campaign in CAMPAIGNS {
-        add_campaign(state, campaign, &mut ids, start);
-    }
+    ads(state, now);
     let [account, quiet_account, _] = ACCOUNTS;
     let places = Places {
         app: APP,
@@ -89,28 +92,17 @@ fn people(state: &mut State, start: Timestamp) {
     }
 }
 
-fn accounts(state: &mut State, start: Timestamp) {
+fn accounts(state: &mut State, now: Timestamp) {
     let rows = [
         ("Sandbox Shop", "USD", "America/Los_Angeles", true),
         ("Sandbox Shop Europe", "EUR", "Europe/Berlin", true),
         ("Sandbox Shop Japan", "JPY", "Asia/Tokyo", false),
     ];
+    let mut builder = Builder::new(state, now, FIRST_OBJECT);
+    builder.made_days_ago(DAYS);
     for (id, (name, currency, zone, has_payor)) in ACCOUNTS.into_iter().zip(rows) {
-        let mut account = Object::new(id, Kind::AdAccount, id, start).with(json!({
-            "name": name,
-            "currency": currency,
-            "timezone_name": zone,
-            "account_status": 1,
-            "disable_reason": 0,
-            "spend_cap": "0",
-            "balance": "0",
-            "tos_accepted": { "web_custom_audience_tos": 1, "custom_audience_tos": 1 },
-        }));
-        if has_payor {
-            account = account.with(json!({ "default_dsa_beneficiary": name, "default_dsa_payor": name }));
-        }
-        account.owner = Some(BUSINESS);
-        put(state, account);
+        let payor = json!({ "default_dsa_beneficiary": name, "default_dsa_payor": name });
+        builder.account(id, [name, currency, zone], if has_payor { payor } else { json!({}) });
     }
 }
 
@@ -164,82 +156,34 @@ const CAMPAIGNS: &[CampaignRow] = &[
     },
 ];
 
-fn add_campaign(state: &mut State, row: &CampaignRow, ids: &mut impl Iterator<Item = u64>, start: Timestamp) {
+/// The campaigns of the first account.
+pub(super) fn campaigns(state: &mut State, now: Timestamp) {
     let Some(account) = ACCOUNTS.first().copied() else { return };
-    let mut campaign = next(Kind::Campaign, account, ids, start).with(json!({
-        "name": row.name,
-        "objective": row.objective,
-        "buying_type": "AUCTION",
-        "special_ad_categories": [],
-        "is_adset_budget_sharing_enabled": false,
-    }));
-    campaign.status = row.status;
-    let campaign_id = campaign.id;
-    put(state, campaign);
-    for (name, budget, ads) in row.ad_sets {
-        let mut ad_set = next(Kind::AdSet, account, ids, start).with(ad_set_fields(name, *budget, row.goal));
-        ad_set.campaign = Some(campaign_id);
-        let ad_set_id = ad_set.id;
-        put(state, ad_set);
+    let mut builder = Builder::new(state, now, FIRST_OBJECT);
+    builder.made_days_ago(DAYS);
+    for row in CAMPAIGNS {
+        add_campaign(&mut builder, account, row);
+    }
+}
+
+fn add_campaign(builder: &mut Builder<'_>, account: u64, row: &CampaignRow) {
+    let campaign = builder.campaign(account, [row.name, row.objective], row.status, json!({}));
+    for &(name, budget, ads) in row.ad_sets {
+        let ad_set = AdSet { name, status: Status::Active, daily_budget: Some(budget), goal: row.goal };
+        let ad_set = builder.ad_set(&campaign, ad_set);
         let share = budget / i64::try_from(ads.len()).unwrap_or(1);
-        for name in *ads {
-            let creative = next(Kind::Creative, account, ids, start).with(creative_fields(name));
-            let mut ad = next(Kind::Ad, account, ids, start).with(json!({ "name": name }));
-            ad.campaign = Some(campaign_id);
-            ad.ad_set = Some(ad_set_id);
-            ad.creative = Some(creative.id);
-            ad.spans = vec![delivered(state, account, row.status, share, start)];
-            put(state, creative);
-            put(state, ad);
+        for &name in ads {
+            let creative = builder.creative(account, name, &format!("small:{name}"));
+            let spans = vec![delivered(builder, account, row.status, share)];
+            let ad = builder.ad(&ad_set, Ad { name, status: Status::Active, creative, spans });
+            builder.put(ad);
         }
     }
 }
 
 /// The paused campaign stopped two thirds of the way.
-fn delivered(state: &State, account: u64, status: Status, daily_minor: i64, start: Timestamp) -> Span {
-    let from = day(state, account, start);
+fn delivered(builder: &Builder<'_>, account: u64, status: Status, daily_minor: i64) -> Span {
+    let from = builder.days_ago(account, DAYS);
     let stopped = from.checked_add((DAYS * 2 / 3).days()).unwrap_or(from);
     Span { from, to: (status != Status::Active).then_some(stopped), daily_minor }
-}
-
-fn next(kind: Kind, account: u64, ids: &mut impl Iterator<Item = u64>, start: Timestamp) -> Object {
-    Object::new(ids.next().unwrap_or_default(), kind, account, start)
-}
-
-fn ad_set_fields(name: &str, budget: i64, goal: &str) -> Value {
-    let mut fields = json!({
-        "name": name,
-        "daily_budget": budget.to_string(),
-        "billing_event": "IMPRESSIONS",
-        "optimization_goal": goal,
-        "bid_strategy": "LOWEST_COST_WITHOUT_CAP",
-        "destination_type": "UNDEFINED",
-        "attribution_spec": [{ "event_type": "CLICK_THROUGH", "window_days": 7 }, { "event_type": "VIEW_THROUGH", "window_days": 1 }],
-        "targeting": {
-            "age_min": 18,
-            "age_max": 65,
-            "geo_locations": { "countries": ["US"], "location_types": ["home", "recent"] },
-            "targeting_automation": { "advantage_audience": 0 },
-        },
-    });
-    if goal == "OFFSITE_CONVERSIONS"
-        && let Value::Object(map) = &mut fields
-    {
-        let promoted = json!({ "pixel_id": DATASET.to_string(), "custom_event_type": "PURCHASE" });
-        map.insert("promoted_object".to_owned(), promoted);
-    }
-    fields
-}
-
-fn creative_fields(name: &str) -> Value {
-    json!({
-        "name": name,
-        "_content": format!("small:{name}"),
-        "object_type": "SHARE",
-        "actor_id": PAGE.to_string(),
-        "object_story_spec": {
-            "page_id": PAGE.to_string(),
-            "link_data": { "link": "https://shop.example/", "message": name, "name": name },
-        },
-    })
 }

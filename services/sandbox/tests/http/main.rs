@@ -54,3 +54,5 @@ mod targeting;
 mod transport;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod worlds;
