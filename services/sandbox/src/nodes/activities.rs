@@ -26,7 +26,7 @@ const REVIEW: u64 = 1 << 63;
 pub(crate) fn list(state: &State, call: &Call, target: &Object) -> Result<Value, Refusal> {
     let query = Query::read(state, call, target)?;
     let mut rows: Vec<(u64, Activity)> = state.activities(target.account).cloned().collect();
-    rows.extend(reviews(state, target.account));
+    rows.extend(reviews(state, target.account, call.now));
     rows.retain(|(_, activity)| query.wants(state, activity));
     rows.sort_by_key(|(number, activity)| std::cmp::Reverse((activity.at, *number)));
     let keys: Vec<u64> = rows.iter().map(|(number, _)| *number).collect();
@@ -65,7 +65,6 @@ fn by_time(body: &mut Value, link: &str, times: &[(&str, Timestamp)]) {
 struct Query {
     since: Timestamp,
     until: Timestamp,
-    now: Timestamp,
     category: Option<String>,
     objects: Vec<u64>,
     person: Option<u64>,
@@ -93,7 +92,6 @@ impl Query {
         Ok(Self {
             since: time(state, target, params, "since", call.now)?.unwrap_or(usual),
             until,
-            now: call.now,
             category,
             objects,
             person: params.text("uid").and_then(|id| id.parse().ok()),
@@ -108,9 +106,7 @@ impl Query {
             || self.children && parents().any(|parent| self.objects.contains(&parent));
         // Whole seconds: both ends belong to the answer.
         let second = activity.at.as_second();
-        // What lies ahead, such as the end of a review, is not told before it is there.
         of_object
-            && activity.at <= self.now
             && (self.since.as_second()..=self.until.as_second()).contains(&second)
             && self.person.is_none_or(|person| person == activity.actor.person)
             && self.category.as_ref().is_none_or(|category| categories(&activity.event).contains(&category.as_str()))
@@ -129,10 +125,11 @@ fn time(
     spec::moment(state, target.account, raw, now).map(Some).ok_or_else(must)
 }
 
-/// Reviews that are over by themselves: nobody wrote them down.
-fn reviews(state: &State, account: u64) -> impl Iterator<Item = (u64, Activity)> + '_ {
+/// Reviews that are over by themselves: nobody wrote them down. Those that are not over are not told yet.
+fn reviews(state: &State, account: u64, now: Timestamp) -> impl Iterator<Item = (u64, Activity)> + '_ {
     let ads = state.children(account, Kind::Ad).filter_map(|id| state.object(id));
-    ads.filter_map(|ad| changes::reviewed(state, ad).map(|activity| (REVIEW | ad.id, activity)))
+    let told = ads.filter_map(|ad| changes::reviewed(state, ad).map(|activity| (REVIEW | ad.id, activity)));
+    told.filter(move |(_, activity)| activity.at <= now)
 }
 
 /// The categories of an event: one may be a matter of an ad set, of its budget and so on.
