@@ -1,12 +1,13 @@
-"""Work that Meta does behind the call: sets of ads, batches; and what an account tells of it."""
+"""Work that Meta does by itself: sets of ads made in the background, batches in the background, rules over what runs."""
 
 from facebook_business.adobjects.ad import Ad
 from facebook_business.adobjects.adaccount import AdAccount
 from facebook_business.adobjects.adasyncrequestset import AdAsyncRequestSet
+from facebook_business.adobjects.adrule import AdRule
 from facebook_business.adobjects.campaign import Campaign
 
 import sandbox
-from steps import equal, step, walk
+from steps import equal, refused, step, walk
 
 POLLS_MAX = 20
 
@@ -71,6 +72,34 @@ def a_batch_runs_in_the_background():
     equal(polled(started["id"])["success_count"], 2)
     campaign = next(row for row in sandbox.world()["campaigns"] if row["name"] == "Later")
     equal([ad_set["name"] for ad_set in Campaign(campaign["id"]).get_ad_sets(fields=["name"])], ["Later"])
+
+
+@step
+def a_rule_is_kept_changed_and_run():
+    filters = [
+        {"field": "entity_type", "operator": "EQUAL", "value": "AD"},
+        {"field": "time_preset", "operator": "EQUAL", "value": "LAST_7_DAYS"},
+        {"field": "spent", "operator": "GREATER_THAN", "value": 1},
+    ]
+    params = {
+        AdRule.Field.name: "Stop what spends",
+        AdRule.Field.evaluation_spec: {"evaluation_type": "SCHEDULE", "filters": filters},
+        AdRule.Field.execution_spec: {"execution_type": "PAUSE"},
+        AdRule.Field.schedule_spec: {"schedule_type": "DAILY"},
+        AdRule.Field.status: AdRule.Status.enabled,
+    }
+    rule = account().create_ad_rules_library(params=params)
+    read = AdRule(rule["id"]).api_get(fields=["name", "status", "evaluation_spec", "execution_spec"])
+    equal((read["name"], read["status"]), ("Stop what spends", "ENABLED"))
+    equal(read["evaluation_spec"]["filters"][2]["field"], "spent")
+    AdRule(rule["id"]).api_update(params={"name": "Stop it all"})
+    assert "Stop it all" in [row["name"] for row in account().get_ad_rules_library(fields=["name"])]
+    AdRule(rule["id"]).create_execute()
+    statuses = {row["effective_status"] for row in sandbox.world()["ads"] if row["name"] == "Rain jacket"}
+    equal(statuses, {"PAUSED"})
+    assert list(AdRule(rule["id"]).get_history()), "nothing was noted"
+    AdRule(rule["id"]).api_delete()
+    refused(100, account().create_ad_rules_library, params={**params, "execution_spec": {"execution_type": "NO_SUCH"}})
 
 
 @step
