@@ -112,6 +112,8 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
         let minor = minor(&cap, digits)
             .ok_or_else(|| Refusal::invalid("Param spend_cap must be a non-negative amount").blame(&["spend_cap"]))?;
         account.fields.insert("spend_cap".to_owned(), json!(minor.to_string()));
+    }
+    if call.params.has("spend_cap") || call.params.has("spend_cap_action") {
         budgets::note_cap_change(&mut account, state.settings.limits.spend_cap_changes_a_day, call.now)?;
     }
     match call.params.text("spend_cap_action").as_deref() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{budgets, creatives, lifecycle, reviews, write};
+use super::{budgets, ceilings, creatives, lifecycle, reviews, write};
 use crate::error::Refusal;
 use crate::fields;
 use crate::params::{Params, as_boolean};
@@ -44,14 +44,19 @@ pub(crate) fn create(state: &mut State, call: &Call, source: &Object) -> Result<
     small_enough(state, call, source, &plan)?;
     let mut copied = Vec::new();
     let id = match source.kind {
-        Kind::Campaign => campaign(state, call, source, &plan, &mut copied)?,
+        Kind::Campaign => {
+            ceilings::campaigns(state, source.account)?;
+            campaign(state, call, source, &plan, &mut copied)?
+        }
         Kind::AdSet => {
             let parent = target(state, call, source, "campaign_id", source.campaign)?;
+            ceilings::ad_sets(state, &parent)?;
             let ad_set = ad_set_fits(state, call, source, &parent)?;
             ad_set_below(state, call, &ad_set, parent.id, &plan, true, &mut copied)
         }
         _ => {
             let parent = target(state, call, source, "adset_id", source.ad_set)?;
+            ceilings::ads(state, &parent, call.now)?;
             let creative = new_creative(state, call, source)?;
             let id = ad_below(state, call, source, &parent, &plan, true, &mut copied);
             if let (Some(creative), Some(mut ad)) = (creative, state.object(id).cloned()) {

@@ -29,6 +29,20 @@ async fn a_spend_cap_is_written_in_major_and_read_in_minor_units() {
 }
 
 #[tokio::test]
+async fn a_spend_cap_changes_ten_times_a_day_however_it_is_changed() {
+    let server = Server::start().await;
+    for change in 0..10 {
+        let form = if change % 2 == 0 { [("spend_cap", "900")] } else { [("spend_cap_action", "reset")] };
+        assert_eq!(server.post(ACT, &form).await.status, 200);
+    }
+    let eleventh = server.post(ACT, &[("spend_cap_action", "delete")]).await;
+    assert_eq!((eleventh.code(), eleventh.subcode()), (17, 1_885_172));
+    assert_eq!(read(&server, ACT, "spend_cap").await["spend_cap"], "90000");
+    server.control("POST", "clock", r#"{"advance_seconds":86400}"#).await;
+    assert_eq!(server.post(ACT, &[("spend_cap_action", "delete")]).await.status, 200);
+}
+
+#[tokio::test]
 async fn an_account_is_renamed_and_names_its_beneficiary() {
     let server = Server::start().await;
     let form = [("name", "Shop"), ("default_dsa_payor", "P"), ("default_dsa_beneficiary", "B"), ("fields", "name")];

@@ -161,3 +161,15 @@ async fn what_is_deleted_or_asked_wrongly_is_not_copied_and_validate_only_is_not
     assert_eq!(server.post(&path, &[]).await.subcode(), 1_487_566);
     assert_eq!(server.post(&format!("{}/copies", tree.ad_set), &[]).await.subcode(), 1_487_056);
 }
+
+#[tokio::test]
+async fn a_copy_needs_room_like_anything_that_is_made() {
+    let server = Server::start().await;
+    let tree = tree(&server).await;
+    let campaigns = server.get(&format!("{ACT}/campaigns?summary=true")).await.body["summary"]["total_count"].clone();
+    let ceilings = json!({ "ceilings": { "campaigns": campaigns, "ad_sets_of_a_campaign": 1, "ads_of_an_ad_set": 2 } });
+    server.control("POST", "settings", &ceilings.to_string()).await;
+    assert_eq!(server.post(&format!("{}/copies", tree.campaign), &[]).await.code(), 100);
+    assert_eq!(server.post(&format!("{}/copies", tree.ad_set), &[]).await.subcode(), 1_487_225);
+    assert_eq!(server.post(&format!("{}/copies", tree.ads[0]), &[]).await.subcode(), 1_487_225);
+}
