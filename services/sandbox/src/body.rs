@@ -1,5 +1,6 @@
 //! The JSON of an answer: a tree, or text where a handler writes it straight down because there is much of it.
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// How long a value is in text, with its name.
@@ -63,6 +64,75 @@ impl From<Value> for Body {
     }
 }
 
+/// JSON that is written from its beginning to its end, with the commas in their places.
+#[derive(Debug, Default)]
+pub(crate) struct Text(Vec<u8>);
+
+impl Text {
+    /// Begins an object or an array.
+    pub(crate) fn open(&mut self, bracket: u8) {
+        self.0.push(bracket);
+    }
+
+    pub(crate) fn close(&mut self, bracket: u8) {
+        self.0.push(bracket);
+    }
+
+    /// Begins an item of an array; what follows is its value.
+    pub(crate) fn item(&mut self) {
+        if !matches!(self.0.last(), Some(b'[' | b'{')) {
+            self.0.push(b',');
+        }
+    }
+
+    /// Begins a member of an object; what follows is its value.
+    pub(crate) fn key(&mut self, name: &str) {
+        self.item();
+        self.string(name);
+        self.0.push(b':');
+    }
+
+    pub(crate) fn value(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.string(text),
+            other => self.any(other),
+        }
+    }
+
+    /// Most strings have nothing in them that must be escaped, which is quickly seen.
+    fn string(&mut self, text: &str) {
+        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+        if !text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+            return self.any(text);
+        }
+        self.0.push(b'"');
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(b'"');
+    }
+
+    fn any(&mut self, value: &(impl Serialize + ?Sized)) {
+        if let Err(error) = serde_json::to_writer(&mut self.0, value) {
+            tracing::error!(error = &error as &dyn std::error::Error, "no JSON");
+        }
+    }
+
+    /// How far it is written.
+    pub(crate) fn mark(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back all that was written since.
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        self.0.truncate(mark);
+    }
+}
+
+impl From<Text> for Body {
+    fn from(text: Text) -> Self {
+        Self::Text(String::from_utf8(text.0).unwrap_or_default())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +144,26 @@ mod tests {
         assert_eq!(body.clone().into_text(), r#"{"data":[1]}"#);
         assert_eq!(body.tree(), &json!({ "data": [1] }));
         assert_eq!(body.into_text(), r#"{"data":[1]}"#);
+    }
+
+    #[test]
+    fn commas_stand_between_and_what_is_taken_back_leaves_none() {
+        let mut text = Text::default();
+        text.open(b'{');
+        let mark = text.mark();
+        text.key("gone");
+        text.back_to(mark);
+        text.key("a\"b");
+        text.open(b'[');
+        for number in [1, 2] {
+            text.item();
+            text.value(&serde_json::json!(number));
+        }
+        text.close(b']');
+        text.key("c");
+        text.value(&Value::from("d\ne"));
+        text.close(b'}');
+        assert_eq!(Body::from(text).into_text(), r#"{"a\"b":[1,2],"c":"d\ne"}"#);
     }
 
     #[test]

@@ -67,7 +67,10 @@ impl<'a> Reader<'a> {
             if name.is_empty() {
                 return if self.rest.starts_with(',') { Err(self.fault("a field")) } else { Ok(fields) };
             }
-            fields.push(self.field(name, depth)?);
+            let field = self.field(name, depth)?;
+            if fields.iter().all(|other: &Field| other.key != field.key) {
+                fields.push(field);
+            }
             self.space();
             if !self.take(',') {
                 return Ok(fields);

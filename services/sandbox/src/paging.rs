@@ -70,8 +70,14 @@ pub(crate) fn cut(keys: &[u64], params: &Params) -> Result<Page, Refusal> {
 
 /// The answer of an edge: `data`, `paging` where there are rows, and `summary` where it is asked for.
 pub(crate) fn answer(page: &Page, rows: Vec<Value>, params: &Params, link: &Link) -> Value {
+    let mut body = Map::from_iter([("data".to_owned(), Value::Array(rows))]);
+    body.extend(members(page, params, link));
+    Value::Object(body)
+}
+
+/// What stands beside `data` in the answer of an edge.
+pub(crate) fn members(page: &Page, params: &Params, link: &Link) -> Map<String, Value> {
     let mut body = Map::new();
-    body.insert("data".to_owned(), Value::Array(rows));
     if let (Some(first), Some(last)) = (page.keys.first(), page.keys.last()) {
         let (before, after) = (seal(*first), seal(*last));
         let mut paging = Map::new();
@@ -87,7 +93,7 @@ pub(crate) fn answer(page: &Page, rows: Vec<Value>, params: &Params, link: &Link
     if wants_summary(params) {
         body.insert("summary".to_owned(), json!({ "total_count": page.total }));
     }
-    Value::Object(body)
+    body
 }
 
 pub(crate) fn limit(params: &Params) -> Result<usize, Refusal> {

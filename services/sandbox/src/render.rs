@@ -1,8 +1,9 @@
 //! How nodes and edges are shown: only the fields that were asked for, each as Meta writes it.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::body::{Body, Text};
 use crate::edge::{self, Ids};
 use crate::error::Refusal;
 use crate::fields::Field;
@@ -29,6 +30,8 @@ pub(crate) struct View<'a> {
 #[derive(Debug)]
 pub(crate) enum Shown {
     Value(Value),
+    /// What is kept under the field's name, as it is; absent where nothing is.
+    Kept,
     /// Known, but not set; Meta leaves such members out.
     Absent,
     /// Another node, shown with its own fields.
@@ -55,7 +58,43 @@ impl View<'_> {
     }
 
     /// A node with the given fields, or with its default ones.
+    pub(crate) fn node_text(&self, object: &Object, fields: Option<&[Field]>) -> Result<Body, Refusal> {
+        let mut text = Text::default();
+        self.write_node(&mut text, object, fields)?;
+        Ok(text.into())
+    }
+
+    /// The same as a tree.
     pub(crate) fn node(&self, object: &Object, fields: Option<&[Field]>) -> Result<Value, Refusal> {
+        self.node_text(object, fields).map(Body::into_tree)
+    }
+
+    /// One page of objects.
+    pub(crate) fn edge_text(
+        &self,
+        path: &str,
+        ids: impl Into<Ids>,
+        params: &Params,
+        fields: Option<&[Field]>,
+    ) -> Result<Body, Refusal> {
+        let mut text = Text::default();
+        self.write_edge(&mut text, path, &ids.into(), params, fields)?;
+        Ok(text.into())
+    }
+
+    /// The same as a tree.
+    pub(crate) fn edge(
+        &self,
+        path: &str,
+        ids: impl Into<Ids>,
+        params: &Params,
+        fields: Option<&[Field]>,
+    ) -> Result<Value, Refusal> {
+        self.edge_text(path, ids, params, fields).map(Body::into_tree)
+    }
+
+    /// The fields in the order in which they were asked for, then the id, which Meta always adds.
+    fn write_node(&self, text: &mut Text, object: &Object, fields: Option<&[Field]>) -> Result<(), Refusal> {
         let defaults;
         let fields = match fields {
             Some(fields) if !fields.is_empty() => fields,
@@ -64,51 +103,75 @@ impl View<'_> {
                 &defaults
             }
         };
-        let mut shown = Map::new();
-        shown.insert("id".to_owned(), shown_id(object));
+        text.open(b'{');
         for field in fields {
-            if let Some(value) = self.field(object, field)? {
-                shown.insert(field.key.clone(), value);
+            let before = text.mark();
+            text.key(&field.key);
+            if !self.write_field(text, object, field)? {
+                text.back_to(before);
             }
         }
-        Ok(Value::Object(shown))
+        if fields.iter().all(|field| field.key != "id") {
+            text.key("id");
+            text.value(&shown_id(object));
+        }
+        text.close(b'}');
+        Ok(())
     }
 
-    fn field(&self, object: &Object, field: &Field) -> Result<Option<Value>, Refusal> {
+    /// Says whether there was anything to write.
+    fn write_field(&self, text: &mut Text, object: &Object, field: &Field) -> Result<bool, Refusal> {
         let inner = (!field.inner.is_empty()).then_some(field.inner.as_slice());
         match nodes::show(self, object, &field.name) {
-            Shown::Value(value) => Ok(Some(value)),
-            Shown::Absent => Ok(None),
+            Shown::Value(value) => text.value(&value),
+            Shown::Kept => match object.fields.get(&field.name) {
+                None | Some(Value::Null) => return Ok(false),
+                Some(value) => text.value(value),
+            },
+            Shown::Absent => return Ok(false),
             Shown::Node(id) => match self.state.object(id) {
-                Some(node) => self.node(node, inner).map(Some),
-                None => Ok(None),
+                Some(node) => self.write_node(text, node, inner)?,
+                None => return Ok(false),
             },
             Shown::Edge(ids) => {
                 let path = format!("{}/{}", nodes::path_id(object), field.name);
-                let edge = self.edge(&path, ids, &field.modifiers, inner)?;
-                Ok(has_rows(&edge).then_some(edge))
+                return self.write_edge(text, &path, &ids, &field.modifiers, inner);
             }
             Shown::Insights => {
                 let rows = insights::nested(self, object, &field.modifiers, inner)?;
-                Ok(has_rows(&rows).then_some(rows))
+                text.value(&rows);
+                return Ok(has_rows(&rows));
             }
-            Shown::Unknown => Err(Refusal::unknown_field(&field.name, object.kind.node_type())),
+            Shown::Unknown => return Err(Refusal::unknown_field(&field.name, object.kind.node_type())),
         }
+        Ok(true)
     }
 
-    /// One page of objects.
-    pub(crate) fn edge(
+    /// Says whether there are rows.
+    fn write_edge(
         &self,
+        text: &mut Text,
         path: &str,
-        ids: impl Into<Ids>,
+        ids: &Ids,
         params: &Params,
         fields: Option<&[Field]>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<bool, Refusal> {
         let filter = Filter::of(params)?;
-        let page = edge::page(self, &ids.into(), &filter, params)?;
-        let objects = page.keys.iter().filter_map(|&id| self.state.object(id));
-        let rows = objects.map(|object| self.node(object, fields)).collect::<Result<Vec<_>, _>>()?;
-        Ok(paging::answer(&page, rows, params, &self.link(path)))
+        let page = edge::page(self, ids, &filter, params)?;
+        text.open(b'{');
+        text.key("data");
+        text.open(b'[');
+        for object in page.keys.iter().filter_map(|&id| self.state.object(id)) {
+            text.item();
+            self.write_node(text, object, fields)?;
+        }
+        text.close(b']');
+        for (name, value) in paging::members(&page, params, &self.link(path)) {
+            text.key(&name);
+            text.value(&value);
+        }
+        text.close(b'}');
+        Ok(!page.keys.is_empty())
     }
 }
 

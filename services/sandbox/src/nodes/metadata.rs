@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{edge, known_fields, path_id};
+use super::{edge, known, path_id};
 use crate::insights;
 use crate::render::View;
 use crate::state::Object;
@@ -43,7 +43,8 @@ const EDGES: &[&str] = &[
 
 /// The member `metadata` of a node's answer.
 pub(crate) fn of(view: &View<'_>, object: &Object) -> Value {
-    let fields: Vec<Value> = known_fields(object.kind).split_whitespace().map(|name| json!({ "name": name })).collect();
+    let fields: Vec<Value> =
+        known::fields(object.kind).split_whitespace().map(|name| json!({ "name": name })).collect();
     let own = EDGES.iter().copied().filter(|name| edge(view, object, name).is_some());
     let insights = insights::is_target(object.kind).then_some("insights");
     let connections: Map<String, Value> = own

@@ -25,6 +25,7 @@ pub(crate) mod film;
 pub(crate) mod goals;
 pub(crate) mod images;
 pub(crate) mod instagram;
+mod known;
 pub(crate) mod labels;
 pub(crate) mod leads;
 pub(crate) mod lifecycle;
@@ -86,51 +87,13 @@ pub(crate) fn show(view: &View<'_>, object: &Object, name: &str) -> Shown {
     if let Some(shown) = computed(view, object, name).or_else(|| own(view, object, name)) {
         return shown;
     }
-    if known_fields(object.kind).split_whitespace().any(|known| known == name) {
-        return object.fields.get(name).filter(|value| !value.is_null()).cloned().map_or(Shown::Absent, Shown::Value);
+    if known::is_known(object.kind, name) {
+        return Shown::Kept;
     }
     match edge(view, object, name) {
         Some(ids) => Shown::Edge(ids),
         None if name == "insights" && insights::is_target(object.kind) => Shown::Insights,
         None => Shown::Unknown,
-    }
-}
-
-/// The names of all fields of a kind, with spaces between; computed or not, and most of them never set here.
-fn known_fields(kind: Kind) -> &'static str {
-    match kind {
-        Kind::App => apps::FIELDS,
-        Kind::AdAccount => accounts::FIELDS,
-        Kind::Campaign => campaigns::FIELDS,
-        Kind::AdSet => ad_sets::FIELDS,
-        Kind::Ad => ads::FIELDS,
-        Kind::Creative => creatives::FIELDS,
-        Kind::Image => images::FIELDS,
-        Kind::Video => videos::FIELDS,
-        Kind::Label => labels::FIELDS,
-        Kind::Audience => audiences::FIELDS,
-        Kind::SavedAudience => saved_audiences::FIELDS,
-        Kind::Dataset => datasets::FIELDS,
-        Kind::CustomConversion => conversions::FIELDS,
-        Kind::Page => people::PAGE_FIELDS,
-        Kind::Instagram => instagram::FIELDS,
-        Kind::Business => businesses::FIELDS,
-        Kind::Person => people::PERSON_FIELDS,
-        Kind::Run => insights::RUN_FIELDS,
-        Kind::LeadForm => leads::FORM_FIELDS,
-        Kind::Lead => leads::LEAD_FIELDS,
-        Kind::Media => instagram::MEDIA_FIELDS,
-        Kind::Catalog => catalogs::FIELDS,
-        Kind::ProductSet => catalogs::SET_FIELDS,
-        Kind::Product => catalogs::PRODUCT_FIELDS,
-        Kind::AsyncSet => async_sets::SET_FIELDS,
-        Kind::AsyncRequest => async_sets::REQUEST_FIELDS,
-        Kind::Rule => rules::FIELDS,
-        Kind::RuleRun => rules::RUN_FIELDS,
-        Kind::Study => studies::FIELDS,
-        Kind::Cell => studies::CELL_FIELDS,
-        Kind::Objective => studies::OBJECTIVE_FIELDS,
-        Kind::Schedule => schedules::FIELDS,
     }
 }
 

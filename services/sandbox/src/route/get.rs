@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Call, more, people};
+use crate::body::Body;
 use crate::edge::Ids;
 use crate::error::Refusal;
 use crate::estimates;
@@ -15,43 +16,47 @@ use crate::state::{Kind, Object, State};
 use crate::webhooks;
 
 /// Reads an edge.
-pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Value, Refusal> {
+pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) -> Result<Body, Refusal> {
     if object.account != 0 {
         call.caller.may_read()?;
     }
-    if let Some(answer) = more::get(state, call, object, edge) {
-        return answer;
-    }
-    match (object.kind, edge) {
-        (Kind::App, "subscriptions") => return webhooks::list(call, object),
-        (Kind::AdAccount, "subscribed_apps") => return Ok(webhooks::list_apps(state, object)),
-        (Kind::Page, "subscribed_apps") => return Ok(webhooks::list_page_apps(state, object)),
-        (Kind::AdAccount, "adimages") => return images::list(state, call, object.id),
-        (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return copies::list(state, call, object),
-        (Kind::Video, "thumbnails") => return Ok(thumbnails::list(call, object)),
-        (Kind::AdSet | Kind::Ad, "targetingsentencelines") => return Ok(search::sentence_lines(state, object)),
-        (Kind::AdAccount, _) => {
-            if let Some(answer) = search::of_account(state, call, object, edge) {
-                return answer;
-            }
-            if let Some(kind) = by_labels(edge) {
-                return labels::find(state, call, object.id, kind);
-            }
-        }
-        _ => {}
-    }
-    let estimated = estimates::answer(state, call, object, edge);
-    if let Some(answer) = estimated.or_else(|| previews::answer(state, call, object, edge)) {
-        return answer;
-    }
-    if let Some(answer) = people::get(state, call, object, edge) {
-        return answer;
+    if let Some(answer) = special(state, call, object, edge) {
+        return answer.map(Body::from);
     }
     let Some(ids) = nodes::edge(&View::of(state, call), object, edge) else {
         return Err(Refusal::unknown_path(edge));
     };
     let fields = fields::of(&call.params)?;
-    View::of(state, call).edge(&call.path.join("/"), titled(state, call, edge, ids), &call.params, fields.as_deref())
+    let ids = titled(state, call, edge, ids);
+    View::of(state, call).edge_text(&call.path.join("/"), ids, &call.params, fields.as_deref())
+}
+
+/// Edges that are more than a page of objects.
+fn special(state: &mut State, call: &Call, object: &Object, edge: &str) -> Option<Result<Value, Refusal>> {
+    if let Some(answer) = more::get(state, call, object, edge) {
+        return Some(answer);
+    }
+    match (object.kind, edge) {
+        (Kind::App, "subscriptions") => return Some(webhooks::list(call, object)),
+        (Kind::AdAccount, "subscribed_apps") => return Some(Ok(webhooks::list_apps(state, object))),
+        (Kind::Page, "subscribed_apps") => return Some(Ok(webhooks::list_page_apps(state, object))),
+        (Kind::AdAccount, "adimages") => return Some(images::list(state, call, object.id)),
+        (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return Some(copies::list(state, call, object)),
+        (Kind::Video, "thumbnails") => return Some(Ok(thumbnails::list(call, object))),
+        (Kind::AdSet | Kind::Ad, "targetingsentencelines") => return Some(Ok(search::sentence_lines(state, object))),
+        (Kind::AdAccount, _) => {
+            if let Some(answer) = search::of_account(state, call, object, edge) {
+                return Some(answer);
+            }
+            if let Some(kind) = by_labels(edge) {
+                return Some(labels::find(state, call, object.id, kind));
+            }
+        }
+        _ => {}
+    }
+    estimates::answer(state, call, object, edge)
+        .or_else(|| previews::answer(state, call, object, edge))
+        .or_else(|| people::get(state, call, object, edge))
 }
 
 /// `advideos?title=..` finds videos by their title.

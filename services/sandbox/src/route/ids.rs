@@ -20,7 +20,7 @@ pub(super) fn read(state: &mut State, call: &Call) -> Result<Value, Refusal> {
         let Some(object) = super::node(state, &id).cloned() else {
             return Err(Refusal::missing(Verb::Get.word(), &id));
         };
-        nodes.insert(id, super::on_node(state, call, &object, &[])?);
+        nodes.insert(id, super::on_node(state, call, &object, &[])?.into_tree());
     }
     Ok(Value::Object(nodes))
 }

@@ -101,22 +101,19 @@ fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
 /// Answers a call.
 pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
     state.actor = Actor { person: call.caller.grant.person, app: call.caller.grant.app };
-    // Rows of insights are many, and are the only answer that is written without a tree.
     if let (Verb::Get, [name, edge]) = (call.verb, call.path.as_slice())
         && edge == "insights"
         && let Some(object) = node(state, name).filter(|object| insights::is_target(object.kind))
     {
         return insights::read(state, call, object);
     }
-    tree(state, call).map(Body::from)
-}
-
-fn tree(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     let parts: Vec<&str> = call.path.iter().map(String::as_str).collect();
     match (call.verb, parts.as_slice()) {
-        (Verb::Get, ["search"]) => search::answer(state, call),
-        (Verb::Get, ["debug_token"]) => oauth::debug_token(state, &call.caller.grant, &call.params, call.now),
-        (Verb::Get, ["dataset_quality"]) => datasets::quality::read(state, call),
+        (Verb::Get, ["search"]) => search::answer(state, call).map(Body::from),
+        (Verb::Get, ["debug_token"]) => {
+            oauth::debug_token(state, &call.caller.grant, &call.params, call.now).map(Body::from)
+        }
+        (Verb::Get, ["dataset_quality"]) => datasets::quality::read(state, call).map(Body::from),
         (_, ["me", rest @ ..]) => me(state, call, rest),
         (_, [name, rest @ ..]) => {
             let Some(object) = node(state, name).cloned() else {
@@ -124,31 +121,34 @@ fn tree(state: &mut State, call: &Call) -> Result<Value, Refusal> {
             };
             on_node(state, call, &object, rest)
         }
-        (Verb::Get, []) if call.params.has("ids") => ids::read(state, call),
+        (Verb::Get, []) if call.params.has("ids") => ids::read(state, call).map(Body::from),
         (Verb::Post, []) => match batch::background(&call.params)? {
-            Some(items) => async_sets::create_sessions(state, call, items),
+            Some(items) => async_sets::create_sessions(state, call, items).map(Body::from),
             None => Err(Refusal::new(2500, "An unknown path was requested.")),
         },
         (_, []) => Err(Refusal::new(2500, "An unknown path was requested.")),
     }
 }
 
-fn me(state: &mut State, call: &Call, rest: &[&str]) -> Result<Value, Refusal> {
+fn me(state: &mut State, call: &Call, rest: &[&str]) -> Result<Body, Refusal> {
     let person = call.caller.grant.person;
     match (call.verb, rest) {
         (Verb::Get, []) => match state.object(person) {
             Some(object) => shown(state, call, object),
-            None => Ok(json!({ "id": person.to_string(), "name": crate::state::APP_NAME })),
+            None => Ok(json!({ "id": person.to_string(), "name": crate::state::APP_NAME }).into()),
         },
-        (Verb::Get, [edge]) => holders::edge(state, call, edge).unwrap_or_else(|| Err(Refusal::unknown_path(edge))),
+        (Verb::Get, [edge]) => {
+            let answer = holders::edge(state, call, edge);
+            answer.unwrap_or_else(|| Err(Refusal::unknown_path(edge))).map(Body::from)
+        }
         (Verb::Delete, ["permissions", permission @ ..]) => {
-            Ok(holders::revoke(state, call, permission.first().copied()))
+            Ok(holders::revoke(state, call, permission.first().copied()).into())
         }
         _ => Err(Refusal::unknown_path(&rest.join("/"))),
     }
 }
 
-fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Result<Value, Refusal> {
+fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Result<Body, Refusal> {
     match (call.verb, rest) {
         (Verb::Get, []) => {
             if object.account != 0 {
@@ -156,19 +156,22 @@ fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Re
             }
             look(state, object);
             if object.kind == Kind::Lead {
-                return leads::read(state, call, object);
+                return leads::read(state, call, object).map(Body::from);
             }
             shown(state, call, object)
         }
-        (Verb::Post, []) => post::node(state, call, object),
-        (Verb::Delete, []) => delete::node(state, call, object),
+        (Verb::Post, []) => post::node(state, call, object).map(Body::from),
+        (Verb::Delete, []) => delete::node(state, call, object).map(Body::from),
         (_, ["permissions", permission @ ..]) if object.kind == Kind::Person => match call.verb {
-            Verb::Delete => Ok(holders::revoke(state, call, permission.first().copied())),
-            _ => holders::edge(state, call, "permissions").unwrap_or_else(|| Err(Refusal::unknown_path("permissions"))),
+            Verb::Delete => Ok(holders::revoke(state, call, permission.first().copied()).into()),
+            _ => {
+                let answer = holders::edge(state, call, "permissions");
+                answer.unwrap_or_else(|| Err(Refusal::unknown_path("permissions"))).map(Body::from)
+            }
         },
         (Verb::Get, [edge]) => get::edge(state, call, object, edge),
-        (Verb::Post, [edge]) => post::edge(state, call, object, edge),
-        (Verb::Delete, [edge]) => delete::edge(state, call, object, edge),
+        (Verb::Post, [edge]) => post::edge(state, call, object, edge).map(Body::from),
+        (Verb::Delete, [edge]) => delete::edge(state, call, object, edge).map(Body::from),
         _ => Err(Refusal::unknown_path(&rest.join("/"))),
     }
 }
@@ -180,14 +183,15 @@ fn look(state: &mut State, object: &Object) {
     }
 }
 
-fn shown(state: &State, call: &Call, object: &Object) -> Result<Value, Refusal> {
+fn shown(state: &State, call: &Call, object: &Object) -> Result<Body, Refusal> {
     let fields = fields::of(&call.params)?;
     let view = View::of(state, call);
+    if !call.params.boolean("metadata")? {
+        return view.node_text(object, fields.as_deref());
+    }
     let mut shown = view.node(object, fields.as_deref())?;
-    if call.params.boolean("metadata")?
-        && let Value::Object(members) = &mut shown
-    {
+    if let Value::Object(members) = &mut shown {
         members.insert("metadata".to_owned(), metadata::of(&view, object));
     }
-    Ok(shown)
+    Ok(shown.into())
 }

@@ -29,6 +29,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::webhooks::{Notice, Touch};
@@ -65,6 +66,8 @@ pub(crate) struct State {
     next_id: u64,
     objects: BTreeMap<u64, Object>,
     index: Index,
+    /// The time zone of each ad account.
+    zones: HashMap<u64, TimeZone>,
     tallies: Tallies,
     remembered: Remembered,
     tokens: HashMap<String, Grant>,
@@ -102,6 +105,7 @@ impl State {
             next_id: FIRST_ID,
             objects: BTreeMap::new(),
             index: Index::default(),
+            zones: HashMap::new(),
             tallies: Tallies::default(),
             remembered: Remembered::default(),
             tokens: HashMap::new(),
@@ -221,6 +225,9 @@ impl State {
         self.next_id = self.next_id.max(object.id.saturating_add(1));
         if object.kind == Kind::Creative {
             self.uses.note(self.objects.get(&object.id), &object);
+        }
+        if object.kind == Kind::AdAccount {
+            self.zones.insert(object.id, zone::named(&object));
         }
         self.index.put(self.objects.get(&object.id), &object);
         let below = self.index.children(object.id, Kind::Ad).into_iter().flatten();

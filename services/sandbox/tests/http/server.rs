@@ -77,8 +77,9 @@ impl Server {
         Self::with(Options { proxy: Some(options.listen), ..options }).await
     }
 
-    /// The clock stands still, so that a test turns it.
+    /// The clock stands still at the moment that the options name, so that a test turns it.
     pub(crate) async fn with(options: Options) -> Self {
+        let still = serde_json::json!({ "now": options.clock, "frozen": true }).to_string();
         let listeners = Listeners::bind(&options).await.unwrap();
         let address = listeners.graph.local_addr().unwrap();
         let token = CancellationToken::new();
@@ -88,7 +89,7 @@ impl Server {
         tasks.spawn(opened.serve());
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let server = Self { address, ready, client, tasks, stop: token.drop_guard() };
-        server.control("POST", "clock", r#"{"frozen":true}"#).await;
+        server.control("POST", "clock", &still).await;
         server
     }
 
