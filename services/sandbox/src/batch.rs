@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::Body;
 use crate::error::Refusal;
+use crate::faults::known_refusal;
 use crate::params::{Params, as_boolean, as_text};
 use crate::reference;
 use crate::route::{File, Verb};
@@ -44,6 +45,11 @@ pub(crate) enum Answer {
         status: u16,
         headers: Vec<(String, String)>,
         body: Body,
+    },
+    /// A page where JSON should be.
+    Page {
+        status: u16,
+        text: String,
     },
     /// Not finished; the client asks again.
     Null,
@@ -125,10 +131,18 @@ pub(crate) fn run(
             item.ready(&answers, outer, files)
         };
         let answer = ready.map_or_else(aborted, &mut call);
-        let Answer::Given { status, headers, mut body } = answer else {
-            failed.extend(item.name.clone());
-            shown.push(Value::Null);
-            continue;
+        let (status, headers, mut body) = match answer {
+            Answer::Given { status, headers, body } => (status, headers, body),
+            Answer::Page { status, text } => {
+                failed.extend(item.name.clone());
+                shown.push(envelope(status, &[], text, include_headers));
+                continue;
+            }
+            Answer::Null => {
+                failed.extend(item.name.clone());
+                shown.push(Value::Null);
+                continue;
+            }
         };
         let good = status == 200;
         let is_referenced = item.name.as_ref().is_some_and(|name| referenced.contains(name));
@@ -144,7 +158,7 @@ pub(crate) fn run(
         if good && item.omit.unwrap_or(is_referenced) {
             shown.push(Value::Null);
         } else {
-            shown.push(envelope(status, &headers, body, include_headers));
+            shown.push(envelope(status, &headers, body.into_text(), include_headers));
         }
     }
     Value::Array(shown)
@@ -197,19 +211,18 @@ fn decoded(body: &str) -> String {
 }
 
 fn aborted() -> Answer {
-    let message = "Request aborted. This could happen if a dependent request failed or the entire request timed out.";
-    let body = Refusal::new(960, message).kind("GraphBatchException").envelope("A0");
+    let body = known_refusal(960, None).envelope("A0");
     Answer::Given { status: 400, headers: Vec::new(), body: body.into() }
 }
 
-fn envelope(status: u16, headers: &[(String, String)], body: Body, include_headers: bool) -> Value {
+fn envelope(status: u16, headers: &[(String, String)], body: String, include_headers: bool) -> Value {
     let mut map = Map::new();
     map.insert("code".to_owned(), json!(status));
     if include_headers {
         let headers: Vec<Value> = headers.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
         map.insert("headers".to_owned(), Value::Array(headers));
     }
-    let body = if status == 304 { Value::Null } else { Value::String(body.into_text()) };
+    let body = if status == 304 { Value::Null } else { Value::String(body) };
     map.insert("body".to_owned(), body);
     Value::Object(map)
 }

@@ -79,6 +79,11 @@ impl Refusal {
         self
     }
 
+    pub(crate) fn message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     pub(crate) fn http(mut self, status: u16) -> Self {
         self.0.http = status;
         self

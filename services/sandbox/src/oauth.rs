@@ -166,6 +166,7 @@ fn redeem(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, R
         issued: now,
         expires: Some(after(now, SignedDuration::from_hours(24 * TOKEN_DAYS))),
         dead: None,
+        dead_code: None,
     };
     Ok(issued(state, grant, now))
 }

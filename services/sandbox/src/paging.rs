@@ -112,7 +112,8 @@ pub(crate) fn wants_summary(params: &Params) -> bool {
     params.text("summary").is_some_and(|text| text == "1" || text.contains("true") || text.contains("total_count"))
 }
 
-fn href(params: &Params, link: &Link, cursor: &str, value: &str) -> String {
+/// The address of another page of the same read.
+pub(crate) fn href(params: &Params, link: &Link, cursor: &str, value: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("access_token", &link.token);
     for (name, value) in params.iter().filter(|(name, _)| !matches!(name.as_str(), "after" | "before")) {

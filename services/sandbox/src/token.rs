@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::Refusal;
 use crate::params::{Params, as_text};
-use crate::state::{APP, APP_SECRET, Grant, Holder, State, sealed};
+use crate::state::{APP, APP_SECRET, Change, Grant, Holder, State, sealed};
 
 /// How long a proof that names its time is good.
 const PROOF_MINUTES: i64 = 5;
@@ -77,7 +77,7 @@ fn alive(state: &State, digest: &str, now: Timestamp) -> Result<Grant, Refusal> 
         return Err(Refusal::new(190, "Invalid OAuth access token - Cannot parse access token"));
     };
     if let Some(subcode) = grant.dead {
-        return Err(Refusal::new(190, dead_text(subcode, grant.app)).subcode(subcode));
+        return Err(dead(grant.dead_code.unwrap_or(190), subcode, grant.app));
     }
     if let Some(expires) = grant.expires
         && expires <= now
@@ -104,6 +104,7 @@ pub(crate) fn app_grant(now: Timestamp) -> Grant {
         issued: now,
         expires: None,
         dead: None,
+        dead_code: None,
     }
 }
 
@@ -166,19 +167,32 @@ fn proven(token: &str, given: &str, time: Option<&str>, now: Timestamp) -> bool 
     fresh && given == proof(APP_SECRET, &format!("{token}|{time}"))
 }
 
-fn dead_text(subcode: i64, app: u64) -> String {
-    match subcode {
-        458 => format!("Error validating access token: The user has not authorized application {app}."),
-        460 => {
-            "Error validating access token: The session has been invalidated because the user changed their password \
-                or Facebook has changed the session for security reasons."
-                .to_owned()
-        }
-        459 => "Error validating access token: The user must log in at www.facebook.com and complete a checkpoint."
-            .to_owned(),
-        464 => "Error validating access token: The user is not a confirmed user.".to_owned(),
-        492 => "Error validating access token: The user does not have a role on the page any more.".to_owned(),
-        _ => "Error validating access token: The session is invalid because the user logged out.".to_owned(),
+/// How a token that died is refused; a subcode of 0 is none (Meta, "Handle errors").
+pub(crate) fn dead(code: i64, subcode: i64, app: u64) -> Refusal {
+    let why = match subcode {
+        0 if code == 190 => return Refusal::new(190, "Invalid OAuth access token - Cannot parse access token"),
+        0 => return Refusal::new(code, "The session is no longer valid. Please log in again."),
+        458 => format!("The user has not authorized application {app}."),
+        459 => "The user has to log in at www.facebook.com before anything else.".into(),
+        460 => "The session has been invalidated because the user changed their password or Facebook has changed the \
+             session for security reasons."
+            .into(),
+        463 => "Session has expired.".into(),
+        464 => "The user is not a confirmed user.".into(),
+        467 => "The session is invalid because the user logged out.".into(),
+        492 => "The user no longer has a role on the page.".into(),
+        _ => "The session is invalid.".to_owned(),
+    };
+    Refusal::new(code, format!("Error validating access token: {why}")).subcode(subcode)
+}
+
+/// Lets a token die for good. The app's own, which is its id and secret, lives as long as the app.
+pub(crate) fn kill(state: &mut State, token: &str, code: i64, subcode: i64) {
+    let digest = sealed(token);
+    if let Some(mut grant) = state.token(&digest).cloned() {
+        grant.dead = Some(subcode);
+        grant.dead_code = (code != 190).then_some(code);
+        state.commit(Change::Token { digest, grant });
     }
 }
 

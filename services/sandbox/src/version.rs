@@ -63,15 +63,19 @@ impl Served {
         }
         let changed = path.last().is_some_and(|edge| settings.edges_not_upgraded.contains(edge));
         if changed || !settings.auto_upgrade {
-            let message = format!(
-                "(#2635) You are calling a deprecated version of the Ads API. Please update to the latest version: {}.",
-                settings.newest_version
-            );
-            return Err(Refusal::new(2635, message));
+            return Err(ended(settings.newest_version));
         }
         let warning = format!("The call has been auto-upgraded to {oldest} as {version} has been deprecated.");
         Ok(Self { version: oldest, warning: Some(warning) })
     }
+}
+
+/// The refusal of a version that is no more.
+pub(crate) fn ended(newest: Version) -> Refusal {
+    let message = format!(
+        "(#2635) You are calling a deprecated version of the Ads API. Please update to the latest version: {newest}."
+    );
+    Refusal::new(2635, message)
 }
 
 /// Whether a path belongs to the Graph API proper, whose versions live at least two years.

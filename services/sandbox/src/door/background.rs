@@ -8,13 +8,16 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::dispatch::{self, About, Done, Trail};
+use super::dispatch::{self, Done, Trail};
+use super::log::{About, Fate, Origin};
 use super::sandbox::{Inner, Sandbox};
+use super::struck::{Heard, asked};
 use crate::batch::{self, Item};
 use crate::body::Body;
 use crate::error::Refusal;
-use crate::nodes::async_sets;
+use crate::nodes::{async_sets, path_id};
 use crate::params::Params;
+use crate::requests::Line;
 use crate::route::{Call, Verb};
 use crate::state::{Kind, Object, State};
 use crate::token;
@@ -97,7 +100,8 @@ fn work(inner: &mut Inner, set: u64, request: &Object, now: Timestamp, trace: &s
     async_sets::settle(&mut inner.state, request, status, Some(body), now);
 }
 
-/// Does what was ordered: counted and logged like any other call. Gives the request's status and what was answered.
+/// Does what was ordered: struck by faults, counted and logged like any other call. Gives the request's status and what
+/// was answered.
 fn ordered(inner: &mut Inner, order: Order) -> (&'static str, Value) {
     let about = About {
         at: order.now,
@@ -105,18 +109,34 @@ fn ordered(inner: &mut Inner, order: Order) -> (&'static str, Value) {
         path: format!("/{}/{}", order.version.word(), order.path.join("/")),
         item: None,
         grant_type: None,
+        origin: Origin::default(),
     };
+    let Inner { state, faults, .. } = inner;
+    let struck = faults.strike(|| {
+        let (method, path, params) = (&about.method, &about.path, &order.params);
+        let heard = Heard { method, verb: order.verb, path, params, bearer: None, is_item: false, now: order.now };
+        asked(state, heard)
+    });
     let before = inner.state.committed();
+    inner.state.take_committed_ids();
     let trace = order.trace.clone();
     let mut trail = Trail::default();
-    let result = done(inner, order, &mut trail);
+    let result = match struck.refusal() {
+        Some(refusal) => Err(refusal),
+        None => done(inner, order, &mut trail),
+    };
     let status = if result.is_ok() { "SUCCESS" } else { "ERROR" };
     let answer = match result {
         Ok(body) => Done { status: 200, body, headers: Vec::new(), trace, served: None, reader: None },
         Err(refusal) => Done::refused(&refusal, &trace),
     };
     let committed = inner.state.committed() > before;
-    inner.requests.push(about.line(&answer, committed, trail.bucket.unwrap_or(Bucket::Free), false));
+    let committed_ids = inner.state.take_committed_ids();
+    let committed_ids = committed_ids.into_iter().filter_map(|id| inner.state.object(id)).map(path_id).collect();
+    let bucket = trail.bucket.unwrap_or(Bucket::Free);
+    let rules: Vec<u64> = struck.rules.into_iter().chain(trail.storm).collect();
+    let line = about.line(answer.status, answer.code(), bucket, &rules, Fate::Answered);
+    inner.requests.push(Line { committed, committed_ids, ..line });
     (status, answer.body.into_tree())
 }
 

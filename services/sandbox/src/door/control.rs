@@ -12,12 +12,15 @@ use serde_json::{Value, json};
 use super::hand;
 use super::incoming::Incoming;
 use super::sandbox::{Inner, Sandbox};
-use super::{json_response, plain, tokens};
-use crate::faults::Rule;
+use super::{json_response, plain, rules, tokens};
 use crate::oauth;
+use crate::requests::counts;
 use crate::route::Verb;
 use crate::state::{Kind, State, effective};
 use crate::usage::Script;
+
+/// The window of Meta's hourly limits.
+const WINDOW_SECONDS: i64 = 3_600;
 
 /// Answers one call of the sandbox's own.
 pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incoming) -> Response<Body> {
@@ -30,6 +33,7 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
             sandbox.lock().requests.clear();
             done()
         }
+        (Verb::Get, "counts") => counted(sandbox, incoming),
         (Verb::Get, "world") => json_response(StatusCode::OK, &world(&sandbox.lock().state, sandbox.now())),
         (Verb::Get, "events") => {
             let dataset = incoming.params.integer("dataset").ok().flatten().and_then(|id| u64::try_from(id).ok());
@@ -38,12 +42,9 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
         (Verb::Get, "clock") => clock(sandbox),
         (Verb::Post, "clock") => turn(sandbox, incoming),
         (Verb::Post, "reset") => reset(sandbox).await,
-        (Verb::Get, "faults") => json_response(StatusCode::OK, &json!(sandbox.lock().faults.rules())),
-        (Verb::Post, "faults") => faults(sandbox, incoming),
-        (Verb::Delete, "faults") => {
-            sandbox.lock().faults.set(Vec::new());
-            done()
-        }
+        (Verb::Get, "faults") => rules::show(sandbox),
+        (Verb::Post, "faults") => rules::add(sandbox, incoming),
+        (Verb::Delete, "faults") => rules::remove(sandbox, incoming),
         (Verb::Get, "settings") => json_response(StatusCode::OK, &json!(sandbox.lock().state.settings)),
         (Verb::Post, "settings") => settings(sandbox, incoming),
         (Verb::Post, "reviews") => hand::review(sandbox, incoming).await,
@@ -72,6 +73,16 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
     }
 }
 
+/// How many calls arrived; `window_seconds` is an hour where it is not given.
+fn counted(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
+    let window = match incoming.params.integer("window_seconds") {
+        Ok(window) => window.unwrap_or(WINDOW_SECONDS),
+        Err(_) => return plain(StatusCode::BAD_REQUEST, "window_seconds is a number".to_owned()),
+    };
+    let now = sandbox.now();
+    json_response(StatusCode::OK, &counts(&sandbox.lock().requests, window, now))
+}
+
 /// Turns the clock: to a moment, by some seconds, frozen or not.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +102,7 @@ fn turn(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
     let frozen = turn.frozen.unwrap_or_else(|| sandbox.clock.frozen());
     match base.checked_add(ahead) {
         Ok(now) => {
-            sandbox.clock.set(now, frozen);
+            sandbox.turn(now, frozen);
             clock(sandbox)
         }
         Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
@@ -107,23 +118,6 @@ async fn reset(sandbox: &Arc<Sandbox>) -> Response<Body> {
     match tokio::task::spawn_blocking(move || sandbox.reset()).await {
         Ok(Ok(())) => done(),
         _ => plain(StatusCode::INTERNAL_SERVER_ERROR, "the journal could not be begun anew".to_owned()),
-    }
-}
-
-/// One rule is added to those in force; a list takes their place.
-fn faults(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
-    let value: Value = match parsed(incoming) {
-        Ok(value) => value,
-        Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
-    };
-    let result = if value.is_array() {
-        serde_json::from_value(value).map(|rules: Vec<Rule>| sandbox.lock().faults.set(rules))
-    } else {
-        serde_json::from_value(value).map(|rule: Rule| sandbox.lock().faults.add(rule))
-    };
-    match result {
-        Ok(()) => done(),
-        Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
     }
 }
 
@@ -169,10 +163,13 @@ fn usage(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
         Err(error) => return plain(StatusCode::BAD_REQUEST, error.to_string()),
     };
     let now = sandbox.now();
-    let Inner { state, usage, .. } = &mut *sandbox.lock();
+    let Inner { state, usage, requests, .. } = &mut *sandbox.lock();
     for script in &scripts {
         if let Err(fault) = usage.play(state, script, now) {
             return plain(StatusCode::BAD_REQUEST, fault);
+        }
+        if let Some((bucket, calls)) = script.others() {
+            requests.push_others(bucket, calls, now);
         }
     }
     done()

@@ -3,7 +3,7 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_NONE_MATCH};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_NONE_MATCH, USER_AGENT};
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 
@@ -35,6 +35,7 @@ pub(crate) struct Incoming {
     pub(crate) bearer: Option<String>,
     pub(super) wishes: Wishes,
     pub(crate) base: String,
+    pub(crate) user_agent: Option<String>,
 }
 
 /// Reads a request; fails with the status to answer.
@@ -71,7 +72,8 @@ pub(crate) async fn read(request: Request<Body>, scheme: Scheme) -> Result<Incom
     let wishes = Wishes { gzip, if_none_match: text(&headers, IF_NONE_MATCH.as_str()) };
     let (asked, parts) = Version::split(&path);
     let base = base(scheme, &host);
-    Ok(Incoming { verb, method, path, asked, parts, params, files, body, bearer, wishes, base })
+    let user_agent = text(&headers, USER_AGENT.as_str());
+    Ok(Incoming { verb, method, path, asked, parts, params, files, body, bearer, wishes, base, user_agent })
 }
 
 /// Scheme and host under which the caller reached us; without the port that goes without saying.

@@ -6,23 +6,23 @@ mod control;
 mod dispatch;
 mod hand;
 mod incoming;
+mod log;
 mod media;
+mod rules;
 mod sandbox;
+mod struck;
 mod tokens;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use http::header::LOCATION;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use jiff::SignedDuration;
 
-use crate::faults::Action;
 use crate::oauth::{self, Dialogue};
 use crate::previews;
 use crate::server::Scheme;
-use answer::{graph_response, json_response, plain, refused};
+use answer::{json_response, plain, refused};
 use incoming::Incoming;
 
 pub(crate) use sandbox::Sandbox;
@@ -57,44 +57,8 @@ pub(crate) async fn answer(
     if incoming.parts == ["dialog", "oauth"] {
         return Ok(dialog(&sandbox, &incoming).await);
     }
-    let wishes = incoming.wishes.clone();
-    match sandbox.strike(&incoming.method, &incoming.path) {
-        Some(Action::Drop) => {
-            sandbox.log_fault(&incoming, 0);
-            Err(Dropped)
-        }
-        Some(Action::Http { status }) => {
-            sandbox.log_fault(&incoming, status);
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Ok(plain(status, format!("<html><body>{status}</body></html>")))
-        }
-        Some(Action::TimeoutBeforeCommit { seconds }) => {
-            sandbox.log_fault(&incoming, 0);
-            sandbox.hold(Duration::from_secs(seconds)).await;
-            Err(Dropped)
-        }
-        Some(Action::TimeoutAfterCommit { seconds }) => {
-            sandbox.dispatch(incoming, None).await;
-            sandbox.hold(Duration::from_secs(seconds)).await;
-            Err(Dropped)
-        }
-        Some(Action::TimeoutThenCommit { seconds, commit_seconds }) => {
-            sandbox.log_fault(&incoming, 0);
-            let now = sandbox.now();
-            let due = now.checked_add(SignedDuration::from_secs(commit_seconds)).unwrap_or(now);
-            let later = Arc::clone(&sandbox);
-            sandbox.later(due, async move {
-                later.dispatch(incoming, None).await;
-            });
-            sandbox.hold(Duration::from_secs(seconds)).await;
-            Err(Dropped)
-        }
-        Some(action @ Action::Error { .. }) => {
-            let done = sandbox.dispatch(incoming, action.refusal()).await;
-            Ok(graph_response(done, &wishes))
-        }
-        None => Ok(graph_response(sandbox.dispatch(incoming, None).await, &wishes)),
-    }
+    let struck = sandbox.strike(&incoming);
+    struck::answer(&sandbox, incoming, struck).await
 }
 
 async fn dialog(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {

@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::incoming::Incoming;
+use super::struck::{Heard, asked};
 use crate::clock::Clock;
 use crate::error::Refusal;
-use crate::faults::{Action, Faults};
+use crate::faults::{Faults, Struck};
 use crate::journal::{self, Journal, Origin};
 use crate::options::Options;
-use crate::requests::{Line, Requests};
+use crate::requests::Requests;
 use crate::state::{Source, State};
 use crate::usage::Usage;
 use crate::webhooks::{self, Outbox, Seen, Touch, Watch};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
     watch: Watch,
+    /// Counts the resets, so that what was due in an old world does not happen in a new one.
+    pub(super) resets: u64,
 }
 
 impl Inner {
@@ -85,9 +88,8 @@ impl Sandbox {
             state.keep_changes();
         }
         state.settings.limits.tier = options.tier;
-        let usage = Usage::default();
-        let inner =
-            Inner { state, usage, faults: Faults::default(), requests: Requests::default(), watch: Watch::default() };
+        let (faults, requests, watch) = (Faults::new(options.seed), Requests::default(), Watch::default());
+        let inner = Inner { state, usage: Usage::default(), faults, requests, watch, resets: 0 };
         let traces = AtomicU64::new(0);
         let (inner, webhooks, tasks) = (Mutex::new(inner), Outbox::default(), TaskTracker::new());
         Ok(Self { options, origin, clock, journal, inner, traces, webhooks, tasks, stop })
@@ -112,6 +114,7 @@ impl Sandbox {
     pub(super) async fn change<T>(self: &Arc<Self>, work: impl FnOnce(&mut Inner) -> T) -> Result<T, Refusal> {
         let (result, seen, woken, mark) = {
             let mut inner = self.lock();
+            inner.state.begin(self.now());
             let result = work(&mut inner);
             let seen = inner.seen(self.now());
             let woken = inner.state.take_woken();
@@ -156,7 +159,8 @@ impl Sandbox {
         inner.state = State::new(&Source::of(&origin)?, origin.seed, origin.began);
         inner.state.settings = settings;
         inner.usage.clear();
-        inner.faults = Faults::default();
+        inner.faults.clear();
+        inner.resets += 1;
         inner.requests.clear();
         inner.watch = Watch::default();
         self.webhooks.clear();
@@ -167,26 +171,23 @@ impl Sandbox {
         Ok(())
     }
 
-    pub(super) fn strike(&self, method: &str, path: &str) -> Option<Action> {
-        self.lock().faults.strike(method, path)
+    /// Turns the clock. Turned back, it does not make news of what was changed before.
+    pub(super) fn turn(&self, now: Timestamp, frozen: bool) {
+        let mut inner = self.lock();
+        self.clock.set(now, frozen);
+        inner.state.turned(now);
     }
 
-    /// Logs a call that a fault kept from being done.
-    pub(super) fn log_fault(&self, incoming: &Incoming, status: u16) {
-        let line = Line {
-            at: self.now(),
-            method: incoming.method.clone(),
-            path: incoming.path.clone(),
-            status,
-            code: None,
-            committed: false,
-            bucket: "none",
-            account: None,
-            item: None,
-            grant_type: None,
-            fault: true,
-        };
-        self.lock().requests.push(line);
+    /// What the rules say of a call.
+    pub(super) fn strike(&self, incoming: &Incoming) -> Struck {
+        let now = self.now();
+        let mut inner = self.lock();
+        let Inner { state, faults, .. } = &mut *inner;
+        faults.strike(|| {
+            let Incoming { method, verb, path, params, bearer, .. } = incoming;
+            let bearer = bearer.as_deref();
+            asked(state, Heard { method, verb: *verb, path, params, bearer, is_item: false, now })
+        })
     }
 
     /// Does something at a moment of the sandbox's clock, unless it stops before.

@@ -148,6 +148,7 @@ fn give(state: &mut State, call: &Call, user: u64, token: &str, scopes: BTreeSet
         issued: call.now,
         expires,
         dead: None,
+        dead_code: None,
     };
     state.commit(Change::Token { digest: sealed(token), grant });
     Ok(())

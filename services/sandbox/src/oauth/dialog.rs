@@ -125,6 +125,7 @@ fn back(
             issued: now,
             expires: Some(expires),
             dead: None,
+            dead_code: None,
         };
         let token = token_for(state, grant);
         let mut pairs = url::form_urlencoded::Serializer::new(String::new());

@@ -80,7 +80,7 @@ impl<'a> View<'a> {
 }
 
 /// The object that a path names: `act_1`, digits, or the id of an image.
-fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
+pub(crate) fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
     if let Some(digits) = name.strip_prefix("act_") {
         return state.of_kind(digits.parse().ok()?, Kind::AdAccount);
     }

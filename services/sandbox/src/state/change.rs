@@ -71,9 +71,12 @@ pub(crate) struct Grant {
     /// None: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<Timestamp>,
-    /// The subcode of 190 with which it died, if it did.
+    /// The subcode of 190 with which it died, if it did; 0 where it died without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dead: Option<i64>,
+    /// The code with which it died, where that was not 190.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_code: Option<i64>,
 }
 
 /// A login code: one use, ten minutes, one redirect address.

@@ -46,6 +46,31 @@ impl Index {
         }
     }
 
+    /// Takes an object out as if it had never been.
+    pub(super) fn remove(&mut self, old: &Object) {
+        for parent in old.parents() {
+            if let Some(children) = self.children.get_mut(&(parent, old.kind)) {
+                children.remove(&old.id);
+            }
+        }
+        if let Some(ids) = self.kinds.get_mut(&old.kind) {
+            ids.remove(&old.id);
+        }
+        if let Some(count) = self.statuses.get_mut(&(old.account, old.kind, old.status)) {
+            *count = count.saturating_sub(1);
+        }
+        *self.versions.entry(old.account).or_default() += 1;
+        if old.kind == Kind::Ad {
+            *self.deliveries.entry(old.account).or_default() += 1;
+        }
+        let content = |name: &str| (old.account, old.text(name).to_owned());
+        match old.kind {
+            Kind::Image => drop(self.images.remove(&content("hash"))),
+            Kind::Creative => drop(self.creatives.remove(&content("_content"))),
+            _ => {}
+        }
+    }
+
     fn forget(&mut self, old: &Object, object: &Object) {
         if old.parents().ne(object.parents()) {
             for parent in old.parents() {
@@ -113,6 +138,17 @@ mod tests {
         assert!(index.children(5, Kind::Ad).is_none_or(BTreeSet::is_empty));
         assert_eq!(index.children(6, Kind::Ad), Some(&BTreeSet::from([9])));
         assert_eq!(index.kind(Kind::Ad), Some(&BTreeSet::from([9])));
+    }
+
+    #[test]
+    fn what_is_removed_is_found_nowhere() {
+        let mut index = Index::default();
+        index.put(None, &ad(5));
+        index.remove(&ad(5));
+        assert!(index.children(5, Kind::Ad).is_none_or(BTreeSet::is_empty));
+        assert!(index.kind(Kind::Ad).is_none_or(BTreeSet::is_empty));
+        assert_eq!(index.with_status(1, Kind::Ad, Status::Active), 0);
+        assert_eq!((index.version(1), index.delivery(1)), (2, 2), "what is remembered of before no longer holds");
     }
 
     #[test]

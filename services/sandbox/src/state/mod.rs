@@ -6,6 +6,7 @@ mod builder;
 mod change;
 mod delivery;
 mod file;
+mod history;
 mod index;
 mod large;
 mod limits;
@@ -37,6 +38,7 @@ use crate::webhooks::{Notice, Touch};
 pub(crate) use activity::{Activity, Actor};
 pub(crate) use change::{Batch, Change, Code, Device, Event, Grant, Holder, Members};
 pub(crate) use delivery::settle as settle_delivery;
+pub(crate) use history::Past;
 pub(crate) use limits::Ceilings;
 pub(crate) use media::{KEPT_BYTES_MAX, Media};
 pub(crate) use object::{Kind, Object, Span, Status};
@@ -93,6 +95,7 @@ pub(crate) struct State {
     /// Objects that were put, and what is to be told, since the webhooks last looked.
     touched: Vec<(u64, Touch)>,
     notices: Vec<Notice>,
+    history: history::History,
 }
 
 impl State {
@@ -125,6 +128,7 @@ impl State {
             committed: 0,
             touched: Vec::new(),
             notices: Vec::new(),
+            history: history::History::default(),
         };
         // Meta's times are whole seconds.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
@@ -139,6 +143,7 @@ impl State {
         apps::fill(&mut state, now);
         state.committed = 0;
         state.touched.clear();
+        state.take_committed_ids();
         state
     }
 
@@ -184,6 +189,7 @@ impl State {
             let touch = if self.objects.contains_key(&object.id) { Touch::Changed } else { Touch::Made };
             self.touched.push((object.id, touch));
         }
+        self.history.note(&change);
         self.apply(change);
         self.committed += 1;
     }
@@ -232,7 +238,22 @@ impl State {
         self.index.put(self.objects.get(&object.id), &object);
         let below = self.index.children(object.id, Kind::Ad).into_iter().flatten();
         self.tallies.touch(&object, below);
-        self.objects.insert(object.id, object);
+        let id = object.id;
+        let before = self.objects.insert(id, object);
+        self.history.remember(id, before);
+    }
+
+    /// Makes it as if an object had never been.
+    fn remove(&mut self, id: u64) {
+        let Some(old) = self.objects.remove(&id) else { return };
+        if old.kind == Kind::Creative {
+            let mut gone = old.clone();
+            gone.status = Status::Deleted;
+            self.uses.note(Some(&old), &gone);
+        }
+        self.index.remove(&old);
+        let below = self.index.children(id, Kind::Ad).into_iter().flatten();
+        self.tallies.touch(&old, below);
     }
 
     pub(crate) fn object(&self, id: u64) -> Option<&Object> {

@@ -50,6 +50,7 @@ pub(super) fn fill(state: &mut State, places: Places, start: Timestamp, now: Tim
         issued: start,
         expires: None,
         dead: None,
+        dead_code: None,
     };
     state.commit(Change::Token { digest: sealed(DATASET_TOKEN), grant });
 }

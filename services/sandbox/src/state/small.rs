@@ -74,6 +74,7 @@ pub(super) fn around(state: &mut State, now: Timestamp, ads: impl FnOnce(&mut St
         issued: start,
         expires: None,
         dead: None,
+        dead_code: None,
     };
     state.commit(Change::Token { digest: sealed(SYSTEM_USER_TOKEN), grant });
 }

@@ -29,6 +29,14 @@ pub(crate) struct Script {
     limit: Option<u64>,
 }
 
+impl Script {
+    /// The calls of others that it tells of, and under what they count.
+    pub(crate) fn others(&self) -> Option<(Bucket, u64)> {
+        let id = self.account.as_ref().and_then(|text| text.trim_start_matches("act_").parse().ok());
+        Some((Bucket::parse(&self.use_case, id)?, self.calls?))
+    }
+}
+
 impl Usage {
     /// Does as a test says, or says what is wrong with it.
     pub(crate) fn play(&mut self, state: &State, script: &Script, now: Timestamp) -> Result<(), String> {

@@ -21,6 +21,8 @@ mod copies;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod insights;
 #[cfg(test)]
 mod journal;

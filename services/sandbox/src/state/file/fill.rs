@@ -144,6 +144,7 @@ fn add_token(builder: &mut Builder<'_>, row: &Token) {
         issued: builder.made,
         expires,
         dead: None,
+        dead_code: None,
     };
     builder.state.commit(Change::Token { digest: row.digest.clone(), grant });
 }
