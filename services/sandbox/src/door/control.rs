@@ -16,7 +16,7 @@ use super::{json_response, plain, rules, tokens};
 use crate::oauth;
 use crate::requests::counts;
 use crate::route::Verb;
-use crate::state::{Kind, State, effective};
+use crate::state::{Kind, Object, State, effective};
 use crate::usage::Script;
 
 /// The window of Meta's hourly limits.
@@ -34,7 +34,11 @@ pub(super) async fn answer(sandbox: &Arc<Sandbox>, name: &str, incoming: &Incomi
             done()
         }
         (Verb::Get, "counts") => counted(sandbox, incoming),
-        (Verb::Get, "world") => json_response(StatusCode::OK, &world(&sandbox.lock().state, sandbox.now())),
+        (Verb::Get, "world") => {
+            let account = incoming.params.text("account");
+            let account = account.and_then(|account| account.trim_start_matches("act_").parse().ok());
+            json_response(StatusCode::OK, &world(&sandbox.lock().state, account, sandbox.now()))
+        }
         (Verb::Get, "events") => {
             let dataset = incoming.params.integer("dataset").ok().flatten().and_then(|id| u64::try_from(id).ok());
             lines(events(&sandbox.lock().state, dataset))
@@ -175,7 +179,8 @@ fn usage(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
     done()
 }
 
-fn world(state: &State, now: Timestamp) -> Value {
+/// Every object by kind, or those of one ad account: a large world takes long to write down.
+fn world(state: &State, account: Option<u64>, now: Timestamp) -> Value {
     let kinds = [
         ("campaigns", Kind::Campaign),
         ("adsets", Kind::AdSet),
@@ -188,7 +193,7 @@ fn world(state: &State, now: Timestamp) -> Value {
     ];
     let mut world = serde_json::Map::new();
     for (name, kind) in kinds {
-        let rows = state.objects().filter(|object| object.kind == kind).map(|object| {
+        let rows = of_kind(state, kind, account).map(|object| {
             json!({
                 "id": object.id.to_string(),
                 "account_id": object.account.to_string(),
@@ -201,44 +206,48 @@ fn world(state: &State, now: Timestamp) -> Value {
         });
         world.insert(name.to_owned(), rows.collect());
     }
-    world.insert("customaudiences".to_owned(), audiences(state));
-    world.insert("datasets".to_owned(), datasets(state));
+    world.insert("customaudiences".to_owned(), audiences(state, account));
+    world.insert("datasets".to_owned(), datasets(state, account));
     Value::Object(world)
 }
 
-fn audiences(state: &State) -> Value {
-    let all = state.objects().filter(|object| object.kind == Kind::Audience);
-    all.map(|audience| {
-        let sessions: Vec<Value> = state
-            .sessions(audience.id)
-            .into_iter()
-            .flatten()
-            .map(|(id, session)| {
-                json!({
-                    "session_id": id,
-                    "received": session.received,
-                    "invalid": session.invalid,
-                    "batches": session.batches,
-                    "last_batch": session.last_seq,
-                    "complete": session.is_complete(),
-                })
-            })
-            .collect();
-        json!({
-            "id": audience.id.to_string(),
-            "account_id": audience.account.to_string(),
-            "name": audience.name(),
-            "status": audience.status.word(),
-            "members": state.member_count(audience.id),
-            "sessions": sessions,
-        })
-    })
-    .collect()
+fn of_kind(state: &State, kind: Kind, account: Option<u64>) -> impl Iterator<Item = &Object> {
+    let of_account = move |object: &&Object| account.is_none_or(|account| account == object.account);
+    state.all(kind).filter_map(|id| state.object(id)).filter(of_account)
 }
 
-fn datasets(state: &State) -> Value {
-    let all = state.objects().filter(|object| object.kind == Kind::Dataset);
-    all.map(|dataset| {
+fn audiences(state: &State, account: Option<u64>) -> Value {
+    of_kind(state, Kind::Audience, account)
+        .map(|audience| {
+            let sessions: Vec<Value> = state
+                .sessions(audience.id)
+                .into_iter()
+                .flatten()
+                .map(|(id, session)| {
+                    json!({
+                        "session_id": id,
+                        "received": session.received,
+                        "invalid": session.invalid,
+                        "batches": session.batches,
+                        "last_batch": session.last_seq,
+                        "complete": session.is_complete(),
+                    })
+                })
+                .collect();
+            json!({
+                "id": audience.id.to_string(),
+                "account_id": audience.account.to_string(),
+                "name": audience.name(),
+                "status": audience.status.word(),
+                "members": state.member_count(audience.id),
+                "sessions": sessions,
+            })
+        })
+        .collect()
+}
+
+fn datasets(state: &State, account: Option<u64>) -> Value {
+    of_kind(state, Kind::Dataset, account).map(|dataset| {
         let events = state.events(dataset.id);
         let effective = events.iter().filter(|event| event.effective).count();
         json!({ "id": dataset.id.to_string(), "name": dataset.name(), "received": events.len(), "effective": effective })

@@ -125,6 +125,9 @@ async fn the_large_world_holds_thousands_of_accounts_and_one_with_very_many_ads(
     assert!(places("currency") >= 10 && places("timezone_name") >= 10);
     assert!(server.get(&format!("{ACT}/campaigns")).await.rows().len() == 3, "world small is in it");
 
+    let of_one = server.control_json("world?account=act_1000000001001").await;
+    assert!((1..=8).contains(&of_one["ads"].as_array().unwrap().len()), "{of_one}");
+
     // 100,000 calls, and 40 for each active ad: some tens of thousands of them.
     let usage = server.control_json("usage").await;
     let bulk = usage.as_array().unwrap().iter().find(|row| row["id"] == BULK).unwrap();

@@ -14,12 +14,11 @@
 //! objective = "OUTCOME_SALES"      # default OUTCOME_TRAFFIC
 //! status = "PAUSED"                # default ACTIVE, for ad sets and ads as well
 //! count = 3                        # so many of it, numbered; for ad sets and ads as well
-//! daily_budget = 9000              # then none on its ad sets
 //!
 //! [[accounts.campaigns.ad_sets]]
 //! name = "Germany"
 //! goal = "OFFSITE_CONVERSIONS"     # default: one that fits the objective
-//! daily_budget = 5000
+//! daily_budget = 5000              # or on the campaign, and then on none of its ad sets
 //!
 //! [[accounts.campaigns.ad_sets.ads]]
 //! name = "Tent"
@@ -69,6 +68,12 @@ pub(super) fn parse(path: &Path) -> io::Result<Value> {
     } else {
         tree(text.parse::<toml::Table>().map(toml::Value::Table).map_err(|error| bad(&error))?)
     };
+    seal(&mut value);
+    Ok(value)
+}
+
+/// Takes the digests of tokens in their place.
+fn seal(value: &mut Value) {
     for token in value.get_mut("tokens").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(token) = token.as_object_mut()
             && let Some(Value::String(secret)) = token.remove("token")
@@ -76,7 +81,6 @@ pub(super) fn parse(path: &Path) -> io::Result<Value> {
             token.insert("digest".to_owned(), Value::String(super::sealed(&secret)));
         }
     }
-    Ok(value)
 }
 
 /// TOML's dates become texts, as they are in JSON.

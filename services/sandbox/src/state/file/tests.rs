@@ -87,3 +87,23 @@ fn toml_and_json_say_the_same_and_no_token_is_kept() {
     assert!(!toml.to_string().contains("secret"));
     assert!(world(&toml).token(&crate::state::sealed("secret")).is_some());
 }
+
+/// The TOML between the fences of a page.
+fn fenced(page: &str) -> Value {
+    let page = page.lines().map(|line| line.trim_start_matches("//!")).collect::<Vec<_>>().join("\n");
+    let block = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut value = tree(toml::Value::Table(block.parse().unwrap()));
+    seal(&mut value);
+    value
+}
+
+#[test]
+fn the_worlds_that_are_shown_to_readers_are_worlds() {
+    for page in [include_str!("mod.rs"), include_str!("../../../README.md")] {
+        let value = fenced(page);
+        let state = world(&value);
+        let id = value["accounts"][0]["id"].as_str().unwrap().trim_start_matches("act_").parse().unwrap();
+        assert_eq!(state.children(id, Kind::Campaign).count(), 3);
+        assert_eq!(state.children(id, Kind::Ad).count(), 3);
+    }
+}
