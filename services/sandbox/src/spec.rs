@@ -111,19 +111,41 @@ fn time(raw: &Value, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// Reads ISO 8601 with or without zone, and the two words that clients use.
+/// A time as it is kept in the fields of an object.
+pub(crate) fn kept_time(text: &str) -> Option<Timestamp> {
+    jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%z", text).ok()?.to_timestamp().ok()
+}
+
+/// Reads ISO 8601 with or without zone, and the words that clients use.
 fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Some(span) = ahead(text) {
+        return now.checked_add(span).ok();
+    }
+    text.parse::<Timestamp>().ok().or_else(|| kept_time(text)).or_else(|| {
+        text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|it| it.timestamp())
+    })
+}
+
+/// `now`, `tomorrow`, `+1 week`, `3 days`: how far ahead some of PHP's words lie.
+fn ahead(text: &str) -> Option<SignedDuration> {
+    let hours = |hours: i64| Some(SignedDuration::from_hours(hours));
     match text {
-        "now" => return Some(now),
-        "tomorrow" => return now.checked_add(SignedDuration::from_hours(24)).ok(),
+        "now" => return hours(0),
+        "tomorrow" => return hours(24),
+        "yesterday" => return hours(-24),
         _ => {}
     }
-    text.parse::<Timestamp>()
-        .ok()
-        .or_else(|| jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%z", text).ok()?.to_timestamp().ok())
-        .or_else(|| {
-            text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|it| it.timestamp())
-        })
+    let (number, unit) = text.split_once(' ')?;
+    let number: i64 = number.trim_start_matches('+').parse().ok()?;
+    match unit.trim().trim_end_matches('s') {
+        "second" | "sec" => Some(SignedDuration::from_secs(number)),
+        "minute" | "min" => Some(SignedDuration::from_mins(number)),
+        "hour" => hours(number),
+        "day" => hours(number.checked_mul(24)?),
+        "week" => hours(number.checked_mul(24 * 7)?),
+        "month" => hours(number.checked_mul(24 * 30)?),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +177,9 @@ mod tests {
         assert_eq!(one(Form::Time, "2026-11-03T16:00:00-0800"), kept);
         assert_eq!(one(Form::Time, "1793750400"), kept);
         assert_eq!(one(Form::Time, "0"), Ok(Value::Null));
+        assert_eq!(one(Form::Time, "+1 week"), Ok(json!("2026-11-08T04:00:00-0800")));
+        assert_eq!(one(Form::Time, "-2 hours"), Ok(json!("2026-11-01T02:00:00-0800")));
+        assert_eq!(one(Form::Time, "soon").unwrap_err().code(), 100);
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! Ad sets.
 
+mod rules;
+mod schedule;
+
 use serde_json::{Map, Value, json};
 
-use super::{budgets, campaigns, ceilings, goals, labels, lifecycle, targeting, write};
+use super::{advice, budgets, campaigns, ceilings, goals, labels, lifecycle, write};
 use crate::error::Refusal;
+use crate::insights;
 use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, iso, settle_delivery};
+use rules::Draft;
 
 pub(crate) const FIELDS: &str = "account_id adlabels adset_schedule anchor_event_attribution_window_days asset_feed_id \
     attribution_count_type attribution_spec automatic_manual_state bid_adjustments bid_amount bid_constraints \
@@ -77,7 +82,7 @@ const PARAMS: &[Row] = &[
 pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
     call.caller.may_write()?;
     let only = write::validates_only(&call.params)?;
-    let mut fields = spec::read(state, account, PARAMS, &call.params, call.now)?;
+    let fields = spec::read(state, account, PARAMS, &call.params, call.now)?;
     for name in ["name", "campaign_id", "billing_event", "optimization_goal", "targeting"] {
         call.params.required(name)?;
     }
@@ -89,22 +94,27 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
         .clone();
     lifecycle::takes_children(&campaign)?;
     ceilings::ad_sets(state, &campaign)?;
-    let status = lifecycle::initial(&call.params)?;
-    settle_fields(state, call, &campaign, &mut fields)?;
+    let status = lifecycle::initial(&state.settings, &call.params)?;
+    let mut touched: Vec<String> = fields.keys().cloned().collect();
+    touched.push("campaign_id".to_owned());
+    let mut fields = Draft { state, call, campaign: &campaign, fields, touched, created: call.now }.settled()?;
     if !budgets::any(&campaign.fields) && !budgets::any(&fields) {
         let advice = "Set a budget on the campaign or on the ad set.";
         return Err(Refusal::rule(1_885_621, "Budget missing", advice, &["daily_budget"]));
     }
     let labels = labels::read(state, call, account)?;
     if only {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &advice::of_ad_set(&fields)));
     }
     let goal = call.params.text("optimization_goal").unwrap_or_default();
     fields.entry("destination_type").or_insert_with(|| json!("UNDEFINED"));
     if !budgets::any(&campaign.fields) {
         // A bid without a strategy has meant a cap since before there were strategies.
-        let usual =
-            if fields.contains_key("bid_amount") { "LOWEST_COST_WITH_BID_CAP" } else { "LOWEST_COST_WITHOUT_CAP" };
+        let usual = if fields.get("bid_amount").is_some_and(|amount| *amount != 0) {
+            "LOWEST_COST_WITH_BID_CAP"
+        } else {
+            "LOWEST_COST_WITHOUT_CAP"
+        };
         fields.entry("bid_strategy").or_insert_with(|| json!(usual));
     }
     let is_incremental = fields.get("is_incremental_attribution_enabled").is_some_and(|value| *value == true);
@@ -144,19 +154,25 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     let mut ad_set = old.clone();
     budgets::given(&given, "daily_budget").and_then(|_| ad_set.fields.remove("lifetime_budget"));
     budgets::given(&given, "lifetime_budget").and_then(|_| ad_set.fields.remove("daily_budget"));
-    let touches_money = given.contains_key("daily_budget") || given.contains_key("lifetime_budget");
-    if touches_money {
+    if given.contains_key("daily_budget") || given.contains_key("lifetime_budget") {
         let most = state.settings.limits.ad_set_budget_changes_an_hour;
         budgets::note_change(&mut ad_set, most, call.now)?;
     }
-    let touches_rules = given.keys().any(|name| name != "name");
+    changeable(state, call, old, &given)?;
+    if given.get("bid_strategy").is_some_and(|strategy| strategy == "LOWEST_COST_WITHOUT_CAP")
+        && !given.contains_key("bid_amount")
+    {
+        ad_set.fields.remove("bid_amount");
+    }
+    let touched: Vec<String> = given.keys().cloned().collect();
     ad_set.fields.extend(given);
-    if let (Some(campaign), true) = (&campaign, touches_rules) {
-        settle_fields(state, call, campaign, &mut ad_set.fields)?;
+    if let Some(campaign) = &campaign {
+        let fields = std::mem::take(&mut ad_set.fields);
+        ad_set.fields = Draft { state, call, campaign, fields, touched, created: old.created }.settled()?;
     }
     let labels = labels::read(state, call, old.account)?;
     if only {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &advice::of_ad_set(&ad_set.fields)));
     }
     if call.params.has("adlabels") {
         ad_set.labels = labels.made(state, old.account, call.now);
@@ -170,56 +186,32 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     write::updated(state, call, old.id)
 }
 
-/// Checks all rules over the fields as they would stand, and fills in what Meta adds.
-fn settle_fields(
-    state: &State,
-    call: &Call,
-    campaign: &Object,
-    fields: &mut Map<String, Value>,
-) -> Result<(), Refusal> {
-    let account = campaign.account;
-    let (version, now) = (call.version, call.now);
-    budgets::check(&state.settings, fields, state.currency(account))?;
-    if budgets::any(&campaign.fields) && budgets::any(fields) {
-        let advice = "The campaign has a budget, so its ad sets cannot have their own.";
-        return Err(Refusal::rule(1_885_621, "Budget on two levels", advice, &["daily_budget"]));
+/// Fails where a field may not be changed any more: never, once ads were published, or below what was spent.
+fn changeable(state: &State, call: &Call, old: &Object, given: &Map<String, Value>) -> Result<(), Refusal> {
+    let published = || {
+        let ads = state.children(old.id, Kind::Ad).filter_map(|id| state.object(id));
+        ads.into_iter().any(|ad| ad.review_from.is_some() || !ad.spans.is_empty())
+    };
+    let differs = |name: &str| {
+        let unset = json!(false);
+        given.get(name).is_some_and(|value| value != old.fields.get(name).unwrap_or(&unset))
+    };
+    if differs("is_dynamic_creative") {
+        return Err(Refusal::invalid("is_dynamic_creative cannot be changed").blame(&["is_dynamic_creative"]));
     }
-    if budgets::given(fields, "lifetime_budget").is_some() && fields.get("end_time").is_none_or(Value::is_null) {
-        let advice = "A lifetime budget needs an end time.";
-        return Err(Refusal::rule(1_487_033, "End time missing", advice, &["end_time"]));
-    }
-    bid(campaign, fields)?;
-    goals::check(state, campaign.text("objective"), fields)?;
-    if let Some(wanted) = fields.get("targeting") {
-        super::audiences::may_target(state, wanted)?;
-        let settled = targeting::settled(targeting::Ground { state, version, now, campaign }, wanted)?;
-        fields.insert("targeting".to_owned(), settled);
-    }
-    match state.object(account) {
-        Some(account) => targeting::transparency(account, fields),
-        None => Ok(()),
-    }
-}
-
-fn bid(campaign: &Object, fields: &Map<String, Value>) -> Result<(), Refusal> {
-    let own = fields.get("bid_strategy").and_then(Value::as_str);
-    let strategy = own.unwrap_or_else(|| campaign.text("bid_strategy"));
-    let amount = fields.get("bid_amount").and_then(Value::as_i64);
-    match strategy {
-        "LOWEST_COST_WITH_BID_CAP" | "COST_CAP" if amount.is_none_or(|amount| amount <= 0) => {
-            let advice = format!("The bid strategy {strategy} needs a bid amount.");
-            Err(Refusal::rule(1_815_857, "Bid amount required", advice, &["bid_amount"]))
+    for name in ["optimization_goal", "billing_event", "promoted_object"] {
+        if differs(name) && published() {
+            let text = format!("The {name} of an ad set cannot be changed after its ads were published");
+            return Err(Refusal::invalid(text).blame(&[name]));
         }
-        "LOWEST_COST_WITHOUT_CAP" if amount.is_some() && own.is_some() => {
-            let advice = "A bid amount cannot be set with the lowest-cost strategy.";
-            Err(Refusal::rule(1_815_857, "Bid amount not allowed", advice, &["bid_amount"]))
-        }
-        "LOWEST_COST_WITH_MIN_ROAS" if !fields.contains_key("bid_constraints") => {
-            let advice = "A minimum return needs bid_constraints.";
-            Err(Refusal::rule(1_815_857, "Bid constraints required", advice, &["bid_constraints"]))
-        }
-        _ => Ok(()),
     }
+    if let Some(lifetime) = budgets::given(given, "lifetime_budget")
+        && lifetime < insights::spent(&View::of(state, call), old)
+    {
+        let text = "The lifetime_budget must not be below what was already spent";
+        return Err(Refusal::invalid(text).blame(&["lifetime_budget"]));
+    }
+    Ok(())
 }
 
 pub(crate) fn show(view: &View<'_>, ad_set: &Object, name: &str) -> Option<Shown> {

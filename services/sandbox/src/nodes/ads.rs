@@ -1,5 +1,7 @@
 //! Ads.
 
+mod rules;
+
 use serde_json::{Map, Value, json};
 
 use super::{ad_sets, campaigns, ceilings, creatives, labels, lifecycle, reviews, write};
@@ -81,11 +83,12 @@ fn alone(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal>
     let ad_set = parent(state, call, account)?;
     lifecycle::takes_children(&ad_set)?;
     ceilings::ads(state, &ad_set, call.now)?;
-    let status = lifecycle::initial(&call.params)?;
+    let status = lifecycle::initial(&state.settings, &call.params)?;
     let creative = creatives::of_ad(state, call, account)?;
+    rules::check(state, &ad_set, &creative, None)?;
     let labels = labels::read(state, call, account)?;
     if only {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &[]));
     }
     let creative = creative.made(state, account, call.now);
     let mut ad = Object::new(state.fresh_id(), Kind::Ad, account, call.now);
@@ -109,9 +112,12 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     ceilings::archived(state, old, status)?;
     let given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
     let creative = if call.params.has("creative") { Some(creatives::of_ad(state, call, old.account)?) } else { None };
+    if let (Some(creative), Some(ad_set)) = (&creative, old.ad_set.and_then(|id| state.object(id))) {
+        rules::check(state, ad_set, creative, Some(old.id))?;
+    }
     let labels = labels::read(state, call, old.account)?;
     if only {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &[]));
     }
     let mut ad = old.clone();
     ad.fields.extend(given);
@@ -164,6 +170,19 @@ pub(crate) fn show(view: &View<'_>, ad: &Object, name: &str) -> Option<Shown> {
             let promoted = ad.ad_set.and_then(|id| view.state.object(id))?.fields.get("promoted_object")?;
             let pixel = promoted.get("pixel_id")?;
             Some(Shown::Value(json!([{ "action.type": ["offsite_conversion"], "fb_pixel": [pixel] }])))
+        }
+        "conversion_specs" if !ad.fields.contains_key(name) => {
+            let goal = ad.ad_set.and_then(|id| view.state.object(id)).map(|ad_set| ad_set.text("optimization_goal"))?;
+            let action = match goal {
+                "OFFSITE_CONVERSIONS" | "VALUE" => "offsite_conversion",
+                "LEAD_GENERATION" | "QUALITY_LEAD" => "leadgen.other",
+                "APP_INSTALLS" => "app_install",
+                "PAGE_LIKES" => "like",
+                "POST_ENGAGEMENT" => "post_engagement",
+                "THRUPLAY" => "video_view",
+                _ => "link_click",
+            };
+            Some(Shown::Value(json!([{ "action.type": [action] }])))
         }
         "preview_shareable_link" => Some(Shown::text(format!("https://fb.me/sandbox{}", ad.id))),
         _ => None,

@@ -96,20 +96,24 @@ pub(crate) fn any(fields: &Map<String, Value>) -> bool {
 /// Fails where both kinds are given, or one is below the minimum.
 pub(crate) fn check(settings: &Settings, fields: &Map<String, Value>, currency: &str) -> Result<(), Refusal> {
     if given(fields, "daily_budget").is_some() && given(fields, "lifetime_budget").is_some() {
-        let advice = "Choose either a daily or a lifetime budget.";
-        return Err(Refusal::rule(1_885_272, "Only one budget", advice, &["lifetime_budget"]));
+        let text = "Choose either a daily_budget or a lifetime_budget";
+        return Err(Refusal::invalid(text).blame(&["lifetime_budget"]));
     }
     for name in ["daily_budget", "lifetime_budget"] {
         let least = minimum_daily(settings, currency);
         if let Some(minor) = given(fields, name)
             && minor < least
         {
-            let least = major(least, minor_digits(currency));
-            let advice = format!("Your budget must be at least {least} {currency}.");
-            return Err(Refusal::rule(1_885_272, "Budget too low", advice, &[name]));
+            return Err(too_low(name, least, currency));
         }
     }
     Ok(())
+}
+
+/// The refusal of a budget below `least` minor units.
+pub(crate) fn too_low(name: &str, least: i64, currency: &str) -> Refusal {
+    let advice = format!("Your budget must be at least {} {currency}.", major(least, minor_digits(currency)));
+    Refusal::rule(1_885_272, "Budget too low", advice, &[name])
 }
 
 /// Notes a change of an ad set's budget, and refuses it where there were `most` within an hour. Setting the same amount

@@ -1,15 +1,17 @@
 //! Campaigns.
 
+mod moves;
+mod rules;
+
 use serde_json::{Map, Value, json};
 
-use super::{budgets, ceilings, goals, labels, lifecycle, write};
+use super::{advice, budgets, ceilings, goals, labels, lifecycle, write};
 use crate::error::Refusal;
-use crate::params::Params;
+use crate::params::{Params, as_text};
 use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, iso, settle_delivery};
-use crate::version::Version;
 
 pub(crate) const FIELDS: &str = "account_id adlabels advantage_state_info bid_constraints bid_strategy boosted_object_id \
     brand_lift_studies budget_rebalance_flag budget_remaining budget_schedule_specs buying_type \
@@ -52,46 +54,20 @@ const PARAMS: &[Row] = &[
     ("is_skadnetwork_attribution", Form::Boolean),
     ("is_budget_schedule_enabled", Form::Boolean),
     ("source_campaign_id", Form::Text),
+    ("smart_promotion_type", Form::Text),
 ];
-
-/// The spend cap that takes a cap away.
-const NO_CAP: &str = "922337203685478";
-/// The smallest spend cap of a campaign, in minor units. Published for US dollars only.
-const SPEND_CAP_MIN: i64 = 10_000;
-/// From this version on a campaign without budget must say whether its ad sets share theirs.
-const SHARING_SINCE: Version = Version(24);
 
 pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
     call.caller.may_write()?;
     let only = write::validates_only(&call.params)?;
     let mut fields = spec::read(state, account, PARAMS, &call.params, call.now)?;
-    for name in ["name", "objective"] {
-        call.params.required(name)?;
-    }
-    if !fields.contains_key("special_ad_categories") {
-        return Err(Refusal::required("special_ad_categories"));
-    }
+    rules::of_new(state, call, account, &mut fields)?;
     ceilings::campaigns(state, account)?;
-    let status = lifecycle::initial(&call.params)?;
-    budgets_fit(state, account, &mut fields)?;
+    let status = lifecycle::initial(&state.settings, &call.params)?;
     let has_budget = budgets::any(&fields);
-    if !has_budget && call.version >= SHARING_SINCE && !fields.contains_key("is_adset_budget_sharing_enabled") {
-        let text = "You must specify True or False in is_adset_budget_sharing_enabled field if you are not using campaign budget.";
-        return Err(Refusal::rule(
-            4_834_011,
-            "Budget sharing flag missing",
-            text,
-            &["is_adset_budget_sharing_enabled"],
-        ));
-    }
-    if !has_budget && fields.contains_key("bid_strategy") {
-        let advice = "A bid strategy on the campaign needs a campaign budget.";
-        return Err(Refusal::rule(1_885_621, "Campaign budget missing", advice, &["bid_strategy"]));
-    }
-    none_is_empty(&mut fields);
     let labels = labels::read(state, call, account)?;
     if only {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &advice::of_campaign(&fields)));
     }
     fields.entry("buying_type").or_insert_with(|| json!("AUCTION"));
     if has_budget {
@@ -112,28 +88,33 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     let status = lifecycle::next(old, &call.params)?;
     ceilings::archived(state, old, status)?;
     let mut given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
-    if given.get("objective").is_some_and(|objective| Some(objective) != old.fields.get("objective")) {
-        return Err(Refusal::invalid("The objective of a campaign cannot be changed").blame(&["objective"]));
-    }
-    if budgets::any(&given) && !budgets::any(&old.fields) && ad_set_has_budget(state, old.id) {
-        let advice = "The ad sets of this campaign have their own budgets.";
-        return Err(Refusal::rule(1_885_621, "Budget on two levels", advice, &["daily_budget"]));
-    }
-    budgets_fit(state, old.account, &mut given)?;
-    none_is_empty(&mut given);
+    let moves = moves::Moves::read(state, call, old, &given)?;
+    rules::of_change(state, call, old, &mut given, !moves.is_empty())?;
     let labels = labels::read(state, call, old.account)?;
     if only {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &advice::of_campaign(&old.fields)));
     }
     let mut campaign = old.clone();
     campaign.updated = call.now;
     budgets::given(&given, "daily_budget").and_then(|_| campaign.fields.remove("lifetime_budget"));
     budgets::given(&given, "lifetime_budget").and_then(|_| campaign.fields.remove("daily_budget"));
+    if moves.bring_down() {
+        for name in ["daily_budget", "lifetime_budget", "bid_strategy"] {
+            campaign.fields.remove(name);
+        }
+    }
+    if call.params.boolean("migrate_to_advantage_plus")? {
+        campaign.fields.remove("smart_promotion_type");
+    }
     campaign.fields.extend(given);
+    if budgets::any(&campaign.fields) {
+        campaign.fields.entry("bid_strategy").or_insert_with(|| json!("LOWEST_COST_WITHOUT_CAP"));
+    }
     if call.params.has("adlabels") {
         campaign.labels = labels.made(state, old.account, call.now);
     }
     write::keep(state, campaign);
+    moves.make(state, call);
     if let Some(status) = status {
         lifecycle::set(state, old.id, status, call.now);
     }
@@ -149,13 +130,13 @@ pub(crate) fn overridden(
     given: &Params,
 ) -> Result<Map<String, Value>, Refusal> {
     let mut fields = spec::read(state, source.account, PARAMS, given, call.now)?;
-    budgets_fit(state, source.account, &mut fields)?;
+    rules::budgets_fit(state, source.account, &mut fields)?;
     if budgets::any(&fields) != budgets::any(&source.fields) && state.children(source.id, Kind::AdSet).next().is_some()
     {
         let advice = "The copy keeps its budget on the level where the source has it.";
         return Err(Refusal::rule(1_885_621, "Budget on the wrong level", advice, &["parameter_overrides"]));
     }
-    none_is_empty(&mut fields);
+    rules::special(state, &mut fields, Some(source))?;
     Ok(fields)
 }
 
@@ -172,13 +153,43 @@ pub(crate) fn show(view: &View<'_>, campaign: &Object, name: &str) -> Option<Sho
         "source_campaign" => Some(Shown::node(campaign.text("source_campaign_id").parse().ok())),
         "can_use_spend_cap" => Some(Shown::Value(Value::Bool(true))),
         "source_campaign_id" => Some(Shown::text(nonempty(campaign.text(name), "0"))),
-        "special_ad_category" => Some(Shown::text("NONE")),
-        "advantage_state_info" => Some(Shown::Value(json!({
-            "advantage_state": "DISABLED",
-            "advantage_budget_state": if budgets::any(&campaign.fields) { "ENABLED" } else { "DISABLED" },
-        }))),
+        "special_ad_category" => {
+            let first = campaign.fields.get("special_ad_categories").and_then(|all| all.get(0));
+            Some(Shown::text(first.and_then(Value::as_str).unwrap_or("NONE")))
+        }
+        "advantage_state_info" => Some(Shown::Value(advantage(view.state, campaign))),
         _ => None,
     }
+}
+
+/// How far a campaign is left to Meta: its budget, its audiences, its placements (Meta, "Advantage+ campaigns").
+fn advantage(state: &State, campaign: &Object) -> Value {
+    let ad_sets: Vec<&Object> = state
+        .children(campaign.id, Kind::AdSet)
+        .filter_map(|id| state.object(id))
+        .filter(|ad_set| !ad_set.status.is_gone())
+        .collect();
+    let all = |fits: &dyn Fn(&Value) -> bool| {
+        !ad_sets.is_empty() && ad_sets.iter().all(|ad_set| ad_set.fields.get("targeting").is_some_and(fits))
+    };
+    let budget = budgets::any(&campaign.fields);
+    let audience =
+        all(&|it| it.pointer("/targeting_automation/advantage_audience").map(as_text).as_deref() == Some("1"));
+    let placement = all(&|it| it.get("publisher_platforms").is_none());
+    let whole = match campaign.text("objective") {
+        _ if !(budget && audience && placement) => "DISABLED",
+        "OUTCOME_SALES" => "ADVANTAGE_PLUS_SALES",
+        "OUTCOME_APP_PROMOTION" => "ADVANTAGE_PLUS_APP",
+        "OUTCOME_LEADS" => "ADVANTAGE_PLUS_LEADS",
+        _ => "DISABLED",
+    };
+    let word = |on: bool| if on { "ENABLED" } else { "DISABLED" };
+    json!({
+        "advantage_state": whole,
+        "advantage_budget_state": word(budget),
+        "advantage_audience_state": word(audience),
+        "advantage_placement_state": word(placement),
+    })
 }
 
 /// Whether one of the campaign's ad sets has a budget of its own.
@@ -187,24 +198,6 @@ pub(crate) fn ad_set_has_budget(state: &State, campaign: u64) -> bool {
         .children(campaign, Kind::AdSet)
         .filter_map(|id| state.object(id))
         .any(|ad_set| !ad_set.status.is_gone() && budgets::any(&ad_set.fields))
-}
-
-fn budgets_fit(state: &State, account: u64, fields: &mut Map<String, Value>) -> Result<(), Refusal> {
-    budgets::check(&state.settings, fields, state.currency(account))?;
-    if fields.get("spend_cap").is_some_and(|cap| cap == NO_CAP) {
-        fields.insert("spend_cap".to_owned(), Value::Null);
-    }
-    if budgets::given(fields, "spend_cap").is_some_and(|cap| cap < SPEND_CAP_MIN) {
-        return Err(Refusal::rule(2_446_307, "Spend cap too low", "Choose a higher spend cap.", &["spend_cap"]));
-    }
-    Ok(())
-}
-
-/// `["NONE"]` says the same as an empty list, and that is how it is read back.
-fn none_is_empty(fields: &mut Map<String, Value>) {
-    if fields.get("special_ad_categories").is_some_and(|value| *value == json!(["NONE"])) {
-        fields.insert("special_ad_categories".to_owned(), json!([]));
-    }
 }
 
 fn nonempty<'a>(text: &'a str, other: &'a str) -> &'a str {

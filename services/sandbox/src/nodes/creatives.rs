@@ -1,5 +1,9 @@
 //! Creatives: immutable, and one for each content.
 
+mod feed;
+mod rules;
+mod story;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -11,6 +15,8 @@ use crate::render::{Shown, View};
 use crate::route::Call;
 use crate::spec::{self, Form, Row};
 use crate::state::{Kind, Object, State, Status};
+
+pub(super) use feed::is_dynamic;
 
 pub(crate) const FIELDS: &str = "account_id actor_id ad_disclaimer_spec adlabels applink_treatment asset_feed_spec authorization_category \
     auto_update body branded_content branded_content_sponsor_page_id bundle_folder_id call_to_action \
@@ -48,12 +54,27 @@ const PARAMS: &[Row] = &[
     ("title", Form::Text),
     ("body", Form::Text),
     ("link_url", Form::Text),
-    ("authorization_category", Form::Text),
+    ("authorization_category", Form::Word(&["NONE", "POLITICAL", "POLITICAL_WITH_DIGITALLY_CREATED_MEDIA"])),
+    (
+        "applink_treatment",
+        Form::Word(&["automatic", "deeplink_with_appstore_fallback", "deeplink_with_web_fallback", "web_only"]),
+    ),
+    ("branded_content", Form::Object),
+    ("destination_spec", Form::Object),
+    ("facebook_branded_content", Form::Object),
+    ("format_transformation_spec", Form::List),
+    ("generative_asset_spec", Form::Object),
+    ("image_crops", Form::Object),
+    ("image_url", Form::Text),
+    ("media_sourcing_spec", Form::Object),
+    ("object_url", Form::Text),
+    ("place_page_set_id", Form::Text),
+    ("platform_customizations", Form::Object),
+    ("portrait_customizations", Form::Object),
+    ("regional_regulation_disclaimer_spec", Form::Object),
+    ("template_url_spec", Form::Object),
+    ("thumbnail_url", Form::Text),
 ];
-
-/// One of these says what the creative shows.
-const CONTENT: &[&str] =
-    &["object_story_spec", "object_story_id", "asset_feed_spec", "product_set_id", "source_instagram_media_id"];
 
 /// The creative of an ad: one that exists, or one to be made with the ad.
 #[derive(Debug)]
@@ -89,10 +110,10 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     call.caller.may_write()?;
     let only = write::validates_only(&call.params)?;
     let fields = spec::read(state, account, PARAMS, &call.params, call.now)?;
-    check(state, account, &fields, &call.params)?;
+    rules::check(state, account, &fields, &call.params)?;
     let labels = labels::read(state, call, account)?;
     if only {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &[]));
     }
     let made = made(state, account, fields, call.now);
     if let Made::New(id) = made
@@ -116,7 +137,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     }
     let labels = labels::read(state, call, old.account)?;
     if write::validates_only(&call.params)? {
-        return Ok(write::validated());
+        return Ok(write::validated_with(call, &[]));
     }
     let mut creative = old.clone();
     if let Some(name) = call.params.text("name") {
@@ -152,7 +173,7 @@ pub(crate) fn of_ad(state: &State, call: &Call, account: u64) -> Result<OfAd, Re
     };
     let params = Params::from_map(map);
     let fields = spec::read(state, account, PARAMS, &params, call.now)?;
-    check(state, account, &fields, &params)?;
+    rules::check(state, account, &fields, &params)?;
     Ok(OfAd::New(fields))
 }
 
@@ -163,7 +184,7 @@ pub(crate) fn varied(state: &State, call: &Call, ad: &Object, changes: Map<Strin
     map.extend(changes);
     let params = Params::from_map(map);
     let fields = spec::read(state, ad.account, PARAMS, &params, call.now)?;
-    check(state, ad.account, &fields, &params)?;
+    rules::check(state, ad.account, &fields, &params)?;
     Ok(OfAd::New(fields))
 }
 
@@ -181,85 +202,6 @@ fn made(state: &mut State, account: u64, mut fields: Map<String, Value>, now: Ti
     Made::New(id)
 }
 
-fn check(state: &State, account: u64, fields: &Map<String, Value>, params: &Params) -> Result<(), Refusal> {
-    if params.has("instagram_actor_id") {
-        let text = "instagram_actor_id is deprecated, use instagram_user_id";
-        return Err(Refusal::invalid(text).blame(&["instagram_actor_id"]));
-    }
-    if !CONTENT.iter().any(|name| fields.contains_key(*name)) {
-        let advice = "A creative needs content: an object_story_spec, an existing post, or an asset_feed_spec.";
-        return Err(Refusal::rule(2_446_386, "Creative has no content", advice, &["object_story_spec"]));
-    }
-    let mut images = Vec::new();
-    let mut videos = Vec::new();
-    if let Some(spec) = fields.get("object_story_spec") {
-        story(state, spec)?;
-        collect(spec, "image_hash", &mut images);
-        collect(spec, "video_id", &mut videos);
-    }
-    if let Some(feed) = fields.get("asset_feed_spec") {
-        collect(feed, "hash", &mut images);
-        collect(feed, "video_id", &mut videos);
-    }
-    for hash in images {
-        if state.image(account, &hash).is_none_or(|image| image.status == Status::Deleted) {
-            let advice = format!("The image {hash} is not in this ad account.");
-            return Err(Refusal::rule(1_487_472, "Image not found", advice, &["image_hash"]));
-        }
-    }
-    for id in videos {
-        if id.parse().ok().and_then(|id| state.of_kind(id, Kind::Video)).is_none() {
-            let advice = format!("The video {id} is not in this ad account.");
-            return Err(Refusal::rule(1_487_678, "Video not found", advice, &["video_id"]));
-        }
-    }
-    Ok(())
-}
-
-fn story(state: &State, spec: &Value) -> Result<(), Refusal> {
-    let at = |name: &'static str| ["object_story_spec", name];
-    let Some(page) = spec.get("page_id") else {
-        return Err(Refusal::rule(1_487_929, "Page missing", "A page is required.", &at("page_id")));
-    };
-    if write::id_of(page).and_then(|id| state.of_kind(id, Kind::Page)).is_none() {
-        let advice = "The page does not exist, or you may not advertise for it.";
-        return Err(Refusal::rule(1_487_929, "Page not found", advice, &at("page_id")));
-    }
-    if let Some(user) = spec.get("instagram_user_id")
-        && write::id_of(user).and_then(|id| state.of_kind(id, Kind::Instagram)).is_none()
-    {
-        let advice = "The Instagram account does not exist or is not connected.";
-        return Err(Refusal::rule(1_772_103, "Instagram account not usable", advice, &at("instagram_user_id")));
-    }
-    if let Some(link) = spec.get("link_data") {
-        let cards = link.get("child_attachments").and_then(Value::as_array).map(Vec::len);
-        if link.get("link").and_then(Value::as_str).is_none_or(str::is_empty) {
-            return Err(Refusal::rule(1_815_199, "Link missing", "A link is required.", &at("link_data")));
-        }
-        if cards.is_some_and(|cards| !(2..=10).contains(&cards)) {
-            let advice = "A carousel has 2 to 10 cards.";
-            return Err(Refusal::rule(1_815_199, "Number of cards", advice, &at("link_data")));
-        }
-    }
-    Ok(())
-}
-
-/// All texts under `name`, however deep.
-fn collect(value: &Value, name: &str, into: &mut Vec<String>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                match value {
-                    Value::String(text) if key == name => into.push(text.clone()),
-                    other => collect(other, name, into),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, name, into)),
-        _ => {}
-    }
-}
-
 pub(crate) fn show(view: &View<'_>, creative: &Object, name: &str) -> Option<Shown> {
     let spec = creative.fields.get("object_story_spec");
     let link = spec.and_then(|spec| spec.get("link_data").or_else(|| spec.get("video_data")));
@@ -268,12 +210,12 @@ pub(crate) fn show(view: &View<'_>, creative: &Object, name: &str) -> Option<Sho
         return None;
     }
     match name {
-        "object_type" => {
-            let video = spec.is_some_and(|spec| spec.get("video_data").is_some());
-            Some(Shown::text(if video { "VIDEO" } else { "SHARE" }))
-        }
+        "object_type" => Some(Shown::text(object_type(creative, spec))),
         "actor_id" => Some(spec.and_then(|spec| spec.get("page_id")).cloned().map_or(Shown::Absent, Shown::Value)),
         "effective_object_story_id" => {
+            if let Some(post) = creative.fields.get("object_story_id") {
+                return Some(Shown::Value(post.clone()));
+            }
             let page = spec.and_then(|spec| spec.get("page_id")).and_then(Value::as_str)?;
             Some(Shown::text(format!("{page}_{}", creative.id)))
         }
@@ -294,5 +236,19 @@ pub(crate) fn show(view: &View<'_>, creative: &Object, name: &str) -> Option<Sho
             None => Shown::Absent,
         }),
         _ => None,
+    }
+}
+
+/// What Meta calls the content.
+fn object_type(creative: &Object, spec: Option<&Value>) -> &'static str {
+    let has = |name: &str| spec.is_some_and(|spec| spec.get(name).is_some());
+    if has("video_data") {
+        "VIDEO"
+    } else if has("photo_data") {
+        "PHOTO"
+    } else if has("text_data") || (spec.is_none() && creative.fields.contains_key("object_story_id")) {
+        "STATUS"
+    } else {
+        "SHARE"
     }
 }

@@ -105,7 +105,7 @@ fn named(params: &Params) -> Result<String, Refusal> {
 }
 
 fn refused(advice: &str) -> Refusal {
-    Refusal::rule(1_487_411, "Image invalid", advice, &["filename"])
+    Refusal::invalid(advice).blame(&["filename"])
 }
 
 fn stored(state: &mut State, call: &Call, account: u64, name: &str, bytes: &[u8]) -> Result<u64, Refusal> {

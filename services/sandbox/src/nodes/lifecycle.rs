@@ -6,12 +6,12 @@ use serde_json::Value;
 use super::{reviews, write};
 use crate::error::Refusal;
 use crate::params::Params;
-use crate::state::{Kind, Object, State, Status, settle_delivery};
+use crate::state::{Kind, Object, Settings, State, Status, settle_delivery};
 
-/// The status that a create asks for. Only two may be; none means active.
-pub(crate) fn initial(params: &Params) -> Result<Status, Refusal> {
+/// The status that a create asks for. Only two may be; none means what the settings say.
+pub(crate) fn initial(settings: &Settings, params: &Params) -> Result<Status, Refusal> {
     match params.text("status").as_deref().map(Status::parse) {
-        None => Ok(Status::Active),
+        None => Ok(settings.status_default),
         Some(Some(status)) if !status.is_gone() => Ok(status),
         Some(_) => Err(Refusal::invalid("Param status must be one of {ACTIVE, PAUSED}").blame(&["status"])),
     }

@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod activities;
 pub(crate) mod ad_sets;
 pub(crate) mod ads;
+pub(crate) mod advice;
 pub(crate) mod apps;
 pub(crate) mod archive;
 pub(crate) mod async_sets;

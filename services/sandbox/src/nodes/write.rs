@@ -10,19 +10,40 @@ use crate::render::View;
 use crate::route::Call;
 use crate::state::{Change, Object, State, shown_id};
 
+/// What `execution_options` may hold.
+const EXECUTION_OPTIONS: &[&str] = &["include_recommendations", "synchronous_ad_review", "validate_only"];
+
 /// Whether the call only wants to know if it would be taken. Fails where the options contradict each other.
 pub(crate) fn validates_only(params: &Params) -> Result<bool, Refusal> {
     let options = params.words("execution_options")?.unwrap_or_default();
+    for (at, option) in options.iter().enumerate() {
+        if !EXECUTION_OPTIONS.contains(&option.as_str()) {
+            let words = EXECUTION_OPTIONS.join(", ");
+            let text = format!("Param execution_options[{at}] must be one of {{{words}}}");
+            return Err(Refusal::invalid(text).blame(&["execution_options"]));
+        }
+    }
     let only = options.iter().any(|option| option == "validate_only");
-    if !only && options.iter().any(|option| option == "include_recommendations") {
-        return Err(Refusal::invalid("include_recommendations cannot be used without validate_only"));
+    if !only && recommends(&options) {
+        let text = "include_recommendations cannot be used without validate_only";
+        return Err(Refusal::invalid(text).blame(&["execution_options"]));
     }
     Ok(only)
+}
+
+fn recommends(options: &[String]) -> bool {
+    options.iter().any(|option| option == "include_recommendations")
 }
 
 /// The answer to a write that was only checked.
 pub(crate) fn validated() -> Value {
     json!({ "success": true })
+}
+
+/// The same, with what Meta would do otherwise, where the call asks for it.
+pub(crate) fn validated_with(call: &Call, recommendations: &[Value]) -> Value {
+    let options = call.params.words("execution_options").ok().flatten().unwrap_or_default();
+    if recommends(&options) { json!({ "success": true, "recommendations": recommendations }) } else { validated() }
 }
 
 /// Keeps an object, and what its account tells of the change.

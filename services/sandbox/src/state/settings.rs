@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{Ceilings, Limits};
 
+use super::Status;
 use crate::version::Version;
 
 /// Timings and habits of Meta that are not facts of its interface. Every one has the default of a quick test.
@@ -13,6 +14,13 @@ use crate::version::Version;
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, turned by its name")]
 pub(crate) struct Settings {
+    /// The status of a campaign, ad set or ad that is made without one. Meta's pages disagree; default: `ACTIVE`.
+    pub(crate) status_default: Status,
+    /// Hours that an ad set with a lifetime budget must run; heard of, not published. Default: 24.
+    pub(crate) lifetime_hours_min: i64,
+    /// Whether a campaign of a special ad category must name `special_ad_category_country`. Default: false, as Meta
+    /// recommends it only.
+    pub(crate) special_country_required: bool,
     /// Whether interests, regions and cities must be in the sandbox's small catalogue. Default: true; with false any
     /// number is taken as an id, which suits a program that has Meta's real ids written into it.
     pub(crate) catalogue_only: bool,
@@ -122,6 +130,9 @@ pub(crate) enum Dialog {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            status_default: Status::Active,
+            lifetime_hours_min: 24,
+            special_country_required: false,
             catalogue_only: true,
             advantage_audience_required: true,
             review_milliseconds: 200,
