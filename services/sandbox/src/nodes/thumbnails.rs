@@ -44,7 +44,7 @@ pub(crate) fn create(state: &mut State, call: &Call, video: &Object) -> Result<V
 pub(crate) fn add(state: &mut State, video: &mut Object, bytes: &[u8], preferred: bool) -> Result<(), Refusal> {
     let size = picture::size(bytes).ok_or_else(|| {
         let advice = "The thumbnail is no PNG, JPEG or GIF image.";
-        Refusal::rule(1_487_411, "Image invalid", advice, &["source"])
+        Refusal::invalid(advice).blame(&["source"])
     })?;
     let id = state.fresh_id().to_string();
     state.commit(Change::Media { key: format!("f/{id}"), at: 0, bytes: STANDARD.encode(bytes) });
