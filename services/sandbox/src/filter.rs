@@ -8,6 +8,36 @@ use crate::loose;
 use crate::params::{Params, as_list, as_text};
 use crate::state::{Kind, Object, State, effective};
 
+/// Meta's operators: those of its SDKs, then those that only its documentation names.
+pub(crate) const OPERATORS: &[&str] = &[
+    "EQUAL",
+    "NOT_EQUAL",
+    "GREATER_THAN",
+    "GREATER_THAN_OR_EQUAL",
+    "LESS_THAN",
+    "LESS_THAN_OR_EQUAL",
+    "IN_RANGE",
+    "NOT_IN_RANGE",
+    "CONTAIN",
+    "NOT_CONTAIN",
+    "IN",
+    "NOT_IN",
+    "ANY",
+    "ALL",
+    "NONE",
+    "AFTER",
+    "BEFORE",
+    "ON_OR_AFTER",
+    "ON_OR_BEFORE",
+    "STARTS_WITH",
+    "ENDS_WITH",
+    "CONTAINS_ANY",
+    "CONTAINS_ALL",
+    "NOT_CONTAINS_ANY",
+    "STEM_MATCH",
+    "TOP",
+];
+
 /// One condition of `filtering`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Condition {
@@ -20,19 +50,41 @@ impl Condition {
     /// Whether a value meets the condition; `None` for an operator that is not known.
     pub(crate) fn meets(&self, value: &str) -> Option<bool> {
         let first = self.values.first().map(String::as_str).unwrap_or_default();
+        let (value_low, first_low) = (value.to_lowercase(), first.to_lowercase());
+        let holds = |part: &String| value_low.contains(&part.to_lowercase());
         let listed = || self.values.iter().any(|wanted| wanted == value);
         let order = || number(value).zip(number(first)).map(|(value, wanted)| value.cmp(&wanted));
         Some(match self.operator.as_str() {
             "EQUAL" | "IN" | "ANY" => listed(),
             "NOT_EQUAL" | "NOT_IN" | "NONE" => !listed(),
-            "CONTAIN" => value.to_lowercase().contains(&first.to_lowercase()),
-            "NOT_CONTAIN" => !value.to_lowercase().contains(&first.to_lowercase()),
-            "GREATER_THAN" => order()?.is_gt(),
-            "GREATER_THAN_OR_EQUAL" => order()?.is_ge(),
-            "LESS_THAN" => order()?.is_lt(),
-            "LESS_THAN_OR_EQUAL" => order()?.is_le(),
+            "CONTAIN" => value_low.contains(&first_low),
+            "NOT_CONTAIN" => !value_low.contains(&first_low),
+            "CONTAINS_ANY" | "STEM_MATCH" => self.values.iter().any(holds),
+            "CONTAINS_ALL" | "ALL" => self.values.iter().all(holds),
+            "NOT_CONTAINS_ANY" => !self.values.iter().any(holds),
+            "STARTS_WITH" => value_low.starts_with(&first_low),
+            "ENDS_WITH" => value_low.ends_with(&first_low),
+            "GREATER_THAN" | "AFTER" => order()?.is_gt(),
+            "GREATER_THAN_OR_EQUAL" | "ON_OR_AFTER" => order()?.is_ge(),
+            "LESS_THAN" | "BEFORE" => order()?.is_lt(),
+            "LESS_THAN_OR_EQUAL" | "ON_OR_BEFORE" => order()?.is_le(),
+            "IN_RANGE" => self.ranges(value)?,
+            "NOT_IN_RANGE" => !self.ranges(value)?,
             _ => return None,
         })
+    }
+}
+
+impl Condition {
+    pub(crate) fn is_known(&self) -> bool {
+        OPERATORS.contains(&self.operator.as_str())
+    }
+
+    /// Whether a number lies between the two of the condition, ends included; `None` where they are no numbers.
+    fn ranges(&self, value: &str) -> Option<bool> {
+        let bound = |at: usize| self.values.get(at).and_then(|bound| number(bound));
+        let value = number(value)?;
+        Some(bound(0)? <= value && value <= bound(1)?)
     }
 }
 
@@ -130,13 +182,13 @@ pub(crate) fn related<'a>(state: &'a State, object: &'a Object, kind: Kind) -> O
     }
 }
 
-/// A decimal as thousandths, which is finer than any amount that is filtered by.
+/// A decimal as millionths, which is as fine as any number that is filtered by.
 fn number(text: &str) -> Option<i64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let part: String = part.chars().chain("000".chars()).take(3).collect();
+    let part: String = part.chars().chain("000000".chars()).take(6).collect();
     let whole: i64 = whole.parse().ok()?;
     let part: i64 = part.parse().ok()?;
-    whole.checked_mul(1_000)?.checked_add(if text.starts_with('-') { -part } else { part })
+    whole.checked_mul(1_000_000)?.checked_add(if text.starts_with('-') { -part } else { part })
 }
 
 #[cfg(test)]

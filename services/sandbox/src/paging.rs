@@ -112,7 +112,7 @@ pub(crate) fn wants_summary(params: &Params) -> bool {
     params.text("summary").is_some_and(|text| text == "1" || text.contains("true") || text.contains("total_count"))
 }
 
-/// The address of another page of the same read.
+/// The address of another page: all parameters of this one, and the cursor.
 pub(crate) fn href(params: &Params, link: &Link, cursor: &str, value: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("access_token", &link.token);

@@ -34,6 +34,10 @@ pub(super) enum Increment {
 
 /// How far back insights go, in months.
 const MONTHS_MAX: i32 = 37;
+/// How far back numbers of different people go, those by hour, and reach that is broken down (Meta, January 2026).
+pub(super) const UNIQUE_MONTHS: i32 = 13;
+/// How far back it is told how often people saw an ad.
+pub(super) const FREQUENCY_MONTHS: i32 = 6;
 
 /// The ranges that a query asks for, each cut by its increment.
 pub(super) fn slices(params: &Params, today: Date) -> Result<Vec<Range>, Refusal> {
@@ -56,7 +60,11 @@ fn range_of(value: &Value, today: Date) -> Result<Range, Refusal> {
     };
     let range = Range { since: day("since")?, until: day("until")? };
     if range.since > range.until {
-        return Err(Refusal::invalid("time_range: since must not be after until"));
+        return Err(Refusal::invalid("Must specify start and end time: since must not be after until"));
+    }
+    // Where it is tomorrow already, clients ask for a day that has not begun in the account's zone.
+    if range.since > today.tomorrow().unwrap_or(today) {
+        return Err(Refusal::invalid("The start date of the time range cannot be in the future"));
     }
     let oldest = today.checked_sub(MONTHS_MAX.months()).unwrap_or(today);
     if range.since < oldest {

@@ -1,326 +1,423 @@
-//! Rows as Meta writes them: every number is text, and what is zero is mostly left out.
+//! Rows as Meta writes them, straight as text: every number is a string, and what is zero is mostly left out.
 
-use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
-use super::collect::Row;
-use super::metrics::{Metric, Metrics};
-use super::query::Query;
-use crate::nodes::budgets::{major, minor_digits};
-use crate::state::{Kind, Object, State};
+use jiff::civil::Date;
 
-/// Fields that rows have here.
-const SHOWN: &str = "account_currency account_id account_name action_values actions ad_id ad_name adset_id adset_name \
-    attribution_setting buying_type campaign_id campaign_name clicks conversion_values conversions cost_per_action_type \
-    cost_per_inline_link_click cpc cpm cpp created_time ctr date_start date_stop frequency impressions \
-    inline_link_click_ctr inline_link_clicks inline_post_engagement objective optimization_goal purchase_roas reach \
-    results spend unique_clicks updated_time website_purchase_roas";
+use super::action::{ActionKind, Class, List, Window};
+use super::breakdowns::{ActionBreakdown, Breakdown};
+use super::cells::{Dimension, action_text, dimension, text};
+use super::collect::Source;
+use super::columns::{Column, Results};
+use super::metrics::{INDICATORS, Indicator, Metric, Metrics, reach};
+use super::names;
+use super::numbers::{Figure, Numbers, ratio};
+use super::query::{Asked, Query};
+use super::walk::Row;
+use crate::state::Kind;
 
-/// Fields that Meta knows and that no row has here.
-const KNOWN: &str = "ad_click_actions ad_impression_actions age_targeting auction_bid auction_competitiveness \
-    auction_max_competitor_bid average_purchases_conversion_value canvas_avg_view_percent canvas_avg_view_time \
-    catalog_segment_actions catalog_segment_value catalog_segment_value_mobile_purchase_roas \
-    catalog_segment_value_omni_purchase_roas catalog_segment_value_website_purchase_roas conversion_rate_ranking \
-    conversion_lead_rate converted_product_quantity converted_product_value cost_per_15_sec_video_view \
-    cost_per_2_sec_continuous_video_view cost_per_action_result cost_per_ad_click cost_per_conversion \
-    cost_per_conversion_lead cost_per_dda_countby_convs cost_per_estimated_ad_recallers cost_per_inline_post_engagement \
-    cost_per_one_thousand_ad_impression cost_per_outbound_click cost_per_result cost_per_thruplay \
-    cost_per_unique_action_type cost_per_unique_click cost_per_unique_conversion cost_per_unique_inline_link_click \
-    cost_per_unique_outbound_click creative_media_type dda_countby_convs dda_results engagement_rate_ranking \
-    estimated_ad_recall_rate estimated_ad_recallers full_view_impressions full_view_reach gender_targeting \
-    instagram_profile_visits instant_experience_clicks_to_open instant_experience_clicks_to_start \
-    instant_experience_outbound_clicks interactive_component_tap labels landing_page_view_per_link_click location \
-    marketing_messages_cost_per_delivered marketing_messages_cost_per_link_btn_click \
-    marketing_messages_delivered mobile_app_purchase_roas objective_result_rate objective_results outbound_clicks \
-    outbound_clicks_ctr place_page_name product_views qualifying_question_qualify_answer_rate quality_ranking \
-    quality_score_ectr quality_score_ecvr quality_score_organic result_rate result_values_performance_indicator \
-    shops_assisted_purchases social_spend total_postbacks unique_actions unique_conversions unique_ctr \
-    unique_inline_link_click_ctr unique_inline_link_clicks unique_link_clicks_ctr unique_outbound_clicks \
-    unique_outbound_clicks_ctr unique_video_continuous_2_sec_watched_actions unique_video_view_15_sec \
-    video_15_sec_watched_actions video_30_sec_watched_actions video_avg_time_watched_actions \
-    video_continuous_2_sec_watched_actions video_p100_watched_actions video_p25_watched_actions \
-    video_p50_watched_actions video_p75_watched_actions video_p95_watched_actions video_play_actions \
-    video_play_curve_actions video_play_retention_0_to_15s_actions video_play_retention_20_to_60s_actions \
-    video_play_retention_graph_actions video_thruplay_watched_actions video_time_watched_actions \
-    video_view_per_impression website_ctr wish_bid";
+/// Impressions from which on an ad is ranked (Meta, 'Ad relevance diagnostics').
+const RANKED_IMPRESSIONS: i64 = 500;
 
-/// Decimals of rates and costs.
-const RATE_DIGITS: usize = 6;
+/// Fields that stand in rows by asset (Meta, 'Insights: breakdowns').
+const OF_ASSETS: &[&str] = &["impressions", "clicks", "spend", "reach", "actions", "action_values"];
 
-pub(super) fn is_known(name: &str) -> bool {
-    SHOWN.split_whitespace().chain(KNOWN.split_whitespace()).any(|known| known == name)
+/// Writes rows.
+#[derive(Debug)]
+pub(super) struct Pen<'a> {
+    source: &'a Source<'a>,
+    /// The fields, each with its key as JSON; the ones that a row of this query cannot have are left out.
+    fields: Vec<(String, Column)>,
+    targets: Targets,
+    /// The object of the last row, with its named fields in their order, as rows of one object follow each other.
+    named: Option<(u64, Vec<Option<String>>)>,
 }
 
-/// A row of the answer.
-pub(super) fn shown(state: &State, query: &Query, row: &Row) -> Value {
-    let mut map = Map::new();
-    let object = state.object(row.object);
-    for name in &query.fields {
-        if let Some(value) = field(state, query, row, object, name) {
-            map.insert(name.clone(), value);
+/// Actions that share the keys of an item.
+struct Group<'r> {
+    code: Option<u64>,
+    class: Class,
+    members: Vec<(&'static ActionKind, &'r Metrics)>,
+}
+
+/// Where people go, as JSON texts.
+#[derive(Debug, Default)]
+struct Targets {
+    page: (String, String),
+    dataset: (String, String),
+}
+
+impl<'a> Pen<'a> {
+    pub(super) fn new(source: &'a Source<'a>, fields: &[Asked]) -> Self {
+        let query = source.query;
+        let fields = fields.iter().filter(|field| may_have(query, field));
+        Self {
+            source,
+            fields: fields.map(|field| (quoted(&field.name), field.column)).collect(),
+            targets: Targets::of(source),
+            named: None,
         }
     }
-    map.insert("date_start".to_owned(), json!(row.range.since.to_string()));
-    map.insert("date_stop".to_owned(), json!(row.range.until.to_string()));
-    for (breakdown, value) in query.breakdowns.iter().zip(&row.cell) {
-        map.insert(breakdown.word().to_owned(), json!(value));
-    }
-    Value::Object(map)
-}
 
-/// The totals over all rows, in the fields that add up.
-pub(super) fn summary(state: &State, query: &Query, rows: &[Row]) -> Value {
-    let mut metrics = Metrics::default();
-    for row in rows {
-        metrics.add(&row.metrics);
+    /// Adds a row.
+    pub(super) fn row(&mut self, row: &Row, out: &mut String) {
+        if self.named.as_ref().is_none_or(|(object, _)| *object != row.object) {
+            let query = self.source.query;
+            let columns = self.fields.iter().filter_map(|(_, column)| match column {
+                Column::Named(named) => Some(*named),
+                _ => None,
+            });
+            let texts =
+                columns.map(|named| names::text(self.source.state, query, row.object, named).map(|text| quoted(&text)));
+            self.named = Some((row.object, texts.collect()));
+        }
+        out.push('{');
+        self.members(row, out);
+        let query = self.source.query;
+        for (breakdown, code) in query.breakdowns.iter().zip(row.cell) {
+            let value = text(*breakdown, code, &self.source.texts.borrow());
+            push(out, &[",\"", breakdown.word(), "\":", &value]);
+        }
+        out.push('}');
     }
-    let since = query.slices.iter().map(|range| range.since).min();
-    let until = query.slices.iter().map(|range| range.until).max();
-    let (Some(since), Some(until)) = (since, until) else { return json!({}) };
-    let range = super::dates::Range { since, until };
-    let row = Row { object: query.account, range, cell: Vec::new(), metrics };
-    let mut map = Map::new();
-    for name in query.fields.iter().filter(|name| !name.ends_with("_id") && !name.ends_with("_name")) {
-        if let Some(value) = field(state, query, &row, None, name) {
-            map.insert(name.clone(), value);
+
+    /// The totals of a summary, without names and breakdowns.
+    pub(super) fn summary(&mut self, row: &Row, out: &mut String) {
+        self.fields.retain(|(_, column)| !matches!(column, Column::Named(_) | Column::Ranking(_)));
+        out.push('{');
+        self.members(row, out);
+        out.push('}');
+    }
+
+    fn members(&self, row: &Row, out: &mut String) {
+        let numbers = self.source.numbers(row);
+        let mut named = self.named.iter().flat_map(|(_, texts)| texts);
+        for (key, column) in &self.fields {
+            let start = out.len();
+            push(out, &[key, ":"]);
+            let is_there = match column {
+                Column::Named(_) => {
+                    named.next().and_then(Option::as_deref).inspect(|text| out.push_str(text)).is_some()
+                }
+                Column::Number(number) => numbers.of(*number).inspect(|figure| string(*figure, out)).is_some(),
+                Column::List(list) => self.list(*list, row, numbers, out),
+                Column::Curve(points) => curve(row, *points, out),
+                Column::Results(results) => self::results(*results, numbers, out),
+                Column::Ranking(which) => {
+                    ranking(row, self.source.query, *which).inspect(|word| out.push_str(word)).is_some()
+                }
+                Column::DateStart | Column::DateStop | Column::Absent => false,
+            };
+            if is_there {
+                out.push(',');
+            } else {
+                out.truncate(start);
+            }
+        }
+        out.push_str("\"date_start\":\"");
+        date(row.range.since, out);
+        out.push_str("\",\"date_stop\":\"");
+        date(row.range.until, out);
+        out.push('"');
+    }
+
+    /// A list of actions; false where there is none.
+    fn list(&self, list: List, row: &Row, numbers: Numbers<'_>, out: &mut String) -> bool {
+        let start = out.len();
+        out.push('[');
+        let query = self.source.query;
+        let kinds =
+            list.kinds.iter().filter(|kind| query.conditions.want_action(kind.word) && !self.is_elsewhere(kind));
+        if query.actions.contains(&ActionBreakdown::Type) {
+            for kind in kinds {
+                for (code, metrics) in self.parts(kind, row) {
+                    self.item(list, Some(kind), code, numbers, |window| tally(kind, metrics, window), out);
+                }
+            }
+        } else {
+            // Without its type, an item holds all actions that share the other keys.
+            let mut groups: Vec<Group<'_>> = Vec::new();
+            for kind in kinds {
+                for (code, metrics) in self.parts(kind, row) {
+                    let class = if kind.class == Class::Off { Class::Off } else { Class::On };
+                    let same =
+                        |group: &&mut Group<'_>| group.code == code && (group.class == class || !self.by_target());
+                    match groups.iter_mut().find(same) {
+                        Some(group) => group.members.push((kind, metrics)),
+                        None => groups.push(Group { code, class, members: vec![(kind, metrics)] }),
+                    }
+                }
+            }
+            for Group { code, class, members } in groups {
+                let sum = |window| {
+                    members.iter().fold((0, 0), |sum: (i64, i64), (kind, metrics)| {
+                        let (count, worth) = tally(kind, metrics, window);
+                        (sum.0 + count, sum.1 + worth)
+                    })
+                };
+                let kind = members
+                    .iter()
+                    .map(|(kind, _)| *kind)
+                    .find(|kind| (kind.class == Class::Off) == (class == Class::Off));
+                self.item(list, kind, code, numbers, sum, out);
+            }
+        }
+        if out.ends_with('[') {
+            out.truncate(start);
+            return false;
+        }
+        out.push(']');
+        true
+    }
+
+    /// One item, with its comma where it is not the first; nothing where it has no value of its own.
+    fn item(
+        &self,
+        list: List,
+        kind: Option<&ActionKind>,
+        code: Option<u64>,
+        numbers: Numbers<'_>,
+        sum: impl Fn(Option<Window>) -> (i64, i64),
+        out: &mut String,
+    ) {
+        let query = self.source.query;
+        let (count, worth) = sum(None);
+        let value = numbers.item(list.shape, count, worth);
+        let windows = query.windows.iter().filter_map(|window| {
+            let (count, worth) = sum(Some(*window));
+            numbers.item(list.shape, count, worth).map(|figure| (window.word, figure))
+        });
+        let mut windows = windows.peekable();
+        // A conversion beyond the ad set's setting is seen in its window only.
+        if value.is_none() && windows.peek().is_none() {
+            return;
+        }
+        if !out.ends_with('[') {
+            out.push(',');
+        }
+        out.push('{');
+        self.keys(kind, code, out);
+        out.push_str("\"value\":");
+        string(value.unwrap_or(Figure::Count(0)), out);
+        for (word, figure) in windows {
+            push(out, &[",\"", word, "\":"]);
+            string(figure, out);
+        }
+        out.push('}');
+    }
+
+    /// The keys of an item, each with a comma behind it.
+    fn keys(&self, kind: Option<&ActionKind>, code: Option<u64>, out: &mut String) {
+        let query = self.source.query;
+        let off = kind.is_some_and(|kind| kind.class == Class::Off);
+        let (target, destination) = if off { &self.targets.dataset } else { &self.targets.page };
+        for action in &query.actions {
+            match action {
+                ActionBreakdown::Type => push(out, &["\"action_type\":\"", kind.map_or("", |kind| kind.word), "\","]),
+                // Meta does not tell where actions elsewhere came from.
+                _ if off && query.hides_off_meta => {}
+                ActionBreakdown::TargetId => push(out, &["\"action_target_id\":", target, ","]),
+                ActionBreakdown::Destination => push(out, &["\"action_destination\":", destination, ","]),
+                other => {
+                    let value = code.and_then(|code| action_text(*other, code, &self.source.texts.borrow()));
+                    if let Some(value) = value {
+                        push(out, &["\"", other.word(), "\":", &value, ","]);
+                    }
+                }
+            }
         }
     }
-    map.insert("date_start".to_owned(), json!(since.to_string()));
-    map.insert("date_stop".to_owned(), json!(until.to_string()));
-    Value::Object(map)
-}
 
-/// Whether a row meets the conditions on numbers.
-pub(super) fn passes(query: &Query, row: &Row) -> bool {
-    query.filters.iter().filter(|condition| !condition.field.contains('.')).all(|condition| {
-        let value = match condition.field.as_str() {
-            "impressions" => row.metrics.get(Metric::Impressions),
-            "clicks" => row.metrics.get(Metric::Clicks),
-            "reach" => row.metrics.reach(row.range.count()),
-            "spend" => return condition.meets(&major(row.metrics.spend(), 2)).unwrap_or(true),
-            _ => return true,
+    /// An action's parts by the breakdown of actions that it takes part in; else the whole, without a code.
+    fn parts<'r>(&self, kind: &ActionKind, row: &'r Row) -> impl Iterator<Item = (Option<u64>, &'r Metrics)> {
+        let dealt = self.source.query.actions.iter().find_map(|action| dimension(*action));
+        let takes_part = match dealt {
+            Some(Dimension::Device) => kind.class != Class::Off || !self.source.query.hides_off_meta,
+            Some(Dimension::Reaction) => kind.class == Class::Reaction,
+            Some(Dimension::Sound | Dimension::VideoType) => kind.class == Class::Video,
+            Some(Dimension::Card) => matches!(kind.class, Class::Link | Class::Off),
+            _ => false,
         };
-        condition.meets(&value.to_string()).unwrap_or(true)
+        let parts = takes_part.then(|| row.parts.iter().map(|(code, metrics)| (Some(*code), metrics)));
+        let whole = (!takes_part).then_some((None, &row.total));
+        parts.into_iter().flatten().chain(whole)
+    }
+
+    fn by_target(&self) -> bool {
+        let query = self.source.query;
+        query.actions.iter().any(|it| matches!(it, ActionBreakdown::TargetId | ActionBreakdown::Destination))
+    }
+
+    /// Whether an action happened where Meta cannot break it down by place or hour, and says nothing then.
+    fn is_elsewhere(&self, kind: &ActionKind) -> bool {
+        let query = self.source.query;
+        let by_place = |it: &Breakdown| it.is_hourly() || matches!(it, Breakdown::Region | Breakdown::Dma);
+        query.hides_off_meta && kind.class == Class::Off && query.breakdowns.iter().any(by_place)
+    }
+}
+
+impl Targets {
+    fn of(source: &Source<'_>) -> Self {
+        let (state, account) = (source.state, source.query.account);
+        let owner = state.object(account).and_then(|account| account.owner);
+        let page = owner.and_then(|owner| state.children(owner, Kind::Page).next());
+        let dataset = state.children(account, Kind::Dataset).next();
+        let of = |id: Option<u64>| {
+            let object = id.and_then(|id| state.object(id));
+            let id = object.map_or(account, |object| object.id);
+            (quoted(&id.to_string()), quoted(object.map_or("", |object| object.name())))
+        };
+        Self { page: of(page), dataset: of(dataset) }
+    }
+}
+
+/// Whether rows of such a query have the field (Meta, 'Insights: breakdowns', "Limitations").
+fn may_have(query: &Query, field: &Asked) -> bool {
+    let name = field.name.as_str();
+    let is_number = !matches!(field.column, Column::Named(_) | Column::DateStart | Column::DateStop);
+    let by_region = query.breakdowns.contains(&Breakdown::Region);
+    let watched =
+        name.starts_with("video_p") && name.ends_with("_watched_actions") || name == "video_avg_time_watched_actions";
+    !(is_number && query.has_assets() && !OF_ASSETS.contains(&name)
+        || is_number && query.by_frequency() && name != "reach"
+        || query.is_hourly() && name.starts_with("video_")
+        || by_region && watched
+        || matches!(field.column, Column::Absent | Column::DateStart | Column::DateStop))
+}
+
+fn tally(kind: &ActionKind, metrics: &Metrics, window: Option<Window>) -> (i64, i64) {
+    (kind.amount.count(metrics, window), kind.amount.worth(metrics, window))
+}
+
+/// How many of those who began a video still watch at each of so many points of it.
+fn curve(row: &Row, points: usize, out: &mut String) -> bool {
+    let plays = row.total.get(Metric::VideoPlays);
+    if plays == 0 {
+        return false;
+    }
+    let quarters = [Metric::VideoP25, Metric::VideoP50, Metric::VideoP75, Metric::VideoP100];
+    let known: Vec<i64> =
+        std::iter::once(100).chain(quarters.map(|quarter| row.total.get(quarter) * 100 / plays)).collect();
+    out.push_str("[{\"action_type\":\"video_view\",\"value\":[");
+    let last = points.saturating_sub(1).max(1);
+    for point in 0..points {
+        // Between two quarters, the line is straight.
+        let (quarter, beyond) = (point * 4 / last, point * 4 % last);
+        let from = known.get(quarter).copied().unwrap_or_default();
+        let to = known.get(quarter + 1).copied().unwrap_or(from);
+        let share = |part: usize| i64::try_from(part).unwrap_or_default();
+        let value = from - (from - to) * share(beyond) / share(last);
+        if point > 0 {
+            out.push(',');
+        }
+        decimal(value, out);
+    }
+    out.push_str("]}]");
+    true
+}
+
+fn results(results: Results, numbers: Numbers<'_>, out: &mut String) -> bool {
+    let start = out.len();
+    out.push('[');
+    for indicator in INDICATORS {
+        let (count, spend) = numbers.metrics.result(indicator);
+        if spend == 0 {
+            continue;
+        }
+        let count = if indicator == Indicator::Reach { reach(count) } else { count };
+        let mut of_these = Metrics::default();
+        of_these.set(Metric::Spend, spend);
+        let figure = match results {
+            Results::Count => Some(Figure::Count(count)).filter(|_| count > 0),
+            Results::Cost => Numbers { metrics: &of_these, ..numbers }.cost(count, 1),
+            Results::Rate => ratio(count, numbers.metrics.get(Metric::Impressions), 100),
+        };
+        if !out.ends_with('[') {
+            out.push(',');
+        }
+        push(out, &["{\"indicator\":\"", indicator_word(indicator), "\""]);
+        if let Some(figure) = figure {
+            out.push_str(",\"values\":[{\"value\":");
+            string(figure, out);
+            out.push_str(",\"attribution_windows\":[\"default\"]}]");
+        }
+        out.push('}');
+    }
+    if out.ends_with('[') {
+        out.truncate(start);
+        return false;
+    }
+    out.push(']');
+    true
+}
+
+fn indicator_word(indicator: Indicator) -> &'static str {
+    match indicator {
+        Indicator::Purchase => "actions:offsite_conversion.fb_pixel_purchase",
+        Indicator::LinkClick => "actions:link_click",
+        Indicator::LandingPageView => "actions:landing_page_view",
+        Indicator::PixelLead => "actions:offsite_conversion.fb_pixel_lead",
+        Indicator::FormLead => "actions:onsite_conversion.lead_grouped",
+        Indicator::Message => "actions:onsite_conversion.messaging_conversation_started_7d",
+        Indicator::Install => "actions:mobile_app_install",
+        Indicator::Engagement => "actions:post_engagement",
+        Indicator::ThruPlay => "video_thruplay_watched_actions",
+        Indicator::Impressions => "impressions",
+        Indicator::Reach => "reach",
+    }
+}
+
+/// Only ads are ranked.
+fn ranking(row: &Row, query: &Query, which: u64) -> Option<&'static str> {
+    if query.level != Kind::Ad {
+        return None;
+    }
+    if row.total.get(Metric::Impressions) < RANKED_IMPRESSIONS {
+        return Some("\"UNKNOWN\"");
+    }
+    let place = super::dice::Dice::new(which, row.object, Date::ZERO).below(10);
+    Some(match place {
+        0..=2 => "\"ABOVE_AVERAGE\"",
+        3..=6 => "\"AVERAGE\"",
+        7 => "\"BELOW_AVERAGE_35\"",
+        8 => "\"BELOW_AVERAGE_20\"",
+        _ => "\"BELOW_AVERAGE_10\"",
     })
 }
 
-/// Sorts by one number: `spend_descending`.
-pub(super) fn sort(rows: &mut [Row], query: &Query) {
-    let Some(sort) = &query.sort else { return };
-    let (name, descending) = match (sort.strip_suffix("_descending"), sort.strip_suffix("_ascending")) {
-        (Some(name), _) => (name, true),
-        (None, Some(name)) => (name, false),
-        _ => return,
-    };
-    let key = |row: &Row| match name {
-        "spend" => row.metrics.spend(),
-        "impressions" => row.metrics.get(Metric::Impressions),
-        "clicks" => row.metrics.get(Metric::Clicks),
-        "reach" => row.metrics.reach(row.range.count()),
-        _ => 0,
-    };
-    rows.sort_by_key(key);
-    if descending {
-        rows.reverse();
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn push(out: &mut String, parts: &[&str]) {
+    for part in parts {
+        out.push_str(part);
     }
 }
 
-fn field(state: &State, query: &Query, row: &Row, object: Option<&Object>, name: &str) -> Option<Value> {
-    named(state, query, object, name).or_else(|| number(state, query, row, name))
-}
-
-/// Ids, names and settings of the object and those above it.
-fn named(state: &State, query: &Query, object: Option<&Object>, name: &str) -> Option<Value> {
-    let account = state.object(query.account)?;
-    let up = |kind: Kind| {
-        let object = object?;
-        let id = match kind {
-            _ if kind == object.kind => Some(object.id),
-            Kind::Campaign => object.campaign,
-            Kind::AdSet => object.ad_set,
-            _ => None,
-        };
-        id.and_then(|id| state.object(id))
-    };
-    let id = |object: &Object| json!(object.id.to_string());
-    let title = |object: &Object| json!(object.name());
-    match name {
-        "account_id" => Some(id(account)),
-        "account_name" => Some(title(account)),
-        "account_currency" => Some(json!(account.text("currency"))),
-        "campaign_id" => up(Kind::Campaign).map(id),
-        "campaign_name" => up(Kind::Campaign).map(title),
-        "adset_id" => up(Kind::AdSet).map(id),
-        "adset_name" => up(Kind::AdSet).map(title),
-        "ad_id" => up(Kind::Ad).map(id),
-        "ad_name" => up(Kind::Ad).map(title),
-        "objective" | "buying_type" => up(Kind::Campaign).map(|campaign| json!(campaign.text(name))),
-        "optimization_goal" => up(Kind::AdSet).map(|ad_set| json!(ad_set.text(name))),
-        "attribution_setting" => up(Kind::AdSet).map(|_| json!("7d_click_1d_view")),
-        "created_time" => {
-            object.map(|object| json!(crate::state::day(state, query.account, object.created).to_string()))
-        }
-        "updated_time" => {
-            object.map(|object| json!(crate::state::day(state, query.account, object.updated).to_string()))
-        }
-        _ => None,
+fn string(figure: Figure, out: &mut String) {
+    out.push('"');
+    match figure {
+        Figure::Count(count) => decimal(count, out),
+        other => out.push_str(&other.text()),
     }
+    out.push('"');
 }
 
-fn number(state: &State, query: &Query, row: &Row, name: &str) -> Option<Value> {
-    let metrics = &row.metrics;
-    let digits = minor_digits(state.currency(query.account));
-    let (impressions, clicks) = (metrics.get(Metric::Impressions), metrics.get(Metric::Clicks));
-    let (link_clicks, reach) = (metrics.get(Metric::LinkClicks), metrics.reach(row.range.count()));
-    let spend = metrics.spend();
-    let text = |value: i64| Some(json!(value.to_string()));
-    let cost = |of: i64| ratio(spend, of.saturating_mul(scale(digits)), 1).map(Value::from);
-    match name {
-        "impressions" => text(impressions),
-        "clicks" => text(clicks),
-        "unique_clicks" => text(clicks * 92 / 100),
-        "reach" => text(reach),
-        "spend" => Some(json!(major(spend, digits))),
-        "inline_link_clicks" if link_clicks > 0 => text(link_clicks),
-        "inline_post_engagement" if metrics.post_engagement() > 0 => text(metrics.post_engagement()),
-        "frequency" => ratio(impressions, reach, 1).map(Value::from),
-        "ctr" => ratio(clicks, impressions, 100).map(Value::from),
-        "inline_link_click_ctr" => ratio(link_clicks, impressions, 100).map(Value::from),
-        "cpc" => cost(clicks),
-        "cost_per_inline_link_click" => cost(link_clicks),
-        "cpm" => ratio(spend, impressions.saturating_mul(scale(digits)), 1_000).map(Value::from),
-        "cpp" => ratio(spend, reach.saturating_mul(scale(digits)), 1_000).map(Value::from),
-        "actions" => listed(actions(query, metrics)),
-        "action_values" => listed(values(query, metrics, digits)),
-        "conversions" => listed(Vec::new()),
-        "cost_per_action_type" => listed(
-            counts(metrics)
-                .into_iter()
-                .filter_map(|(word, count)| {
-                    Some(json!({ "action_type": word, "value": ratio(spend, count.saturating_mul(scale(digits)), 1)? }))
-                })
-                .collect(),
-        ),
-        "purchase_roas" | "website_purchase_roas" => {
-            let word = if name == "purchase_roas" { "omni_purchase" } else { "offsite_conversion.fb_pixel_purchase" };
-            let value = ratio(metrics.get(Metric::Revenue), spend, 1).filter(|_| metrics.purchases() > 0)?;
-            Some(json!([{ "action_type": word, "value": value }]))
-        }
-        "results" => listed(results(metrics)),
-        _ => None,
-    }
+fn decimal(value: i64, out: &mut String) {
+    // Writing to a string cannot fail.
+    write!(out, "{value}").unwrap_or_default();
 }
 
-fn results(metrics: &Metrics) -> Vec<Value> {
-    let purchases = metrics.purchases();
-    if purchases == 0 {
-        return Vec::new();
-    }
-    vec![json!({
-        "indicator": "actions:offsite_conversion.fb_pixel_purchase",
-        "values": [{ "value": purchases.to_string(), "attribution_windows": ["default"] }],
-    })]
-}
-
-/// Action types with their counts. They overlap, as Meta's do: page engagement holds post engagement, which holds clicks.
-fn counts(metrics: &Metrics) -> Vec<(&'static str, i64)> {
-    let get = |metric| metrics.get(metric);
-    let all = [
-        ("link_click", get(Metric::LinkClicks)),
-        ("landing_page_view", get(Metric::LandingPageViews)),
-        ("video_view", get(Metric::VideoViews)),
-        ("post_reaction", get(Metric::Reactions)),
-        ("post_engagement", metrics.post_engagement()),
-        ("page_engagement", metrics.post_engagement()),
-        ("lead", get(Metric::Leads)),
-        ("offsite_conversion.fb_pixel_lead", get(Metric::Leads)),
-        ("offsite_conversion.fb_pixel_view_content", get(Metric::ViewContent)),
-        ("add_to_cart", get(Metric::AddToCart)),
-        ("offsite_conversion.fb_pixel_add_to_cart", get(Metric::AddToCart)),
-        ("initiate_checkout", get(Metric::InitiateCheckout)),
-        ("offsite_conversion.fb_pixel_initiate_checkout", get(Metric::InitiateCheckout)),
-        ("purchase", metrics.purchases()),
-        ("omni_purchase", metrics.purchases()),
-        ("offsite_conversion.fb_pixel_purchase", metrics.purchases()),
-    ];
-    all.into_iter().filter(|(_, count)| *count > 0).collect()
-}
-
-fn actions(query: &Query, metrics: &Metrics) -> Vec<Value> {
-    if !query.by_action {
-        let sum: i64 = counts(metrics).iter().map(|(_, count)| count).sum();
-        return if sum == 0 { Vec::new() } else { vec![json!({ "value": sum.to_string() })] };
-    }
-    let of = |(word, count): (&str, i64)| {
-        let mut map = Map::new();
-        map.insert("action_type".to_owned(), json!(word));
-        map.insert("value".to_owned(), json!(count.to_string()));
-        for window in &query.windows {
-            let in_window =
-                if word.ends_with("purchase") { purchases_in(metrics, window) } else { others_in(count, window) };
-            if in_window > 0 {
-                map.insert(window.clone(), json!(in_window.to_string()));
-            }
-        }
-        Value::Object(map)
-    };
-    counts(metrics).into_iter().map(of).collect()
-}
-
-/// Purchases within a window; a longer one holds the shorter.
-fn purchases_in(metrics: &Metrics, window: &str) -> i64 {
-    let (day, week) = (metrics.get(Metric::PurchasesClick1), metrics.get(Metric::PurchasesClick7));
-    match window {
-        "1d_click" => day,
-        "7d_click" => day + week,
-        "28d_click" => day + week + metrics.get(Metric::PurchasesClick28),
-        "1d_view" => metrics.get(Metric::PurchasesView1),
-        "default" => metrics.purchases(),
-        _ => 0,
-    }
-}
-
-/// Clicks and engagement happen at once, so every click window holds all of them.
-fn others_in(count: i64, window: &str) -> i64 {
-    if matches!(window, "1d_click" | "7d_click" | "28d_click" | "default") { count } else { 0 }
-}
-
-fn values(query: &Query, metrics: &Metrics, digits: usize) -> Vec<Value> {
-    let (purchases, revenue) = (metrics.purchases(), metrics.get(Metric::Revenue));
-    if purchases == 0 {
-        return Vec::new();
-    }
-    let words = ["purchase", "omni_purchase", "offsite_conversion.fb_pixel_purchase"];
-    let of = |word: &&str| {
-        let mut map = Map::new();
-        map.insert("action_type".to_owned(), json!(word));
-        map.insert("value".to_owned(), json!(major(revenue, digits)));
-        for window in &query.windows {
-            let count = purchases_in(metrics, window);
-            if count > 0 {
-                map.insert(window.clone(), json!(major(revenue.saturating_mul(count) / purchases, digits)));
-            }
-        }
-        Value::Object(map)
-    };
-    words.iter().map(of).collect()
-}
-
-fn listed(items: Vec<Value>) -> Option<Value> {
-    (!items.is_empty()).then_some(Value::Array(items))
-}
-
-/// `above / below * times` with six decimals; `None` where it cannot be told.
-fn ratio(above: i64, below: i64, times: i64) -> Option<String> {
-    if below == 0 || above == 0 {
-        return None;
-    }
-    let scaled = i128::from(above) * i128::from(times) * i128::from(scale(RATE_DIGITS)) / i128::from(below);
-    let text = major(i64::try_from(scaled).ok()?, RATE_DIGITS);
-    Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
-}
-
-fn scale(digits: usize) -> i64 {
-    u32::try_from(digits).map_or(1, |digits| 10_i64.saturating_pow(digits))
+/// `2026-11-01`; the calendar's own text takes ten times as long.
+fn date(day: Date, out: &mut String) {
+    let digit = |number: i16| char::from(b'0' + u8::try_from(number.rem_euclid(10)).unwrap_or_default());
+    let (year, month, day) = (day.year(), i16::from(day.month()), i16::from(day.day()));
+    out.extend([year / 1_000, year / 100, year / 10, year].map(digit));
+    out.push('-');
+    out.extend([month / 10, month].map(digit));
+    out.push('-');
+    out.extend([day / 10, day].map(digit));
 }
 
 #[cfg(test)]
@@ -328,15 +425,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratios_have_at_most_six_decimals_and_none_for_nothing() {
-        assert_eq!(ratio(5_631, 112 * 100, 1).as_deref(), Some("0.502767"));
-        assert_eq!(ratio(1, 4, 100).as_deref(), Some("25"));
-        assert_eq!(ratio(1, 0, 1), None);
+    fn dates_are_written_as_the_calendar_writes_them() {
+        for day in [jiff::civil::date(2026, 1, 9), jiff::civil::date(2030, 12, 31)] {
+            let mut out = String::new();
+            date(day, &mut out);
+            assert_eq!(out, day.to_string());
+        }
     }
 
     #[test]
-    fn fields_that_meta_knows_are_taken_and_others_are_not() {
-        assert!(is_known("spend") && is_known("video_play_actions"));
-        assert!(!is_known("foo"));
+    fn a_curve_begins_with_all_and_never_rises() {
+        let mut total = Metrics::default();
+        for (metric, count) in [
+            (Metric::VideoPlays, 200),
+            (Metric::VideoP25, 120),
+            (Metric::VideoP50, 80),
+            (Metric::VideoP75, 50),
+            (Metric::VideoP100, 20),
+        ] {
+            total.set(metric, count);
+        }
+        let range = super::super::dates::Range { since: Date::ZERO, until: Date::ZERO };
+        let row = Row { object: 1, slice: 0, range, cell: Default::default(), total, parts: Vec::new(), reach: None };
+        let mut out = String::new();
+        assert!(curve(&row, 22, &mut out));
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let points: Vec<i64> = value[0]["value"].as_array().unwrap().iter().map(|it| it.as_i64().unwrap()).collect();
+        assert_eq!((points.len(), points[0], points[21]), (22, 100, 10));
+        assert!(points.is_sorted_by(|one, next| one >= next));
     }
 }

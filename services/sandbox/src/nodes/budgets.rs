@@ -67,6 +67,7 @@ pub(crate) const MINIMUMS: &[(&str, i64)] = &[
 /// How many minor digits a currency has at Meta.
 pub(crate) fn minor_digits(currency: &str) -> usize {
     match currency {
+        "BHD" | "JOD" | "KWD" | "OMR" | "TND" => 3,
         "CLP" | "COP" | "CRC" | "HUF" | "ISK" | "IDR" | "JPY" | "KRW" | "PYG" | "TWD" | "VND" => 0,
         _ => 2,
     }

@@ -116,7 +116,8 @@ pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
         (Verb::Get, ["dataset_quality"]) => datasets::quality::read(state, call).map(Body::from),
         (_, ["me", rest @ ..]) => me(state, call, rest),
         (_, [name, rest @ ..]) => {
-            let Some(object) = node(state, name).cloned() else {
+            let found = node(state, name).filter(|object| !insights::is_gone_run(state, object, call.now));
+            let Some(object) = found.cloned() else {
                 return Err(Refusal::missing(call.verb.word(), name));
             };
             on_node(state, call, &object, rest)

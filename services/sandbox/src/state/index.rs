@@ -13,7 +13,6 @@ pub(super) struct Index {
     creatives: HashMap<(u64, String), u64>,
     statuses: HashMap<(u64, Kind, Status), u64>,
     versions: HashMap<u64, u64>,
-    deliveries: HashMap<u64, u64>,
 }
 
 impl Index {
@@ -28,9 +27,6 @@ impl Index {
         self.kinds.entry(object.kind).or_default().insert(object.id);
         *self.statuses.entry((object.account, object.kind, object.status)).or_default() += 1;
         *self.versions.entry(object.account).or_default() += 1;
-        if object.kind == Kind::Ad && old.is_none_or(|old| old.spans != object.spans) {
-            *self.deliveries.entry(object.account).or_default() += 1;
-        }
         let content = |name: &str| (object.account, object.text(name).to_owned());
         match object.kind {
             Kind::Image => {
@@ -60,9 +56,6 @@ impl Index {
             *count = count.saturating_sub(1);
         }
         *self.versions.entry(old.account).or_default() += 1;
-        if old.kind == Kind::Ad {
-            *self.deliveries.entry(old.account).or_default() += 1;
-        }
         let content = |name: &str| (old.account, old.text(name).to_owned());
         match old.kind {
             Kind::Image => drop(self.images.remove(&content("hash"))),
@@ -111,11 +104,6 @@ impl Index {
     pub(super) fn version(&self, account: u64) -> u64 {
         self.versions.get(&account).copied().unwrap_or_default()
     }
-
-    /// Grows whenever an ad of the account gets other days of delivery.
-    pub(super) fn delivery(&self, account: u64) -> u64 {
-        self.deliveries.get(&account).copied().unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
@@ -148,7 +136,7 @@ mod tests {
         assert!(index.children(5, Kind::Ad).is_none_or(BTreeSet::is_empty));
         assert!(index.kind(Kind::Ad).is_none_or(BTreeSet::is_empty));
         assert_eq!(index.with_status(1, Kind::Ad, Status::Active), 0);
-        assert_eq!((index.version(1), index.delivery(1)), (2, 2), "what is remembered of before no longer holds");
+        assert_eq!(index.version(1), 2, "what is remembered of before no longer holds");
     }
 
     #[test]

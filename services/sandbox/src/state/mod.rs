@@ -33,6 +33,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::insights::Sums;
 use crate::webhooks::{Notice, Touch};
 
 pub(crate) use activity::{Activity, Actor};
@@ -92,6 +93,8 @@ pub(crate) struct State {
     /// The lines of the journal that are not yet written; none are kept without a journal.
     pending: Option<Vec<u8>>,
     committed: u64,
+    /// Sums of insights, which follow from the objects and are made again where they are missing.
+    pub(crate) sums: Sums,
     /// Objects that were put, and what is to be told, since the webhooks last looked.
     touched: Vec<(u64, Touch)>,
     notices: Vec<Notice>,
@@ -126,6 +129,7 @@ impl State {
             polls: HashMap::new(),
             pending: None,
             committed: 0,
+            sums: Sums::default(),
             touched: Vec::new(),
             notices: Vec::new(),
             history: history::History::default(),
@@ -229,6 +233,7 @@ impl State {
 
     fn put(&mut self, object: Object) {
         self.next_id = self.next_id.max(object.id.saturating_add(1));
+        self.sums.see(self.objects.get(&object.id), &object);
         if object.kind == Kind::Creative {
             self.uses.note(self.objects.get(&object.id), &object);
         }
@@ -301,6 +306,10 @@ impl State {
     /// How many objects of an account have that status of their own.
     pub(crate) fn with_status(&self, account: u64, kind: Kind, status: Status) -> u64 {
         self.index.with_status(account, kind, status)
+    }
+
+    pub(crate) fn child_count(&self, parent: u64, kind: Kind) -> usize {
+        self.index.children(parent, kind).map_or(0, std::collections::BTreeSet::len)
     }
 
     pub(crate) fn image(&self, account: u64, hash: &str) -> Option<&Object> {

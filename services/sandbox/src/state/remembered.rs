@@ -3,22 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::civil::DateTime;
-
 use super::{Kind, State};
 
 /// The latest answer to each question. None is wrong after a change: every one names the version that it is of.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     totals: Mutex<HashMap<(u64, Kind), (u64, usize)>>,
-    spends: Mutex<HashMap<u64, Spend>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Spend {
-    delivery: u64,
-    hour: DateTime,
-    minor: i64,
 }
 
 impl State {
@@ -34,18 +24,5 @@ impl State {
                 total
             }
         }
-    }
-
-    /// What an account has spent until an hour of its own time, by `sum` unless it is known.
-    pub(crate) fn spent_until(&self, account: u64, hour: DateTime, sum: impl FnOnce() -> i64) -> i64 {
-        let delivery = self.index.delivery(account);
-        let spends = || self.remembered.spends.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = spends().get(&account).filter(|spend| (spend.delivery, spend.hour) == (delivery, hour)).copied();
-        if let Some(spend) = known {
-            return spend.minor;
-        }
-        let minor = sum();
-        spends().insert(account, Spend { delivery, hour, minor });
-        minor
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::{Date, date};
 use serde::{Deserialize, Serialize};
 
-use super::limits::{Ceilings, Limits};
-
 use super::Status;
+use super::limits::{Ceilings, Limits};
+use crate::insights::RunFault;
 use crate::version::Version;
 
 /// Timings and habits of Meta that are not facts of its interface. Every one has the default of a quick test.
@@ -31,6 +32,35 @@ pub(crate) struct Settings {
     pub(crate) review_milliseconds: i64,
     /// After how many polls a report is done.
     pub(crate) report_polls: u32,
+    /// What goes wrong with every report that is started from now on; null: nothing.
+    pub(crate) report_fault: Option<RunFault>,
+    /// For how many days a report can be read (Meta, 'Insights: asynchronous jobs').
+    pub(crate) report_days: i64,
+    /// A report that may come to more rows than this fails as too large.
+    pub(crate) report_rows_max: u64,
+    /// A query that may come to more rows than this is too much data for one call: 100/1487534.
+    pub(crate) insights_rows_max: u64,
+    /// A query that looks at more days of ads than this, times the values of its breakdowns, times out: 100/1504018.
+    pub(crate) insights_days_max: u64,
+    /// A longer page of insights cannot be made: "Please reduce the amount of data".
+    pub(crate) insights_page_rows_max: usize,
+    /// Whether the accounts are opted in to the breakdowns that need it.
+    pub(crate) breakdown_opt_in: bool,
+    /// The day from which on some breakdowns need an opt-in.
+    pub(crate) breakdown_opt_in_since: Date,
+    /// How many reports with such breakdowns an account may start a day; never more than it has ad sets.
+    pub(crate) opt_in_reports_a_day: usize,
+    /// How many reports an account may start a day that break reach down for days over 13 months ago.
+    pub(crate) reach_reports_a_day: usize,
+    /// The day from which on the breakdown `dma` is unknown.
+    pub(crate) dma_dead_since: Date,
+    /// Whether breakdowns that may not stand together are refused with 2/1504041 instead of 100.
+    pub(crate) breakdown_refusal_code_2: bool,
+    /// Whether actions outside of Meta are left out by region and hour, and have no keys of device, target and
+    /// destination, as Meta has it since 2021. Off, so that all rows add up.
+    pub(crate) off_meta_hidden: bool,
+    /// For how many days the insights of a deleted object can be read by its id.
+    pub(crate) deleted_insights_days: i64,
     /// After how many looks an audience is filled.
     pub(crate) audience_polls: u32,
     /// After this many seconds of the sandbox's clock an audience is filled however often it was looked at. Meta names
@@ -137,6 +167,20 @@ impl Default for Settings {
             advantage_audience_required: true,
             review_milliseconds: 200,
             report_polls: 2,
+            report_fault: None,
+            report_days: 30,
+            report_rows_max: 100_000_000,
+            insights_rows_max: 5_000_000,
+            insights_days_max: 500_000_000,
+            insights_page_rows_max: 5_000,
+            breakdown_opt_in: false,
+            breakdown_opt_in_since: date(2026, 8, 6),
+            opt_in_reports_a_day: 10,
+            reach_reports_a_day: 10,
+            dma_dead_since: date(2026, 6, 22),
+            breakdown_refusal_code_2: false,
+            off_meta_hidden: false,
+            deleted_insights_days: 28,
             audience_polls: 2,
             audience_seconds: 21_600,
             match_percent: 100,
