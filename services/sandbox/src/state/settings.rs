@@ -224,3 +224,17 @@ impl Default for Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_every_setting() {
+        let page = include_str!("../../README.md");
+        let all = serde_json::to_value(Settings::default()).unwrap();
+        for name in all.as_object().unwrap().keys() {
+            assert!(page.contains(&format!("| `{name}` |")), "{name} is missing in the page");
+        }
+    }
+}
