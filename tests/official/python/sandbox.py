@@ -53,6 +53,17 @@ def fault(action, **matcher):
     control("POST", "faults", {"matcher": matcher, "action": action, "count": 1})
 
 
+def rule(action, count=None, **matcher):
+    """Every call that fits the matcher fails so, until `no_faults`; or so many of them. Gives the id of the rule."""
+    body = {"matcher": matcher, "action": action, **({"count": count} if count else {})}
+    return json.loads(control("POST", "faults", body))["id"]
+
+
+def no_faults():
+    """Ends all rules, and what they had under way."""
+    control("DELETE", "faults")
+
+
 def requests():
     """The log of all calls: one dict each."""
     return [json.loads(line) for line in control("GET", "requests").splitlines()]

@@ -159,7 +159,7 @@ impl Sandbox {
         inner.state = State::new(&Source::of(&origin)?, origin.seed, origin.began);
         inner.state.settings = settings;
         inner.usage.clear();
-        inner.faults.clear();
+        inner.faults = Faults::new(self.options.seed);
         inner.resets += 1;
         inner.requests.clear();
         inner.watch = Watch::default();

@@ -147,6 +147,26 @@ mod tests {
         }
     }
 
+    /// The page that people copy from.
+    const PAGE: &str = include_str!("../../README.md");
+
+    #[test]
+    fn every_action_that_the_page_shows_is_read() {
+        let rows = PAGE.lines().skip_while(|line| !line.starts_with("| action |")).skip(2);
+        let cells = rows.take_while(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(1));
+        let mut names = std::collections::BTreeSet::new();
+        for shown in cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)) {
+            let action = serde_json::from_str(shown).unwrap_or_else(|_| Value::String(shown.to_owned()));
+            let bare = !action.is_object();
+            match read(json!({ "action": action })) {
+                Ok(rules) => names.extend(json!(rules[0].action).as_object().unwrap().keys().cloned()),
+                // A name alone stands for the parameters of its neighbour.
+                Err(fault) => assert!(bare && fault.contains("missing field"), "{shown}: {fault}"),
+            }
+        }
+        assert!(names.len() >= 20, "{names:?}");
+    }
+
     #[test]
     fn an_action_without_parameters_may_be_a_word() {
         for action in [json!("drop"), json!({ "drop": null }), json!({ "drop": {} })] {

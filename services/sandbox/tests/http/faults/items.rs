@@ -125,3 +125,23 @@ async fn a_rule_for_items_leaves_other_calls_alone() {
     let answer = batch(&server, json!([{ "method": "GET", "relative_url": format!("{ACT}/campaigns") }])).await;
     assert_eq!(body(&answer[0])["error"]["code"], 2);
 }
+
+#[tokio::test]
+async fn what_is_worked_off_behind_a_call_is_struck_like_a_call() {
+    let server = Server::start().await;
+    fault(&server, json!({ "matcher": { "path": "/campaigns", "nth": 2 }, "action": { "error": { "code": 2 } } }))
+        .await;
+    let operation = |name: &str| json!({ "name": name, "relative_url": format!("{ACT}/campaigns"), "body": form(&campaign_form(name)), "method": "POST" });
+    let operations = json!([operation("one"), operation("two"), operation("three")]).to_string();
+    let form = [("name", "Behind"), ("adbatch", operations.as_str())];
+    let set = server.post(&format!("{ACT}/async_batch_requests"), &form).await.id();
+    let ended = async { while server.get(&format!("{set}?fields=is_completed")).await.body["is_completed"] != true {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.unwrap();
+    let requests = server.get(&format!("{set}/requests?fields=status,result")).await;
+    let statuses: Vec<&Value> = requests.rows().iter().map(|row| &row["status"]).collect();
+    assert_eq!(statuses, ["SUCCESS", "ERROR", "SUCCESS"]);
+    assert_eq!(requests.rows()[1]["result"]["error"]["code"], 2);
+    assert!(exists(&server, "one").await && !exists(&server, "two").await && exists(&server, "three").await);
+    let struck: Vec<Value> = server.log().await.into_iter().filter(|line| line["rule"] == 1).collect();
+    assert_eq!((struck.len(), &struck[0]["committed"]), (1, &json!(false)));
+}
