@@ -38,7 +38,7 @@ step('an account has one row for the period', async () => {
 });
 
 step('levels, days and breakdowns add up to the account', async () => {
-  for (const parts of [{level: 'ad'}, {time_increment: 1}, {breakdowns: ['age', 'gender']}, {breakdowns: 'country'}]) {
+  for (const parts of [{level: 'ad'}, {time_increment: 1}, {breakdowns: ['age', 'gender']}, {breakdowns: 'publisher_platform'}]) {
     const rows = await all(await account().getInsights(FIELDS, {...PERIOD, ...parts, limit: 7}));
     assert.ok(rows.length > 1, JSON.stringify(parts));
     assert.deepEqual(totals(rows), made.totals, JSON.stringify(parts));

@@ -114,7 +114,7 @@ def what_is_no_image_is_refused():
     text = folder / "text.png"
     text.write_text("no picture")
     error = refused(100, account().create_ad_image, params={"filename": str(text)})
-    assert error.api_error_subcode(), error
+    equal(error.api_blame_field_specs(), [["filename"]])
 
 
 @step
