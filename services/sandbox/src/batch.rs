@@ -1,5 +1,7 @@
 //! Batches: up to 50 calls in one request, answered in its order, each counted for itself.
 
+mod item;
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
@@ -7,30 +9,19 @@ use serde_json::{Map, Value, json};
 use crate::body::Body;
 use crate::error::Refusal;
 use crate::faults::known_refusal;
-use crate::params::{Params, as_boolean, as_text};
-use crate::reference;
+use crate::params::Params;
 use crate::route::{File, Verb};
+
+pub(crate) use item::{Item, item};
 
 /// The most items of a batch.
 const ITEMS_MAX: usize = 50;
 
-/// One item, still with its references.
-#[derive(Debug)]
-pub(crate) struct Item {
-    verb: Verb,
-    address: String,
-    body: String,
-    name: Option<String>,
-    depends_on: Option<String>,
-    attached: Vec<String>,
-    omit: Option<bool>,
-    credentials: Params,
-    if_none_match: Option<String>,
-}
-
 /// A call that an item came to, and where it stands.
 #[derive(Debug)]
 pub(crate) struct Ready {
+    /// Its place in the batch, from 0.
+    pub(crate) at: usize,
     pub(crate) verb: Verb,
     pub(crate) path: String,
     pub(crate) params: Params,
@@ -81,38 +72,7 @@ fn too_many() -> Refusal {
     Refusal::invalid(format!("Too many requests in batch message. Maximum batch size is {ITEMS_MAX}"))
 }
 
-/// Reads one item.
-pub(crate) fn item(value: &Value) -> Result<Item, Refusal> {
-    let text = |name: &str| value.get(name).filter(|value| !value.is_null()).map(as_text);
-    let verb = match text("method").unwrap_or_default().to_ascii_uppercase().as_str() {
-        "GET" => Verb::Get,
-        "POST" => Verb::Post,
-        "DELETE" => Verb::Delete,
-        _ => return Err(Refusal::invalid("Each batch item must have a method of GET, POST or DELETE")),
-    };
-    let Some(address) = text("relative_url") else { return Err(Refusal::required("relative_url")) };
-    let mut credentials = Params::default();
-    for name in ["access_token", "appsecret_proof"] {
-        if let Some(given) = text(name) {
-            credentials.put(name, Value::String(given));
-        }
-    }
-    Ok(Item {
-        verb,
-        address,
-        body: text("body").unwrap_or_default(),
-        name: text("name").filter(|name| !name.is_empty()),
-        depends_on: text("depends_on").filter(|name| !name.is_empty()),
-        attached: text("attached_files").unwrap_or_default().split(',').map(|part| part.trim().to_owned()).collect(),
-        omit: value.get("omit_response_on_success").and_then(as_boolean),
-        credentials,
-        if_none_match: header(value.get("headers"), "if-none-match"),
-    })
-}
-
-/// Runs all items in order and gives the body of the answer.
-///
-/// Items that others refer to must stand before them, which is how all clients write them.
+/// Runs all items, each after those that it waits for, and gives the body of the answer in the order of the request.
 pub(crate) fn run(
     items: &[Item],
     outer: &Params,
@@ -123,24 +83,22 @@ pub(crate) fn run(
     let mut answers: HashMap<String, Value> = HashMap::new();
     let mut failed: HashSet<String> = HashSet::new();
     let referenced: HashSet<String> = items.iter().flat_map(Item::needs).collect();
-    let mut shown = Vec::with_capacity(items.len());
-    for item in items {
-        let ready = if item.needs().iter().any(|name| failed.contains(name)) {
-            None
-        } else {
-            item.ready(&answers, outer, files)
-        };
-        let answer = ready.map_or_else(aborted, &mut call);
+    let outer = with_token(outer, items);
+    let mut shown: Vec<(usize, Value)> = Vec::with_capacity(items.len());
+    for (at, item) in in_turn(items) {
+        let waits_in_vain = item.needs().iter().any(|name| failed.contains(name));
+        let ready = if waits_in_vain { None } else { item.ready(&answers, &outer, files) };
+        let answer = ready.map_or_else(aborted, |ready| call(Ready { at, ..ready }));
         let (status, headers, mut body) = match answer {
             Answer::Given { status, headers, body } => (status, headers, body),
             Answer::Page { status, text } => {
                 failed.extend(item.name.clone());
-                shown.push(envelope(status, &[], text, include_headers));
+                shown.push((at, envelope(status, &[], text, include_headers)));
                 continue;
             }
             Answer::Null => {
                 failed.extend(item.name.clone());
-                shown.push(Value::Null);
+                shown.push((at, Value::Null));
                 continue;
             }
         };
@@ -156,58 +114,36 @@ pub(crate) fn run(
             }
         }
         if good && item.omit.unwrap_or(is_referenced) {
-            shown.push(Value::Null);
+            shown.push((at, Value::Null));
         } else {
-            shown.push(envelope(status, &headers, body.into_text(), include_headers));
+            shown.push((at, envelope(status, &headers, body.into_text(), include_headers)));
         }
     }
-    Value::Array(shown)
+    shown.sort_by_key(|(at, _)| *at);
+    shown.into_iter().map(|(_, value)| value).collect()
 }
 
-impl Item {
-    fn needs(&self) -> Vec<String> {
-        let mut names = reference::names(&self.address);
-        names.extend(reference::names(&decoded(&self.body)));
-        names.extend(self.depends_on.clone());
-        names
+/// The items with their places, each after those whose names it needs. What waits in a circle stands last, and fails.
+fn in_turn(items: &[Item]) -> Vec<(usize, &Item)> {
+    let mut left: Vec<(usize, &Item)> = items.iter().enumerate().collect();
+    let mut turns = Vec::with_capacity(items.len());
+    while !left.is_empty() {
+        let free = left.iter().position(|(at, item)| {
+            let needs = item.needs();
+            !left.iter().any(|(other, it)| other != at && it.name.as_ref().is_some_and(|name| needs.contains(name)))
+        });
+        turns.push(left.remove(free.unwrap_or_default()));
     }
+    turns
+}
 
-    /// The call that the item comes to, with what it refers to filled in; `None` where that is not there.
-    pub(crate) fn ready(&self, answers: &HashMap<String, Value>, outer: &Params, files: &[File]) -> Option<Ready> {
-        let address = reference::fill(&self.address, answers)?;
-        let mut params = Params::default();
-        for name in ["access_token", "appsecret_proof"] {
-            if let Some(value) = outer.raw(name) {
-                params.put(name, value.clone());
-            }
-        }
-        let (path, query) = address.split_once('?').unwrap_or((&address, ""));
-        for text in [self.body.as_str(), query] {
-            for (key, value) in url::form_urlencoded::parse(text.as_bytes()) {
-                params.put(&key, Value::String(reference::fill(&value, answers)?));
-            }
-        }
-        params.merge(self.credentials.clone());
-        let files = files.iter().filter(|file| self.attached.contains(&file.part)).cloned().collect();
-        let if_none_match = self.if_none_match.clone();
-        Some(Ready { verb: self.verb, path: path.to_owned(), params, files, if_none_match })
+/// What the items take over from the request. Where that has no token, it is the one of the first item.
+fn with_token(outer: &Params, items: &[Item]) -> Params {
+    let mut outer = outer.clone();
+    if let Some(token) = items.first().and_then(Item::token).filter(|_| !outer.has("access_token")) {
+        outer.put("access_token", Value::String(token));
     }
-}
-
-/// A header of an item, from a list of lines or of names and values.
-fn header(headers: Option<&Value>, wanted: &str) -> Option<String> {
-    headers?.as_array()?.iter().find_map(|header| {
-        let (name, value) = match header {
-            Value::String(line) => line.split_once(':')?,
-            other => (other.get("name")?.as_str()?, other.get("value")?.as_str()?),
-        };
-        name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
-    })
-}
-
-/// A form body without its escapes, in which references are looked for.
-fn decoded(body: &str) -> String {
-    url::form_urlencoded::parse(body.as_bytes()).map(|(_, value)| value).collect::<Vec<_>>().join("&")
+    outer
 }
 
 fn aborted() -> Answer {
@@ -266,6 +202,62 @@ mod tests {
         let answer = ran(&batch, |_| (400, json!({ "error": { "code": 100 } })));
         assert_eq!(answer[0]["code"], 400);
         assert!(answer[1]["body"].as_str().unwrap().contains("960"));
+    }
+
+    #[test]
+    fn an_item_runs_after_the_later_one_that_it_waits_for() {
+        let batch = json!([
+            { "method": "GET", "relative_url": "{result=b:$.id}" },
+            { "method": "GET", "relative_url": "2", "name": "b", "depends_on": "c", "omit_response_on_success": false },
+            { "method": "GET", "relative_url": "3", "name": "c" },
+        ]);
+        let mut seen = Vec::new();
+        let answer = ran(&batch, |ready| {
+            seen.push((ready.at, ready.path.clone()));
+            (200, json!({ "id": format!("of {}", ready.path) }))
+        });
+        assert_eq!(seen, [(2, "3".to_owned()), (1, "2".to_owned()), (0, "of 2".to_owned())]);
+        assert_eq!((answer[0]["code"].as_i64(), answer[1]["code"].as_i64()), (Some(200), Some(200)));
+        assert_eq!(answer[2], Value::Null);
+    }
+
+    #[test]
+    fn what_waits_in_a_circle_or_for_nobody_is_aborted() {
+        let batch = json!([
+            { "method": "GET", "relative_url": "{result=b:$.id}", "name": "a" },
+            { "method": "GET", "relative_url": "{result=a:$.id}", "name": "b" },
+            { "method": "GET", "relative_url": "{result=nobody:$.id}" },
+        ]);
+        let answer = ran(&batch, |_| (200, json!({ "id": "1" })));
+        assert!(
+            answer.as_array().unwrap().iter().all(|item| item["body"].as_str().unwrap().contains("960")),
+            "{answer}"
+        );
+    }
+
+    #[test]
+    fn a_name_that_nobody_waits_for_changes_nothing() {
+        let batch = json!([
+            { "method": "POST", "relative_url": "act_1/campaigns", "name": "x y", "body": "name=x y" },
+            { "method": "POST", "relative_url": "act_1/campaigns", "name": "x y", "body": "name=x y" },
+        ]);
+        let answer = ran(&batch, |ready| (200, json!({ "id": ready.params.text("name") })));
+        assert_eq!((&answer[0]["body"], &answer[1]["body"]), (&json!("{\"id\":\"x y\"}"), &json!("{\"id\":\"x y\"}")));
+    }
+
+    #[test]
+    fn the_token_of_the_first_item_serves_those_without() {
+        let batch = json!([
+            { "method": "GET", "relative_url": "me?access_token=one" },
+            { "method": "GET", "relative_url": "me" },
+            { "method": "GET", "relative_url": "me", "access_token": "two" },
+        ]);
+        let mut tokens = Vec::new();
+        ran(&batch, |ready| {
+            tokens.push(ready.params.text("access_token").unwrap());
+            (200, json!({}))
+        });
+        assert_eq!(tokens, ["one", "one", "two"]);
     }
 
     #[test]

@@ -29,6 +29,21 @@ impl From<Vec<u64>> for Ids {
 type Walk<'a> = Box<dyn Iterator<Item = u64> + 'a>;
 
 impl Ids {
+    /// The same from the other end, where the caller asks for the other of the two orders.
+    pub(crate) fn in_order(&self, state: &State, params: &Params) -> Option<Self> {
+        let is_newest_first = !matches!(self, Self::All(_));
+        let turn = match params.text("order")?.as_str() {
+            "chronological" => is_newest_first,
+            "reverse_chronological" => !is_newest_first,
+            _ => false,
+        };
+        turn.then(|| {
+            let mut ids: Vec<u64> = self.walk(state).collect();
+            ids.reverse();
+            Self::Listed(ids)
+        })
+    }
+
     pub(crate) fn walk<'a>(&'a self, state: &'a State) -> Walk<'a> {
         match self {
             Self::Below { parent, kind } => Box::new(state.children(*parent, *kind).rev()),

@@ -88,10 +88,11 @@ impl<'a> Reader<'a> {
                     return Err(self.fault("("));
                 }
                 let argument = self.argument()?;
-                if modifier == "as" {
-                    argument.clone_into(&mut field.key);
-                } else {
-                    field.modifiers.put(modifier, Value::String(argument.to_owned()));
+                match modifier {
+                    "as" => argument.trim().clone_into(&mut field.key),
+                    // The older way to write braces.
+                    "fields" => field.inner = parse(argument)?,
+                    _ => field.modifiers.put(modifier, Value::String(argument.to_owned())),
                 }
             } else if self.take('{') {
                 field.inner = self.list(depth + 1)?;
@@ -107,10 +108,17 @@ impl<'a> Reader<'a> {
     /// What stands in parentheses, which may nest and hold quoted text.
     fn argument(&mut self) -> Result<&'a str, Refusal> {
         let mut depth = 1_u32;
+        let mut quote = None;
+        let mut escaped = false;
         for (at, character) in self.rest.char_indices() {
-            match character {
-                '(' => depth += 1,
-                ')' => depth -= 1,
+            match (quote, character) {
+                _ if escaped => escaped = false,
+                (Some(_), '\\') => escaped = true,
+                (Some(open), _) if character == open => quote = None,
+                (Some(_), _) => {}
+                (None, '\'' | '"') => quote = Some(character),
+                (None, '(') => depth += 1,
+                (None, ')') => depth -= 1,
                 _ => {}
             }
             if depth == 0 {
@@ -174,6 +182,22 @@ mod tests {
     fn a_modifier_may_hold_json() {
         let fields = parse("insights.time_range({'since':'2026-01-01','until':'2026-01-02'}){spend}").unwrap();
         assert!(fields[0].modifiers.json("time_range").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_parenthesis_in_quotes_ends_nothing() {
+        let text = r"ads.filtering([{'field':'name','operator':'CONTAIN','value':'a)\'('}]).limit(2).as(some){id}";
+        let fields = parse(text).unwrap();
+        let conditions = fields[0].modifiers.list("filtering").unwrap().unwrap();
+        assert_eq!(conditions[0]["value"], "a)'(");
+        assert_eq!((fields[0].key.as_str(), fields[0].inner.len()), ("some", 1));
+    }
+
+    #[test]
+    fn braces_may_be_written_as_a_modifier() {
+        let old = parse("adsets.limit(2).fields(id,ads.fields(name))").unwrap();
+        let new = parse("adsets.limit(2){id,ads{name}}").unwrap();
+        assert_eq!(old, new);
     }
 
     #[test]

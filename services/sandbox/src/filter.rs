@@ -99,7 +99,7 @@ fn condition(item: &Value) -> Result<Condition, Refusal> {
     let parsed = item.as_str().and_then(loose::parse);
     let item = parsed.as_ref().unwrap_or(item);
     let member = |name: &str| item.get(name).map(as_text);
-    let (Some(field), Some(operator)) = (member("field"), member("operator")) else {
+    let (Some(field), Some(operator)) = (member("field"), member("operator").map(|word| word.to_uppercase())) else {
         return Err(Refusal::invalid("Param filtering must be an array of {field, operator, value}"));
     };
     let values = item.get("value").map(|value| as_list(value).unwrap_or_else(|| vec![value.clone()]));
@@ -138,19 +138,38 @@ impl Filter {
         }
         for condition in &self.conditions {
             let (of, field) = split(&condition.field, object.kind);
-            asked |= field == "effective_status";
+            asked |= matches!(field, "effective_status" | "delivery_info");
             let Some(of) = related(state, object, of) else { return Ok(false) };
+            if field == "adlabels" {
+                if !labelled(state, of, condition) {
+                    return Ok(false);
+                }
+                continue;
+            }
             let value = match field {
                 "effective_status" => effective(state, of, now).to_owned(),
+                "delivery_info" => delivery(effective(state, of, now)).to_owned(),
+                "account_id" => of.account.to_string(),
+                "campaign_id" => of.campaign.map(|id| id.to_string()).unwrap_or_default(),
+                "adset_id" => of.ad_set.map(|id| id.to_string()).unwrap_or_default(),
                 "status" | "configured_status" => of.status.word().to_owned(),
                 "id" => of.id.to_string(),
                 "updated_time" => of.updated.as_second().to_string(),
                 "created_time" | "time_created" => of.created.as_second().to_string(),
-                other => of.text(other).to_owned(),
+                other if crate::nodes::known::is_known(of.kind, other) => {
+                    of.fields.get(other).map(as_text).unwrap_or_default()
+                }
+                other => {
+                    let operator = condition.operator.to_lowercase();
+                    let text = format!("Filtering field '{other}' with operation '{operator}' is not supported");
+                    return Err(Refusal::invalid(text).blame(&["filtering"]));
+                }
             };
             match condition.meets(&value) {
                 Some(true) => {}
                 Some(false) => return Ok(false),
+                // A number that is compared with nothing.
+                None if condition.is_known() => return Ok(false),
                 None => {
                     let message = format!("Filtering operator {} is not valid", condition.operator);
                     return Err(Refusal::invalid(message));
@@ -158,6 +177,30 @@ impl Filter {
             }
         }
         Ok(asked || !matches!(status, "ARCHIVED" | "DELETED"))
+    }
+}
+
+/// How Ads Manager calls a status, which older connectors filter by.
+fn delivery(status: &str) -> &'static str {
+    match status {
+        "ACTIVE" => "active",
+        "ARCHIVED" => "archived",
+        "DELETED" => "deleted",
+        "IN_PROCESS" | "PENDING_REVIEW" => "pending_review",
+        "DISAPPROVED" => "rejected",
+        "WITH_ISSUES" | "PENDING_BILLING_INFO" => "not_delivering",
+        _ => "inactive",
+    }
+}
+
+/// Whether the names of an object's labels meet a condition.
+fn labelled(state: &State, object: &Object, condition: &Condition) -> bool {
+    let own: Vec<&str> = object.labels.iter().filter_map(|&id| state.object(id)).map(Object::name).collect();
+    let has = |wanted: &String| own.contains(&wanted.as_str());
+    match condition.operator.as_str() {
+        "ALL" => condition.values.iter().all(has),
+        "NONE" | "NOT_IN" => !condition.values.iter().any(has),
+        _ => condition.values.iter().any(has),
     }
 }
 
@@ -184,6 +227,10 @@ pub(crate) fn related<'a>(state: &'a State, object: &'a Object, kind: Kind) -> O
 
 /// A decimal as millionths, which is as fine as any number that is filtered by.
 fn number(text: &str) -> Option<i64> {
+    // Times are compared as seconds, also where they are written out.
+    if let Some(at) = crate::spec::kept_time(text) {
+        return at.as_second().checked_mul(1_000_000);
+    }
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let part: String = part.chars().chain("000000".chars()).take(6).collect();
     let whole: i64 = whole.parse().ok()?;
@@ -207,6 +254,18 @@ mod tests {
     fn an_unknown_operator_is_told() {
         let condition = Condition { field: "name".to_owned(), operator: "LIKE".to_owned(), values: Vec::new() };
         assert_eq!(condition.meets("x"), None);
+    }
+
+    #[test]
+    fn times_are_compared_however_they_are_written() {
+        let later = |value: &str| {
+            let text = format!(r#"filtering=[{{"field":"updated_time","operator":"greater_than","value":"{value}"}}]"#);
+            let params = Params::from_form(&text.replace('+', "%2B"));
+            conditions(&params).unwrap()[0].meets("1793750400")
+        };
+        assert_eq!(later("1793750399"), Some(true));
+        assert_eq!(later("2026-11-03T16:00:01-0800"), Some(false));
+        assert_eq!(later("2026-11-03T23:59:59+0000"), Some(true));
     }
 
     #[test]

@@ -149,7 +149,12 @@ pub(crate) fn as_list(value: &Value) -> Option<Vec<Value>> {
         },
         Value::Number(_) => Some(vec![value.clone()]),
         // PHP style `a[0]=x&a[1]=y` arrives as an object of digits.
-        Value::Object(map) if map.keys().all(|key| key.parse::<u32>().is_ok()) => Some(map.values().cloned().collect()),
+        Value::Object(map) if map.keys().all(|key| key.parse::<u32>().is_ok()) => {
+            let mut items: Vec<(u32, &Value)> =
+                map.iter().filter_map(|(key, value)| Some((key.parse().ok()?, value))).collect();
+            items.sort_by_key(|(key, _)| *key);
+            Some(items.into_iter().map(|(_, value)| value.clone()).collect())
+        }
         _ => None,
     }
 }
@@ -179,6 +184,21 @@ fn nest(into: &mut Value, keys: &[&str], value: Value) {
         }
         return;
     }
+    // PHP counts the items of its lists: `ids[0]=1&ids[1]=2`.
+    if let (Ok(at), Value::Null | Value::Array(_)) = (first.parse::<usize>(), &into) {
+        let mut items = into.as_array_mut().map(std::mem::take).unwrap_or_default();
+        if at <= items.len() {
+            if at == items.len() {
+                items.push(Value::Null);
+            }
+            if let Some(item) = items.get_mut(at) {
+                nest(item, rest, value);
+            }
+            *into = Value::Array(items);
+            return;
+        }
+        *into = Value::Array(items);
+    }
     if !into.is_object() {
         *into = Value::Object(Map::new());
     }
@@ -203,6 +223,19 @@ mod tests {
         let params = Params::from_form("time_range[since]=2026-01-01&time_range[until]=2026-01-02&ids[]=1&ids[]=2");
         assert_eq!(params.json("time_range").unwrap(), Some(json!({"since": "2026-01-01", "until": "2026-01-02"})));
         assert_eq!(params.words("ids").unwrap().unwrap(), ["1", "2"]);
+    }
+
+    #[test]
+    fn php_style_lists_are_lists_however_deep() {
+        let params = Params::from_form(
+            "targeting[geo_locations][countries][0]=US&targeting[geo_locations][countries][1]=CA\
+             &targeting[interests][0][id]=6&targeting[interests][0][name]=Tea&filtering[0][field]=name&odd[7]=x&odd[3]=y",
+        );
+        let targeting =
+            json!({ "geo_locations": { "countries": ["US", "CA"] }, "interests": [{ "id": "6", "name": "Tea" }] });
+        assert_eq!(params.json("targeting").unwrap(), Some(targeting));
+        assert_eq!(params.list("filtering").unwrap(), Some(vec![json!({ "field": "name" })]));
+        assert_eq!(params.words("odd").unwrap().unwrap(), ["y", "x"]);
     }
 
     #[test]

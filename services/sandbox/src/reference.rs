@@ -36,9 +36,9 @@ pub(crate) fn fill(text: &str, answers: &HashMap<String, Value>) -> Option<Strin
     Some(out)
 }
 
-/// The small part of JSONPath that Meta takes: `$`, `.name`, `.*`, `[n]`, `[*]`.
+/// The small part of JSONPath that Meta takes: `$`, `.name`, `.*`, `[n]`, `[*]`, `['name']`.
 fn select<'a>(root: &'a Value, path: &str) -> Option<Vec<&'a Value>> {
-    let steps = path.strip_prefix('$')?.replace('[', ".").replace(']', "");
+    let steps = path.trim().strip_prefix('$')?.replace('[', ".").replace([']', '\'', '"'], "");
     let mut hits = vec![root];
     for step in steps.split('.').filter(|step| !step.is_empty()) {
         hits = hits
@@ -68,6 +68,10 @@ mod tests {
             ("one".to_owned(), json!({ "images": { "a": { "hash": "h" } } })),
         ]);
         assert_eq!(fill(text, &answers).unwrap(), "ids=1,2&x=h");
+        for path in ["$.data[*].id", "$['data'].*.id", "$.data.*['id']"] {
+            assert_eq!(fill(&format!("{{result=list:{path}}}"), &answers).unwrap(), "1,2", "{path}");
+        }
+        assert_eq!(fill("{result=list:$.data[1].id}", &answers).unwrap(), "2");
     }
 
     #[test]

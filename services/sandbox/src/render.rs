@@ -1,7 +1,7 @@
 //! How nodes and edges are shown: only the fields that were asked for, each as Meta writes it.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::body::{Body, Text};
 use crate::edge::{self, Ids};
@@ -123,10 +123,11 @@ impl View<'_> {
     fn write_field(&self, text: &mut Text, object: &Object, field: &Field) -> Result<bool, Refusal> {
         let inner = (!field.inner.is_empty()).then_some(field.inner.as_slice());
         match nodes::show(self, object, &field.name) {
-            Shown::Value(value) => text.value(&value),
+            Shown::Value(value) => text.value(&selected(value, inner)),
             Shown::Kept => match object.fields.get(&field.name) {
                 None | Some(Value::Null) => return Ok(false),
-                Some(value) => text.value(value),
+                Some(value) if inner.is_none() => text.value(value),
+                Some(value) => text.value(&selected(value.clone(), inner)),
             },
             Shown::Absent => return Ok(false),
             Shown::Node(id) => match self.state.object(id) {
@@ -157,7 +158,8 @@ impl View<'_> {
         fields: Option<&[Field]>,
     ) -> Result<bool, Refusal> {
         let filter = Filter::of(params)?;
-        let page = edge::page(self, ids, &filter, params)?;
+        let turned = ids.in_order(self.state, params);
+        let page = edge::page(self, turned.as_ref().unwrap_or(ids), &filter, params)?;
         text.open(b'{');
         text.key("data");
         text.open(b'[');
@@ -172,6 +174,25 @@ impl View<'_> {
         }
         text.close(b'}');
         Ok(!page.keys.is_empty())
+    }
+}
+
+/// The members of an object, or of each object of a list, that stand in braces behind its name.
+fn selected(value: Value, inner: Option<&[Field]>) -> Value {
+    let Some(fields) = inner else { return value };
+    match value {
+        Value::Array(items) => items.into_iter().map(|item| selected(item, inner)).collect(),
+        Value::Object(mut map) => {
+            let mut kept = Map::new();
+            for field in fields {
+                if let Some(member) = map.remove(&field.name) {
+                    let below = (!field.inner.is_empty()).then_some(field.inner.as_slice());
+                    kept.insert(field.key.clone(), selected(member, below));
+                }
+            }
+            Value::Object(kept)
+        }
+        scalar => scalar,
     }
 }
 

@@ -202,12 +202,10 @@ impl Sandbox {
             Ok(items) => {
                 let with_headers =
                     outer.raw("include_headers").is_none() || outer.boolean("include_headers").unwrap_or(true);
-                let mut at = 0_usize;
                 let body = batch::run(&items, &outer, &incoming.files, with_headers, |ready| {
                     let if_none_match = ready.if_none_match.clone();
-                    let mut raw = item_raw(ready, incoming.asked, &incoming.base, now, self.trace(), at);
+                    let mut raw = item_raw(ready, incoming.asked, &incoming.base, now, self.trace());
                     raw.origin.clone_from(&origin);
-                    at += 1;
                     item(inner, raw, if_none_match.as_deref(), deferred)
                 });
                 Done {
@@ -252,7 +250,7 @@ fn incoming_raw(incoming: Incoming, now: Timestamp, trace: &str) -> Raw {
 }
 
 /// An item without a version has the one of its batch.
-fn item_raw(ready: Ready, outer: Option<Version>, base: &str, now: Timestamp, trace: String, at: usize) -> Raw {
+fn item_raw(ready: Ready, outer: Option<Version>, base: &str, now: Timestamp, trace: String) -> Raw {
     let (own, parts) = Version::split(&ready.path);
     let asked = own.or(outer);
     let path = ready.path.trim_start_matches('/');
@@ -272,7 +270,7 @@ fn item_raw(ready: Ready, outer: Option<Version>, base: &str, now: Timestamp, tr
         base: base.to_owned(),
         trace,
         now,
-        item: Some(at),
+        item: Some(ready.at),
         origin: Origin::default(),
     }
 }

@@ -13,7 +13,7 @@ use crate::state::Kind;
 const KINDS_MAX: usize = 64;
 
 /// Whether a kind has a field of that name; every field of every row of every page asks.
-pub(super) fn is_known(kind: Kind, name: &str) -> bool {
+pub(crate) fn is_known(kind: Kind, name: &str) -> bool {
     static SORTED: [OnceLock<Vec<&'static str>>; KINDS_MAX] = [const { OnceLock::new() }; KINDS_MAX];
     let sorted = || {
         let mut names: Vec<&str> = fields(kind).split_whitespace().collect();

@@ -26,7 +26,7 @@ pub(crate) mod film;
 pub(crate) mod goals;
 pub(crate) mod images;
 pub(crate) mod instagram;
-mod known;
+pub(crate) mod known;
 pub(crate) mod labels;
 pub(crate) mod leads;
 pub(crate) mod lifecycle;

@@ -5,6 +5,8 @@ mod accounts;
 #[cfg(test)]
 mod activities;
 #[cfg(test)]
+mod asking;
+#[cfg(test)]
 mod async_sets;
 #[cfg(test)]
 mod audiences;
