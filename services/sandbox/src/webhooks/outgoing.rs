@@ -73,11 +73,12 @@ impl Outgoing<'_> {
             let body = to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX).await.unwrap_or_default();
             Ok((status, String::from_utf8_lossy(&body).into_owned()))
         };
-        let mut connection = std::pin::pin!(connection);
+        let mut answered = std::pin::pin!(answered);
         tokio::select! {
-            answer = answered => answer,
-            ended = &mut connection => match ended {
-                Ok(()) => Err(Error::Connection(std::io::ErrorKind::UnexpectedEof.into())),
+            answer = &mut answered => answer,
+            // Who closes behind the answer, as HTTP/1.0 does, has answered all the same; who never did is told below.
+            ended = connection => match ended {
+                Ok(()) => answered.await,
                 Err(error) => Err(Error::Answer(error)),
             },
         }

@@ -6,8 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{Notice, Touch};
-use crate::nodes;
-use crate::render::{Shown, View};
 use crate::state::{Kind, Object, State, effective};
 
 /// The effective status that each changed object had when it was last looked at. Objects not in it were never changed
@@ -58,7 +56,7 @@ impl Watch {
             tell("in_process_ad_objects", json!({ "id": id, "level": level, "status_name": title(word) }));
         }
         if word == "WITH_ISSUES" {
-            tell("with_issues_ad_objects", issue(state, object, now, &id, level));
+            tell("with_issues_ad_objects", issue(object, &id, level));
         }
     }
 }
@@ -92,17 +90,12 @@ fn review_steps(state: &State, object: &Object, now: Timestamp) -> impl Iterator
 }
 
 /// The first of the object's issues, as the webhook tells it.
-fn issue(state: &State, object: &Object, now: Timestamp, id: &str, level: &str) -> Value {
-    let view = View { state, now, version: state.settings.newest_version, base: "", token: "" };
-    let mut value = json!({ "id": id, "level": level });
-    if let (Shown::Value(issues), Value::Object(map)) = (nodes::show(&view, object, "issues_info"), &mut value) {
-        for name in ["error_code", "error_summary", "error_message"] {
-            if let Some(given) = issues.pointer(&format!("/0/{name}")) {
-                map.insert(name.to_owned(), given.clone());
-            }
-        }
-    }
-    value
+fn issue(object: &Object, id: &str, level: &str) -> Value {
+    let issue = object.fields.get("issues_info").and_then(|issues| issues.get(0));
+    let told = ["error_code", "error_summary", "error_message"].into_iter();
+    let told = told.filter_map(|name| Some((name.to_owned(), issue?.get(name)?.clone())));
+    let who = [("id".to_owned(), json!(id)), ("level".to_owned(), json!(level))];
+    Value::Object(who.into_iter().chain(told).collect())
 }
 
 fn level(kind: Kind) -> &'static str {

@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{Request, Response};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -322,4 +323,84 @@ async fn a_created_object_is_told_only_when_it_changes() {
     change(&server, &made, "ACTIVE").await;
     let told = subscriber.told(1).await;
     assert_eq!(told[0].json()["entry"][0]["changes"][0]["value"]["effective_status"], "ACTIVE");
+}
+
+/// Answers as HTTP/1.0 does: the end of the connection is the end of the answer.
+async fn closing() -> (SocketAddr, JoinSet<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut request, mut bytes) = (String::new(), [0; 4096]);
+            loop {
+                let count = stream.read(&mut bytes).await.unwrap();
+                request.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+                let Some((head, body)) = request.split_once("\r\n\r\n") else { continue };
+                let length = head
+                    .lines()
+                    .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                if body.len() >= length.unwrap_or(0) {
+                    break;
+                }
+            }
+            let challenge = request.split("hub.challenge=").nth(1).and_then(|rest| rest.split(['&', ' ']).next());
+            let answer = format!("HTTP/1.0 200 OK\r\n\r\n{}", challenge.unwrap_or_default());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (address, tasks)
+}
+
+#[tokio::test]
+async fn a_subscriber_that_closes_behind_its_answer_has_answered() {
+    let server = Server::start().await;
+    let (address, _tasks) = closing().await;
+    for _ in 0..5 {
+        let done = subscribe(&server, address, "ad_account", "effective_status", "right").await;
+        assert_eq!(done.body, json!({ "success": true }));
+    }
+    server.post(&format!("{ACT}/subscribed_apps"), &[]).await;
+    let campaign = server.campaign("C").await;
+    for status in ["ACTIVE", "PAUSED", "ACTIVE"] {
+        change(&server, &campaign, status).await;
+    }
+    let lines = async || {
+        let text = server.control("GET", "webhooks", "").await;
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["status"].clone()).collect::<Vec<_>>()
+    };
+    let all = async { while lines().await.iter().filter(|status| !status.is_null()).count() < 3 {} };
+    tokio::time::timeout(Duration::from_secs(10), all).await.unwrap();
+    assert_eq!(lines().await, [200, 200, 200]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_object_is_told_with_it() {
+    let server = Server::start().await;
+    let subscriber = Subscriber::default();
+    let (address, _tasks) = subscriber.start().await;
+    subscribe(&server, address, "ad_account", "with_issues_ad_objects", "right").await;
+    server.post(&format!("{ACT}/subscribed_apps"), &[]).await;
+    let ad = server.get(&format!("{ACT}/ads?effective_status=[\"ACTIVE\"]")).await.rows()[0]["id"].clone();
+    let review = json!({ "ad": ad, "verdict": "WITH_ISSUES", "text": "The post is gone." });
+    server.control("POST", "reviews", &review.to_string()).await;
+    let value = subscriber.told(1).await[0].json()["entry"][0]["changes"][0]["value"].clone();
+    let expected = json!({
+        "id": ad, "level": "AD", "error_code": 1_815_869, "error_summary": "Ad post is not available",
+        "error_message": "The post is gone.",
+    });
+    assert_eq!(value, expected);
+}
+
+#[tokio::test]
+async fn a_page_refuses_fields_that_it_does_not_have() {
+    let server = Server::start().await;
+    let pages = server.get("me/accounts?fields=access_token").await;
+    let token = pages.rows()[0]["access_token"].as_str().unwrap().to_owned();
+    let path = server.url(&format!("{PAGE}/subscribed_apps"));
+    let form = [("subscribed_fields", "leadgen,colours"), ("access_token", &token)];
+    let refused = server.send_as(server.client().post(path).form(&form)).await;
+    assert_eq!(refused.code(), 100);
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("subscribed_fields[1]"), "{}", refused.body);
 }
