@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+/// Calls that come at once may be counted in another order than that of their moments. What lies further ahead than this
+/// was counted before the clock was turned back, and has not happened.
+const RACE_SECONDS: i64 = 5;
+
 /// What was counted within the last so many seconds.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -31,6 +35,13 @@ impl Window {
     }
 
     pub(super) fn total(&mut self, second: i64) -> u64 {
+        while let Some(&(last, count)) = self.cells.back() {
+            if last <= second.saturating_add(RACE_SECONDS) {
+                break;
+            }
+            self.cells.pop_back();
+            self.sum -= count;
+        }
         while let Some(&(first, count)) = self.cells.front() {
             if first > second - self.seconds {
                 break;
@@ -44,10 +55,10 @@ impl Window {
     /// Seconds until less than `limit` is counted; 0 where that is so already.
     pub(super) fn seconds_until_below(&mut self, second: i64, limit: u64) -> i64 {
         let mut sum = self.total(second);
+        if sum < limit {
+            return 0;
+        }
         for &(at, count) in &self.cells {
-            if sum < limit {
-                return 0.max(at - second);
-            }
             sum -= count;
             if sum < limit {
                 return 0.max(at + self.seconds - second);
@@ -85,5 +96,24 @@ mod tests {
         assert_eq!(window.seconds_until_below(6, 6), 0);
         assert_eq!(window.seconds_until_below(6, 5), 4);
         assert_eq!(window.seconds_until_below(6, 2), 9);
+    }
+
+    #[test]
+    fn what_was_counted_before_the_clock_was_turned_back_never_happened() {
+        let mut window = Window::new(10);
+        window.add(1_000, 7);
+        assert_eq!(window.total(20), 0);
+        assert_eq!((window.seconds_until_below(20, 5), window.seconds_until_empty(20)), (0, 0));
+        window.add(20, 2);
+        assert_eq!(window.total(20), 2);
+        assert_eq!(window.seconds_until_empty(20), 10);
+    }
+
+    #[test]
+    fn a_call_that_overtook_another_counts() {
+        let mut window = Window::new(10);
+        window.add(21, 1);
+        window.add(20, 1);
+        assert_eq!(window.total(20), 2);
     }
 }
