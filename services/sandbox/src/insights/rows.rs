@@ -33,10 +33,9 @@ pub(super) struct Pen<'a> {
     named: Option<(u64, Vec<Option<String>>)>,
 }
 
-/// Actions that share the keys of an item.
+/// Actions that share the keys of an item, as they are written.
 struct Group<'r> {
-    code: Option<u64>,
-    class: Class,
+    keys: String,
     members: Vec<(&'static ActionKind, &'r Metrics)>,
 }
 
@@ -128,40 +127,29 @@ impl<'a> Pen<'a> {
         let query = self.source.query;
         let kinds =
             list.kinds.iter().filter(|kind| query.conditions.want_action(kind.word) && !self.is_elsewhere(kind));
-        if query.actions.contains(&ActionBreakdown::Type) {
-            for kind in kinds {
-                for (code, metrics) in self.parts(kind, row) {
-                    self.item(list, Some(kind), code, numbers, |window| tally(kind, metrics, window), out);
+        let by_type = query.actions.contains(&ActionBreakdown::Type);
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for kind in kinds {
+            // By type alone, which is what most ask for, no two parts share their keys.
+            if by_type && query.actions.len() == 1 {
+                let keys = |out: &mut String| self.keys(kind, None, out);
+                self.item(list, keys, numbers, |window| tally(kind, &row.total, window), out);
+                continue;
+            }
+            for (code, metrics) in self.parts(kind, row) {
+                let mut keys = String::new();
+                self.keys(kind, code, &mut keys);
+                match groups.iter_mut().find(|group| group.keys == keys) {
+                    Some(group) => group.members.push((kind, metrics)),
+                    None => groups.push(Group { keys, members: vec![(kind, metrics)] }),
                 }
             }
-        } else {
             // Without its type, an item holds all actions that share the other keys.
-            let mut groups: Vec<Group<'_>> = Vec::new();
-            for kind in kinds {
-                for (code, metrics) in self.parts(kind, row) {
-                    let class = if kind.class == Class::Off { Class::Off } else { Class::On };
-                    let same =
-                        |group: &&mut Group<'_>| group.code == code && (group.class == class || !self.by_target());
-                    match groups.iter_mut().find(same) {
-                        Some(group) => group.members.push((kind, metrics)),
-                        None => groups.push(Group { code, class, members: vec![(kind, metrics)] }),
-                    }
-                }
-            }
-            for Group { code, class, members } in groups {
-                let sum = |window| {
-                    members.iter().fold((0, 0), |sum: (i64, i64), (kind, metrics)| {
-                        let (count, worth) = tally(kind, metrics, window);
-                        (sum.0 + count, sum.1 + worth)
-                    })
-                };
-                let kind = members
-                    .iter()
-                    .map(|(kind, _)| *kind)
-                    .find(|kind| (kind.class == Class::Off) == (class == Class::Off));
-                self.item(list, kind, code, numbers, sum, out);
+            if by_type {
+                self.groups(list, &mut groups, numbers, out);
             }
         }
+        self.groups(list, &mut groups, numbers, out);
         if out.ends_with('[') {
             out.truncate(start);
             return false;
@@ -170,12 +158,24 @@ impl<'a> Pen<'a> {
         true
     }
 
+    /// An item for each group, of which none is left.
+    fn groups(&self, list: List, groups: &mut Vec<Group<'_>>, numbers: Numbers<'_>, out: &mut String) {
+        for Group { keys, members } in groups.drain(..) {
+            let sum = |window| {
+                members.iter().fold((0, 0), |sum: (i64, i64), (kind, metrics)| {
+                    let (count, worth) = tally(kind, metrics, window);
+                    (sum.0 + count, sum.1 + worth)
+                })
+            };
+            self.item(list, |out| out.push_str(&keys), numbers, sum, out);
+        }
+    }
+
     /// One item, with its comma where it is not the first; nothing where it has no value of its own.
     fn item(
         &self,
         list: List,
-        kind: Option<&ActionKind>,
-        code: Option<u64>,
+        keys: impl FnOnce(&mut String),
         numbers: Numbers<'_>,
         sum: impl Fn(Option<Window>) -> (i64, i64),
         out: &mut String,
@@ -196,7 +196,7 @@ impl<'a> Pen<'a> {
             out.push(',');
         }
         out.push('{');
-        self.keys(kind, code, out);
+        keys(out);
         out.push_str("\"value\":");
         string(value.unwrap_or(Figure::Count(0)), out);
         for (word, figure) in windows {
@@ -207,13 +207,13 @@ impl<'a> Pen<'a> {
     }
 
     /// The keys of an item, each with a comma behind it.
-    fn keys(&self, kind: Option<&ActionKind>, code: Option<u64>, out: &mut String) {
+    fn keys(&self, kind: &ActionKind, code: Option<u64>, out: &mut String) {
         let query = self.source.query;
-        let off = kind.is_some_and(|kind| kind.class == Class::Off);
+        let off = kind.class == Class::Off;
         let (target, destination) = if off { &self.targets.dataset } else { &self.targets.page };
         for action in &query.actions {
             match action {
-                ActionBreakdown::Type => push(out, &["\"action_type\":\"", kind.map_or("", |kind| kind.word), "\","]),
+                ActionBreakdown::Type => push(out, &["\"action_type\":\"", kind.word, "\","]),
                 // Meta does not tell where actions elsewhere came from.
                 _ if off && query.hides_off_meta => {}
                 ActionBreakdown::TargetId => push(out, &["\"action_target_id\":", target, ","]),
@@ -241,11 +241,6 @@ impl<'a> Pen<'a> {
         let parts = takes_part.then(|| row.parts.iter().map(|(code, metrics)| (Some(*code), metrics)));
         let whole = (!takes_part).then_some((None, &row.total));
         parts.into_iter().flatten().chain(whole)
-    }
-
-    fn by_target(&self) -> bool {
-        let query = self.source.query;
-        query.actions.iter().any(|it| matches!(it, ActionBreakdown::TargetId | ActionBreakdown::Destination))
     }
 
     /// Whether an action happened where Meta cannot break it down by place or hour, and says nothing then.

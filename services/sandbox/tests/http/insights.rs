@@ -166,3 +166,29 @@ async fn a_report_is_started_polled_and_read_in_pages() {
     assert_eq!(totals(&rows), totals(whole.rows()));
     assert!(rows.len() > 100);
 }
+
+#[tokio::test]
+async fn no_two_actions_of_a_list_have_the_same_keys() {
+    let server = Server::start().await;
+    for breakdowns in [
+        "action_carousel_card_id",
+        "action_type,action_carousel_card_id",
+        "action_carousel_card_name",
+        "action_device",
+        "action_target_id",
+        "action_type,action_destination",
+    ] {
+        let path = format!("{ACT}/insights?level=ad&fields=actions&{RANGE}&action_breakdowns={breakdowns}");
+        let mut items = 0;
+        for row in server.get(&path).await.rows() {
+            let mut seen = std::collections::BTreeSet::new();
+            for action in row["actions"].as_array().into_iter().flatten() {
+                let keys = action.as_object().unwrap().iter().filter(|(name, _)| *name != "value");
+                let keys = keys.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
+                assert!(seen.insert(keys.clone()), "{breakdowns}: twice {keys}");
+                items += 1;
+            }
+        }
+        assert!(items > 0, "{breakdowns}");
+    }
+}
