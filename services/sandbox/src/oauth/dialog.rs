@@ -13,6 +13,45 @@ const CODE_MINUTES: i64 = 10;
 /// How long a token lives that comes straight out of the dialog.
 const SHORT_TOKEN_HOURS: i64 = 2;
 
+/// Permissions that can be granted, and open nothing here (Meta, "Permissions reference").
+const OTHER_SCOPES: &[&str] = &[
+    "attribution_read",
+    "email",
+    "instagram_branded_content_ads_brand",
+    "instagram_branded_content_brand",
+    "instagram_branded_content_creator",
+    "instagram_content_publish",
+    "instagram_manage_comments",
+    "instagram_manage_events",
+    "instagram_manage_messages",
+    "instagram_shopping_tag_products",
+    "manage_app_solution",
+    "pages_manage_cta",
+    "pages_manage_engagement",
+    "pages_manage_instant_articles",
+    "pages_manage_posts",
+    "pages_messaging",
+    "pages_read_user_content",
+    "pages_user_gender",
+    "pages_user_locale",
+    "pages_user_timezone",
+    "publish_video",
+    "read_insights",
+    "user_age_range",
+    "user_birthday",
+    "user_friends",
+    "user_gender",
+    "user_hometown",
+    "user_likes",
+    "user_link",
+    "user_location",
+    "user_photos",
+    "user_posts",
+    "user_videos",
+    "whatsapp_business_management",
+    "whatsapp_business_messaging",
+];
+
 /// What the dialog answers.
 #[derive(Debug)]
 pub(crate) enum Dialogue {
@@ -49,7 +88,13 @@ pub(crate) fn dialog(state: &mut State, params: &Params, now: Timestamp) -> Dial
     let Ok(address) = url::Url::parse(&text("redirect_uri")) else {
         return Dialogue::Refused("Invalid redirect_uri: it must be an absolute address.".to_owned());
     };
+    if !matches!(address.scheme(), "http" | "https") {
+        return Dialogue::Refused("Invalid redirect_uri: it must begin with https:// or http://.".to_owned());
+    }
     let asked = scopes(params);
+    if let Some(unknown) = asked.iter().find(|scope| !is_scope(scope)) {
+        return Dialogue::Refused(format!("Invalid Scopes: {unknown}. Ask for permissions that there are."));
+    }
     let decision = match (text("sandbox_decision").as_str(), state.settings.dialog) {
         ("deny", _) | ("", Dialog::Deny) => Decision::Denied,
         ("", Dialog::Ask) => return Dialogue::Question(question(params, asked)),
@@ -59,6 +104,11 @@ pub(crate) fn dialog(state: &mut State, params: &Params, now: Timestamp) -> Dial
         Decision::Denied => denied(address, params),
         Decision::Granted { scopes, declined } => back(state, address, params, scopes, declined, now),
     })
+}
+
+/// Whether Meta knows the permission; most are about what a sandbox of ads does not have.
+fn is_scope(scope: &str) -> bool {
+    SCOPES.contains(&scope) || OTHER_SCOPES.contains(&scope)
 }
 
 /// A configuration of Facebook Login for Business stands for scopes of its own; here for all that there are.

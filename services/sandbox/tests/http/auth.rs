@@ -236,3 +236,20 @@ async fn tokens_die_on_demand_each_in_its_way() {
     assert!(known.as_array().unwrap().iter().any(|row| row["dead_subcode"] == 460));
     assert!(!known.to_string().contains(TOKEN));
 }
+
+#[tokio::test]
+async fn the_dialog_leads_back_to_the_web_only_and_knows_its_scopes() {
+    let server = Server::start().await;
+    for (query, words) in [
+        (format!("redirect_uri=javascript:alert(1)&scope=ads_read&client_id={APP}"), "redirect_uri"),
+        (format!("redirect_uri=myapp://back&scope=ads_read&client_id={APP}"), "redirect_uri"),
+        (format!("redirect_uri={BACK}&scope=ads_read,ads_destroy&client_id={APP}"), "Invalid Scopes: ads_destroy"),
+    ] {
+        let page = server.client().get(server.url(&format!("dialog/oauth?{query}"))).send().await.unwrap();
+        assert_eq!(page.status(), 400, "{query}");
+        let html = page.text().await.unwrap();
+        assert!(html.contains(words), "{html}");
+    }
+    let query = format!("redirect_uri={BACK}&scope=email,ads_read&client_id={APP}");
+    assert_eq!(server.client().get(server.url(&format!("dialog/oauth?{query}"))).send().await.unwrap().status(), 302);
+}
