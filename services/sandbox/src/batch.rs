@@ -78,6 +78,7 @@ pub(crate) fn run(
     outer: &Params,
     files: &[File],
     include_headers: bool,
+    trace: impl Fn() -> String,
     mut call: impl FnMut(Ready) -> Answer,
 ) -> Value {
     let mut answers: HashMap<String, Value> = HashMap::new();
@@ -88,7 +89,7 @@ pub(crate) fn run(
     for (at, item) in in_turn(items) {
         let waits_in_vain = item.needs().iter().any(|name| failed.contains(name));
         let ready = if waits_in_vain { None } else { item.ready(&answers, &outer, files) };
-        let answer = ready.map_or_else(aborted, |ready| call(Ready { at, ..ready }));
+        let answer = ready.map_or_else(|| aborted(&trace()), |ready| call(Ready { at, ..ready }));
         let (status, headers, mut body) = match answer {
             Answer::Given { status, headers, body } => (status, headers, body),
             Answer::Page { status, text } => {
@@ -146,8 +147,8 @@ fn with_token(outer: &Params, items: &[Item]) -> Params {
     outer
 }
 
-fn aborted() -> Answer {
-    let body = known_refusal(960, None).envelope("A0");
+fn aborted(trace: &str) -> Answer {
+    let body = known_refusal(960, None).envelope(trace);
     Answer::Given { status: 400, headers: Vec::new(), body: body.into() }
 }
 
@@ -171,10 +172,17 @@ mod tests {
         let mut params = Params::default();
         params.put("batch", batch.clone());
         let items = items(&params).unwrap();
-        run(&items, &Params::default(), &[], true, |ready| {
-            let (status, body) = call(&ready);
-            Answer::Given { status, headers: Vec::new(), body: body.into() }
-        })
+        run(
+            &items,
+            &Params::default(),
+            &[],
+            true,
+            || "A1".to_owned(),
+            |ready| {
+                let (status, body) = call(&ready);
+                Answer::Given { status, headers: Vec::new(), body: body.into() }
+            },
+        )
     }
 
     #[test]

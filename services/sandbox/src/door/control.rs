@@ -131,15 +131,28 @@ fn settings(sandbox: &Sandbox, incoming: &Incoming) -> Response<Body> {
         Ok(given) => given,
         Err(fault) => return plain(StatusCode::BAD_REQUEST, fault),
     };
+    let given = Value::Object(given);
+    if let Some(name) = negative("settings", &given) {
+        return plain(StatusCode::BAD_REQUEST, format!("{name} must not be below zero"));
+    }
     let mut inner = sandbox.lock();
     let mut all = json!(inner.state.settings);
-    merge(&mut all, Value::Object(given));
+    merge(&mut all, given);
     match serde_json::from_value(all) {
         Ok(settings) => {
             inner.state.settings = settings;
             json_response(StatusCode::OK, &json!(inner.state.settings))
         }
         Err(error) => plain(StatusCode::BAD_REQUEST, error.to_string()),
+    }
+}
+
+/// The first number below zero: times and counts are not.
+fn negative(name: &str, given: &Value) -> Option<String> {
+    match given {
+        Value::Number(number) => number.as_f64().filter(|number| *number < 0.0).map(|_| name.to_owned()),
+        Value::Object(members) => members.iter().find_map(|(name, value)| negative(name, value)),
+        _ => None,
     }
 }
 

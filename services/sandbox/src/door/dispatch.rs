@@ -202,12 +202,19 @@ impl Sandbox {
             Ok(items) => {
                 let with_headers =
                     outer.raw("include_headers").is_none() || outer.boolean("include_headers").unwrap_or(true);
-                let body = batch::run(&items, &outer, &incoming.files, with_headers, |ready| {
-                    let if_none_match = ready.if_none_match.clone();
-                    let mut raw = item_raw(ready, incoming.asked, &incoming.base, now, self.trace());
-                    raw.origin.clone_from(&origin);
-                    item(inner, raw, if_none_match.as_deref(), deferred)
-                });
+                let body = batch::run(
+                    &items,
+                    &outer,
+                    &incoming.files,
+                    with_headers,
+                    || self.trace(),
+                    |ready| {
+                        let if_none_match = ready.if_none_match.clone();
+                        let mut raw = item_raw(ready, incoming.asked, &incoming.base, now, self.trace());
+                        raw.origin.clone_from(&origin);
+                        item(inner, raw, if_none_match.as_deref(), deferred)
+                    },
+                );
                 Done {
                     status: 200,
                     body: body.into(),

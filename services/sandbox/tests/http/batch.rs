@@ -78,3 +78,20 @@ async fn a_bad_outer_token_fails_the_whole_batch() {
     let reply = server.send_as(server.client().post(server.url("")).form(&form)).await;
     assert_eq!(reply.code(), 190);
 }
+
+#[tokio::test]
+async fn every_item_that_is_not_run_has_a_trace_of_its_own() {
+    let server = Server::start().await;
+    let answer = batch(
+        &server,
+        json!([
+            { "method": "GET", "relative_url": "99", "name": "a" },
+            { "method": "GET", "relative_url": "me", "depends_on": "a" },
+            { "method": "GET", "relative_url": "me", "depends_on": "a" },
+        ]),
+    )
+    .await;
+    let traces: Vec<Value> = (0..3).map(|at| body(&answer[at])["error"]["fbtrace_id"].clone()).collect();
+    assert_eq!(body(&answer[1])["error"]["code"], 960);
+    assert!(traces[0] != traces[1] && traces[1] != traces[2] && traces[0] != traces[2], "{traces:?}");
+}

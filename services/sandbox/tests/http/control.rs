@@ -33,3 +33,15 @@ async fn the_clock_is_read_and_turned() {
     let made = server.post(&format!("{ACT}/adlabels"), &[("name", "L"), ("fields", "created_time")]).await;
     assert_eq!(made.body["created_time"], "2026-12-31T16:00:00-0800");
 }
+
+#[tokio::test]
+async fn no_setting_is_below_zero() {
+    let server = Server::start().await;
+    for wrong in [r#"{"review_milliseconds":-1}"#, r#"{"limits":{"score_code":-17}}"#] {
+        let url = format!("http://{}/__sandbox/settings", server.address);
+        let reply = server.client().post(url).body(wrong).send().await.unwrap();
+        assert_eq!(reply.status(), 400, "{wrong}");
+        assert!(reply.text().await.unwrap().contains("must not be below zero"));
+    }
+    assert_eq!(server.control_json("settings").await["review_milliseconds"], 200);
+}
