@@ -17,7 +17,7 @@ use size::Bounds;
 pub(crate) fn answer(state: &State, call: &Call, object: &Object, edge: &str) -> Option<Result<Value, Refusal>> {
     Some(match (object.kind, edge) {
         (Kind::AdAccount | Kind::AdSet, "delivery_estimate") => delivery(state, call, object),
-        (Kind::AdAccount, "reachestimate") => reach(state, call),
+        (Kind::AdAccount, "reachestimate") => reach(state, call, object.account),
         (Kind::AdAccount, "max_bid") => Ok(max_bid(state, object.id)),
         _ => return None,
     })
@@ -38,7 +38,7 @@ fn delivery(state: &State, call: &Call, object: &Object) -> Result<Value, Refusa
     }
     let spec = match own("targeting") {
         Some(Value::Object(spec)) if !call.params.has("targeting_spec") => spec,
-        _ => given(state, call)?,
+        _ => given(state, call, object.account)?,
     };
     let bounds = size::of(state, &spec);
     let (lower, upper) = bounds.shown();
@@ -77,19 +77,19 @@ fn curve(daily: i64) -> Value {
     json!(points)
 }
 
-fn reach(state: &State, call: &Call) -> Result<Value, Refusal> {
-    let (lower, upper) = size::of(state, &given(state, call)?).shown();
+fn reach(state: &State, call: &Call, account: u64) -> Result<Value, Refusal> {
+    let (lower, upper) = size::of(state, &given(state, call, account)?).shown();
     Ok(json!({ "data": { "users_lower_bound": lower, "users_upper_bound": upper, "estimate_ready": true } }))
 }
 
 /// The targeting of the call, with the places and people that it names.
-fn given(state: &State, call: &Call) -> Result<Map<String, Value>, Refusal> {
+fn given(state: &State, call: &Call, account: u64) -> Result<Map<String, Value>, Refusal> {
     call.params.required("targeting_spec")?;
     let spec = Params::json(&call.params, "targeting_spec").ok().flatten();
     let Some(Value::Object(spec)) = spec else {
         return Err(Refusal::invalid("Param targeting_spec must be a valid JSON object").blame(&["targeting_spec"]));
     };
-    targeting::names_what_exists(state, &spec, call.now)?;
+    targeting::names_what_exists(state, account, &spec, call.now)?;
     Ok(spec)
 }
 

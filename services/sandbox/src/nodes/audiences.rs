@@ -96,8 +96,14 @@ const CHANGEABLE: &[&str] = &[
     "audience_labels",
     "customer_file_source",
     "use_in_campaigns",
+    "use_for_products",
+    "product_set_id",
     "content_type",
+    "claim_objective",
 ];
+
+/// What stays as it was made.
+const FIXED: &[&str] = &["subtype", "is_value_based", "prefill", "origin_audience_id", "pixel_id"];
 
 /// The longest a person stays in an audience without doing anything again, in days.
 const RETENTION_DAYS_MAX: i64 = 730;
@@ -121,7 +127,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
             return Err(Refusal::required("customer_file_source"));
         }
         "LOOKALIKE" => {
-            let spec = lookalike::check(state, &fields)?;
+            let spec = lookalike::check(state, account, &fields)?;
             fields.insert("lookalike_spec".to_owned(), spec);
         }
         "WEBSITE" | "APP" | "ENGAGEMENT" | "OFFLINE_CONVERSION" if rule.is_none() => {
@@ -157,6 +163,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     terms::check(state, old.account, old.text("subtype"))?;
     let given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
     retention(&given)?;
+    write::unchanged(old, &given, FIXED)?;
     let mut audience = old.clone();
     for name in CHANGEABLE {
         if let Some(value) = given.get(*name) {
@@ -166,6 +173,12 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     if let Some(rule) = given.get("rule") {
         rule::check(rule)?;
         audience.fields.insert("rule".to_owned(), Value::String(rule.to_string()));
+    }
+    if let Some(spec) = given.get("lookalike_spec") {
+        let mut fields = old.fields.clone();
+        fields.insert("lookalike_spec".to_owned(), spec.clone());
+        let spec = lookalike::check(state, old.account, &fields)?;
+        audience.fields.insert("lookalike_spec".to_owned(), spec);
     }
     audience.updated = call.now;
     write::keep(state, audience);

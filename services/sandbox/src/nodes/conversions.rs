@@ -58,6 +58,8 @@ const PARAMS: &[Row] = &[
     ("custom_event_type", Form::Word(EVENT_TYPES)),
     ("action_source_type", Form::Word(ACTION_SOURCES)),
 ];
+/// What stays as it was made (Meta, "Custom conversion": updating).
+const FIXED: &[&str] = &["event_source_id", "rule", "advanced_rule", "custom_event_type", "action_source_type"];
 const OPERATORS: &[&str] = &[
     "eq",
     "neq",
@@ -126,6 +128,8 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
 /// `POST /{conversion}`: its rule is for good.
 pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Value, Refusal> {
     call.caller.may_write()?;
+    let given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
+    write::unchanged(old, &given, FIXED)?;
     let mut conversion = old.clone();
     for name in ["name", "description"] {
         if let Some(text) = call.params.text(name) {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::changes;
 use crate::error::Refusal;
 use crate::fields;
-use crate::params::Params;
+use crate::params::{Params, as_text};
 use crate::render::View;
 use crate::route::Call;
 use crate::state::{Change, Object, State, shown_id};
@@ -95,4 +95,17 @@ pub(crate) fn id_of(value: &Value) -> Option<u64> {
 pub(crate) fn required_id(params: &Params, name: &str) -> Result<u64, Refusal> {
     let text = params.required(name)?;
     text.parse().map_err(|_| Refusal::invalid(format!("Param {name} must be a valid ID")).blame(&[name]))
+}
+/// Fails where a write gives a field another value that stays as it was made.
+pub(crate) fn unchanged(old: &Object, given: &Map<String, Value>, fixed: &[&str]) -> Result<(), Refusal> {
+    for name in fixed {
+        let kept = old.fields.get(*name).map(as_text);
+        if given.get(*name).is_some_and(|value| kept != Some(as_text(value))) {
+            let node = old.kind.node_type();
+            return Err(
+                Refusal::invalid(format!("The {name} of a {node} cannot be changed; make another")).blame(&[name])
+            );
+        }
+    }
+    Ok(())
 }

@@ -364,3 +364,21 @@ async fn audiences_are_listed_changed_and_deleted() {
     server.delete(&audience).await;
     assert_eq!(server.get(&format!("{ACT}/customaudiences")).await.rows().len(), 0);
 }
+
+#[tokio::test]
+async fn what_an_audience_or_a_conversion_is_made_of_stays() {
+    let server = Server::start().await;
+    let audience = audience(&server).await;
+    for (name, value) in [("subtype", "WEBSITE"), ("is_value_based", "true"), ("pixel_id", DATASET)] {
+        let refused = server.post(&audience, &[(name, value)]).await;
+        assert!(refused.body["error"]["message"].as_str().unwrap().contains("cannot be changed"), "{}", refused.body);
+    }
+    assert_eq!(server.post(&audience, &[("subtype", "CUSTOM"), ("name", "Same")]).await.status, 200);
+    let rule = r#"{"and":[{"event":{"eq":"Purchase"}}]}"#;
+    let form = [("name", "Thanks"), ("event_source_id", DATASET), ("rule", rule), ("custom_event_type", "PURCHASE")];
+    let conversion = server.post(&format!("{ACT}/customconversions"), &form).await.id();
+    for (name, value) in [("rule", r#"{"and":[{"event":{"eq":"Lead"}}]}"#), ("custom_event_type", "LEAD")] {
+        assert_eq!(server.post(&conversion, &[(name, value)]).await.code(), 100, "{name}");
+    }
+    assert_eq!(server.post(&conversion, &[("name", "Thank you"), ("rule", rule)]).await.status, 200);
+}

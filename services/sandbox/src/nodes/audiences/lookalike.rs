@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::sharing;
+use crate::catalogue;
 use crate::error::Refusal;
 use crate::nodes::write;
 use crate::params::as_text;
@@ -17,7 +19,7 @@ const MILLIONS: &[(&str, u64)] =
 const MILLIONS_ELSEWHERE: u64 = 10;
 
 /// Checks the spec and the source, and gives the spec as it is read back, with its origin in it.
-pub(super) fn check(state: &State, fields: &Map<String, Value>) -> Result<Value, Refusal> {
+pub(super) fn check(state: &State, account: u64, fields: &Map<String, Value>) -> Result<Value, Refusal> {
     let Some(spec) = fields.get("lookalike_spec").and_then(Value::as_object) else {
         return Err(Refusal::required("lookalike_spec"));
     };
@@ -30,10 +32,11 @@ pub(super) fn check(state: &State, fields: &Map<String, Value>) -> Result<Value,
             _ => Err(wrong("conversion_type must be campaign_conversions or page_like")),
         };
     }
-    let origin =
-        fields.get("origin_audience_id").and_then(write::id_of).and_then(|id| state.of_kind(id, Kind::Audience));
-    let Some(origin) = origin.filter(|origin| !origin.status.is_gone()) else {
-        return Err(Refusal::required("origin_audience_id"));
+    let Some(given) = fields.get("origin_audience_id") else { return Err(Refusal::required("origin_audience_id")) };
+    let origin = write::id_of(given).and_then(|id| state.of_kind(id, Kind::Audience));
+    let Some(origin) = origin.filter(|origin| sharing::may_use(origin, account)) else {
+        let message = format!("The source audience {} does not exist, or you have no access to it", as_text(given));
+        return Err(Refusal::invalid(message).blame(&["origin_audience_id"]));
     };
     if origin.text("subtype") == "LOOKALIKE" {
         let advice = "A lookalike cannot be the source of another lookalike.";
@@ -69,8 +72,8 @@ fn shape(spec: &Map<String, Value>) -> Result<(), Refusal> {
     }
     if let Some(country) = spec.get("country") {
         let country = as_text(country);
-        if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(wrong("country must be two capital letters"));
+        if catalogue::country(&country).is_none() {
+            return Err(wrong(&format!("there is no country {country}; it takes the two letters of ISO 3166")));
         }
     }
     if let Some(location) = spec.get("location_spec")
@@ -133,6 +136,7 @@ mod tests {
             (json!({ "ratio": 0 }), false),
             (json!({ "ratio": 0.05, "starting_ratio": 0.05 }), false),
             (json!({ "ratio": 0.05, "country": "usa" }), false),
+            (json!({ "ratio": 0.05, "country": "ZZ" }), false),
             (json!({ "ratio": 0.05, "location_spec": {} }), false),
         ];
         for (spec, stands) in table {

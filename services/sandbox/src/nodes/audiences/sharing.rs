@@ -44,6 +44,11 @@ fn link(state: &mut State, holder: u64, name: &str, id: u64, add: bool) {
     write::keep(state, holder);
 }
 
+/// Whether an account may aim at an audience: its own, or one that is shared with it.
+pub(crate) fn may_use(audience: &Object, account: u64) -> bool {
+    !audience.status.is_gone() && (audience.account == account || ids(audience, WITH).contains(&account))
+}
+
 /// What other accounts share with this one.
 pub(crate) fn shared_here(state: &State, account: &Object, kind: Kind) -> Vec<u64> {
     let here = ids(account, HERE).into_iter().rev();

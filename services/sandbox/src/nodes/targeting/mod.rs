@@ -31,7 +31,7 @@ pub(crate) fn settled(ground: Ground<'_>, targeting: &Value) -> Result<Value, Re
     let Some(map) = targeting.as_object() else {
         return Err(Refusal::invalid("Param targeting must be a valid JSON object").blame(&["targeting"]));
     };
-    let Ground { state, version, now, .. } = ground;
+    let Ground { state, version, now, campaign } = ground;
     has_place(map)?;
     people::removed(map)?;
     places::check(state, map)?;
@@ -39,18 +39,23 @@ pub(crate) fn settled(ground: Ground<'_>, targeting: &Value) -> Result<Value, Re
     people::ages(map)?;
     people::check(map)?;
     people::entries(state, now, map)?;
-    people::audiences(state, map)?;
+    people::audiences(state, campaign.account, map)?;
     placements::check(version, map)?;
     category::check(ground, map)?;
     Ok(with_defaults(placements::without_dropped(version, map.clone())))
 }
 
 /// Fails where places, entries or audiences are named that do not exist; for estimates, which ask no other rule.
-pub(crate) fn names_what_exists(state: &State, map: &Map<String, Value>, now: Timestamp) -> Result<(), Refusal> {
+pub(crate) fn names_what_exists(
+    state: &State,
+    account: u64,
+    map: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     has_place(map)?;
     places::check(state, map)?;
     people::entries(state, now, map)?;
-    people::audiences(state, map)
+    people::audiences(state, account, map)
 }
 
 /// Fails for places in the European Economic Area without the two names, on the ad set or by default on the account

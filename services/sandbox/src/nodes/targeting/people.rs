@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 use super::{Ground, broken, list};
 use crate::catalogue::{self, KINDS};
 use crate::error::Refusal;
+use crate::nodes::audiences::sharing;
 use crate::nodes::write::id_of;
 use crate::params::{as_integer, as_text};
-use crate::state::{State, Status};
+use crate::state::{Kind, State};
 use crate::version::Version;
 
 /// Members of `flexible_spec` and `exclusions` that hold numbers or entries which the catalogue does not list.
@@ -187,13 +188,14 @@ fn entry(state: &State, now: Timestamp, kind: &str, item: &Value) -> Result<(), 
     Err(Refusal::rule(1_487_694, "Targeting option no longer available", advice, &["targeting", kind]))
 }
 
-/// Custom audiences, included or excluded, exist.
-pub(super) fn audiences(state: &State, map: &Map<String, Value>) -> Result<(), Refusal> {
-    for name in ["custom_audiences", "excluded_custom_audiences"] {
-        for audience in list(map, name) {
-            let known =
-                id_of(audience).and_then(|id| state.object(id)).is_some_and(|object| object.status != Status::Deleted);
-            if !known {
+/// Custom audiences, included or excluded, are the account's own or shared with it.
+pub(super) fn audiences(state: &State, account: u64, map: &Map<String, Value>) -> Result<(), Refusal> {
+    let nested = list(map, "flexible_spec").filter_map(Value::as_object);
+    let nested = nested.map(|element| ("custom_audiences", element));
+    for (name, part) in nested.chain([("custom_audiences", map), ("excluded_custom_audiences", map)]) {
+        for audience in list(part, name) {
+            let known = id_of(audience).and_then(|id| state.of_kind(id, Kind::Audience));
+            if !known.is_some_and(|audience| sharing::may_use(audience, account)) {
                 let shown = audience.get("id").map_or_else(|| as_text(audience), as_text);
                 let text = format!("The custom audience {shown} does not exist, or you have no access to it");
                 return Err(broken(text, name));
