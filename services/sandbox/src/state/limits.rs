@@ -108,6 +108,14 @@ pub(crate) struct Ceilings {
     pub(crate) app_audiences: u64,
     /// Lookalike audiences (Meta: 500).
     pub(crate) lookalikes: u64,
+    /// Countries of one targeting, included or excluded. From reports: 25.
+    pub(crate) targeted_countries: usize,
+    /// Regions of one targeting. From reports: 200.
+    pub(crate) targeted_regions: usize,
+    /// Cities of one targeting. From reports: 250.
+    pub(crate) targeted_cities: usize,
+    /// Postcodes of one targeting. From reports: 50,000.
+    pub(crate) targeted_zips: usize,
 }
 
 impl Default for Ceilings {
@@ -124,6 +132,10 @@ impl Default for Ceilings {
             website_audiences: 10_000,
             app_audiences: 200,
             lookalikes: 500,
+            targeted_countries: 25,
+            targeted_regions: 200,
+            targeted_cities: 250,
+            targeted_zips: 50_000,
         }
     }
 }

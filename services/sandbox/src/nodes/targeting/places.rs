@@ -30,6 +30,7 @@ fn one(state: &State, member: &str, places: &Map<String, Value>) -> Result<(), R
         let path = ["targeting", member, "location_types"];
         return Err(Refusal::rule(1_870_199, "Location types not available", advice, &path));
     }
+    few(state, member, places)?;
     for kind in PlaceKind::ALL {
         for item in super::list(places, kind.member()) {
             let key = item.get("key").map_or_else(|| as_text(item), as_text);
@@ -50,6 +51,23 @@ fn one(state: &State, member: &str, places: &Map<String, Value>) -> Result<(), R
             return Err(broken("A custom location needs latitude and longitude, or an address_string", member));
         }
         radius(point, member, (1, 50), (1, 80))?;
+    }
+    Ok(())
+}
+
+/// A targeting names only so many places of a kind.
+fn few(state: &State, member: &str, places: &Map<String, Value>) -> Result<(), Refusal> {
+    let ceilings = &state.settings.ceilings;
+    for (name, most) in [
+        ("countries", ceilings.targeted_countries),
+        ("regions", ceilings.targeted_regions),
+        ("cities", ceilings.targeted_cities),
+        ("zips", ceilings.targeted_zips),
+    ] {
+        let count = super::list(places, name).count();
+        if count > most {
+            return Err(broken(format!("A targeting has at most {most} {name}, not {count}"), member));
+        }
     }
     Ok(())
 }
@@ -134,6 +152,22 @@ mod tests {
             "zips": [{ "key": "US:90210" }], "geo_markets": [{ "key": "DMA:807" }],
         } });
         assert_eq!(told(&good), "");
+    }
+
+    #[test]
+    fn a_targeting_names_so_many_places_and_no_more() {
+        let zips =
+            |count: u32| (0..count).map(|number| json!({ "key": format!("US:{number:05}") })).collect::<Vec<_>>();
+        let countries = |count: usize| vec!["US"; count];
+        for (places, text) in [
+            (json!({ "countries": countries(26) }), "at most 25 countries, not 26"),
+            (json!({ "cities": vec![json!({ "key": "2418779" }); 251] }), "at most 250 cities, not 251"),
+            (json!({ "regions": vec![json!({ "key": 3847 }); 201] }), "at most 200 regions, not 201"),
+            (json!({ "zips": zips(50_001) }), "at most 50000 zips, not 50001"),
+        ] {
+            assert!(told(&json!({ "geo_locations": places })).contains(text), "{text}");
+        }
+        assert_eq!(told(&json!({ "geo_locations": { "countries": countries(25) } })), "");
     }
 
     #[test]
