@@ -86,7 +86,7 @@ pub(crate) fn delete(state: &mut State, call: &Call, schedule: &Object) -> Resul
     Ok(write::validated())
 }
 
-/// `GET /{campaign or ad set}/budget_schedules`, all or those that begin within `time_start` and `time_stop`.
+/// `GET /{campaign or ad set}/budget_schedules`, all or those that are on between `time_start` and `time_stop`.
 pub(crate) fn list(state: &State, call: &Call, object: &Object) -> Result<Value, Refusal> {
     let bound = |name: &str| match call.params.raw(name) {
         Some(raw) => moment(state, call, object, raw, name).map(|at| Some(at.as_second())),
@@ -94,8 +94,8 @@ pub(crate) fn list(state: &State, call: &Call, object: &Object) -> Result<Value,
     };
     let (from, to) = (bound("time_start")?, bound("time_stop")?);
     let wanted = |schedule: &&Object| {
-        let start = second(schedule, "_start");
-        from.is_none_or(|from| start >= from) && to.is_none_or(|to| start <= to)
+        let (start, end) = (second(schedule, "_start"), second(schedule, "_end"));
+        from.is_none_or(|from| end > from) && to.is_none_or(|to| start < to)
     };
     let ids: Vec<u64> = live(state, object.id).filter(wanted).map(|schedule| schedule.id).collect();
     let fields = fields::of(&call.params)?;
@@ -133,7 +133,7 @@ fn fits(state: &State, object: &Object, period: &Period, own: Option<u64>) -> Re
     if period.end.duration_since(period.start) < SignedDuration::from_hours(HOURS_MIN) {
         return Err(refused("A budget schedule lasts at least 3 hours.", "time_end"));
     }
-    // A multiplier is the percentage by which the budget grows.
+    // A multiplier is the percentage by which the budget grows (Meta, "Budget schedules": 140 is $140 or 140%).
     let most = if period.kind == "ABSOLUTE" { budget.saturating_mul(TIMES_MAX) } else { (TIMES_MAX - 1) * 100 };
     if period.value > most {
         return Err(refused("A budget can be raised to 8 times its usual amount at most.", "budget_value"));

@@ -147,6 +147,7 @@ async fn a_budget_is_raised_for_a_time() {
     assert_eq!(post(&path, "100", "SQUARE", 20, 24).await.code(), 100);
     assert_eq!(post(&path, "0", "ABSOLUTE", 20, 24).await.code(), 100);
     assert_eq!(post(&path, "40001", "ABSOLUTE", 20, 24).await.code(), 100, "more than 8 times");
+    assert_eq!(post(&path, "701", "MULTIPLIER", 20, 24).await.code(), 100, "701% more is over 8 times");
     assert_eq!(
         post(&format!("{campaign}/budget_schedules"), "100", "ABSOLUTE", 20, 24).await.code(),
         100,
