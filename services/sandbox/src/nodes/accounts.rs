@@ -65,7 +65,7 @@ pub(crate) fn show(view: &View<'_>, account: &Object, name: &str) -> Option<Show
         "opportunity_score" => Shown::Value(recommendations::score(view.state, account)),
         "min_campaign_group_spend_cap" => Shown::text("10000"),
         "created_time" => Shown::text(crate::state::iso(view.state, account.id, account.created)),
-        "age" => Shown::Value(json!(days(view, account))),
+        "age" => Shown::Value(days(view, account)),
         "timezone_id" => Shown::Value(json!(timezone_id(account.text("timezone_name")))),
         "timezone_offset_hours_utc" => {
             let hours = local(view.state, account.id, view.now).offset().seconds() / 3_600;
@@ -78,6 +78,8 @@ pub(crate) fn show(view: &View<'_>, account: &Object, name: &str) -> Option<Show
         _ => return None,
     })
 }
+
+const DAY_SECONDS: i64 = 86_400;
 
 /// What an account is called, who advertises with it, and who speaks for its ads.
 const PARAMS: &[Row] = &[
@@ -141,9 +143,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
 fn in_use(state: &State, call: &Call, account: &Object) -> Result<(), Refusal> {
     let changed = |name: &str| call.params.text(name).filter(|text| text != account.text(name));
     let (currency, zone) = (changed("currency"), changed("timezone_name"));
-    if currency.as_ref().is_some_and(|currency| budgets::MINIMUMS.iter().all(|(known, _)| known != currency)) {
-        return Err(Refusal::new(2607, "(#2607) The currency is invalid for ad accounts").blame(&["currency"]));
-    }
+    currency.as_deref().map_or(Ok(()), budgets::takes)?;
     if zone.as_ref().is_some_and(|zone| jiff::tz::TimeZone::get(zone).is_err()) {
         return Err(Refusal::invalid("Param timezone_name must be a time zone").blame(&["timezone_name"]));
     }
@@ -175,6 +175,15 @@ pub(crate) fn minimum_budgets(state: &State, call: &Call) -> Result<Value, Refus
     Ok(json!({ "data": rows }))
 }
 
+/// `GET /act_X/dsa_recommendations`: who was named before as beneficiary or payer, by default or by an ad set.
+pub(crate) fn dsa_recommendations(state: &State, account: &Object) -> Value {
+    let ad_sets = state.children(account.id, Kind::AdSet).filter_map(|id| state.object(id));
+    let named = ad_sets.flat_map(|ad_set| [ad_set.text("dsa_beneficiary"), ad_set.text("dsa_payor")]);
+    let defaults = [account.text("default_dsa_beneficiary"), account.text("default_dsa_payor")];
+    let names: std::collections::BTreeSet<&str> = named.chain(defaults).filter(|name| !name.is_empty()).collect();
+    json!({ "data": [{ "recommendations": names }] })
+}
+
 /// `GET /act_X/applications` and `advertisable_applications`.
 pub(crate) fn apps(state: &State, call: &Call) -> Result<Value, Refusal> {
     let wanted = call.params.text("app_id");
@@ -194,8 +203,11 @@ fn minor(text: &str, digits: usize) -> Option<i64> {
     format!("{whole}{part}").parse().ok().filter(|&minor| minor >= 0)
 }
 
-fn days(view: &View<'_>, account: &Object) -> i64 {
-    view.now.duration_since(account.created).as_hours() / 24
+/// Days with their fraction, by way of its text: `90.0` is written as such.
+fn days(view: &View<'_>, account: &Object) -> Value {
+    let seconds = view.now.duration_since(account.created).as_secs().max(0);
+    let part = seconds % DAY_SECONDS * 10_000 / DAY_SECONDS;
+    serde_json::from_str(&format!("{}.{part:04}", seconds / DAY_SECONDS)).unwrap_or_default()
 }
 
 /// Meta numbers the zones; only those of the worlds are known here.

@@ -146,6 +146,14 @@ fn noted(object: &mut Object, within: SignedDuration, most: usize, now: Timestam
     Ok(())
 }
 
+/// Fails for a currency that ad accounts do not have.
+pub(crate) fn takes(currency: &str) -> Result<(), Refusal> {
+    if MINIMUMS.iter().any(|(known, _)| *known == currency) {
+        return Ok(());
+    }
+    Err(Refusal::new(2607, "(#2607) The currency is invalid for ad accounts").blame(&["currency"]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

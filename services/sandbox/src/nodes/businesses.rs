@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::write;
+use super::{budgets, write};
 use crate::error::Refusal;
 use crate::render::{Shown, View};
 use crate::route::Call;
@@ -51,9 +51,7 @@ pub(crate) fn open_account(state: &mut State, call: &Call, business: &Object) ->
     for required in ["end_advertiser", "media_agency", "partner"] {
         call.params.required(required)?;
     }
-    if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Err(Refusal::invalid("Param currency must be an ISO 4217 code").blame(&["currency"]));
-    }
+    budgets::takes(&currency)?;
     let zone = call.params.integer("timezone_id")?.ok_or_else(|| Refusal::required("timezone_id"))?;
     let Some((_, zone)) = ZONES.iter().find(|(id, _)| *id == zone) else {
         let known: Vec<String> = ZONES.iter().map(|(id, name)| format!("{id} ({name})")).collect();
