@@ -155,7 +155,8 @@ mod tests {
     }
 
     fn cut(state: &State, ids: &Ids, query: &str) -> Page {
-        let view = View { state, now: now(), version: Version(26), base: "http://h", token: "TOK" };
+        let view =
+            View { state, now: now(), version: Version(26), base: "http://h", token: "TOK", thumbnail: (None, None) };
         let params = Params::from_form(query);
         page(&view, ids, &Filter::of(&params).unwrap(), &params).unwrap()
     }

@@ -38,6 +38,22 @@ pub(crate) const OPERATORS: &[&str] = &[
     "TOP",
 ];
 
+/// Every effective status of an ad, which has all those of ad sets and campaigns.
+const EFFECTIVE: &[&str] = &[
+    "ACTIVE",
+    "PAUSED",
+    "DELETED",
+    "PENDING_REVIEW",
+    "DISAPPROVED",
+    "PREAPPROVED",
+    "PENDING_BILLING_INFO",
+    "CAMPAIGN_PAUSED",
+    "ARCHIVED",
+    "ADSET_PAUSED",
+    "IN_PROCESS",
+    "WITH_ISSUES",
+];
+
 /// One condition of `filtering`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Condition {
@@ -113,17 +129,31 @@ pub(crate) struct Filter {
     statuses: Option<Vec<String>>,
     conditions: Vec<Condition>,
     updated_since: Option<i64>,
+    /// Whether its end has passed.
+    completed: Option<bool>,
 }
 
 impl Filter {
     pub(crate) fn of(params: &Params) -> Result<Self, Refusal> {
         let statuses = params.words("effective_status")?.filter(|words| !words.is_empty());
-        Ok(Self { statuses, conditions: conditions(params)?, updated_since: params.integer("updated_since")? })
+        for (at, word) in statuses.iter().flatten().enumerate() {
+            if !EFFECTIVE.contains(&word.as_str()) {
+                let words = EFFECTIVE.join(", ");
+                let text = format!("Param effective_status[{at}] must be one of {{{words}}}");
+                return Err(Refusal::invalid(text).blame(&["effective_status"]));
+            }
+        }
+        let completed = if params.has("is_completed") { Some(params.boolean("is_completed")?) } else { None };
+        let updated_since = params.integer("updated_since")?;
+        Ok(Self { statuses, conditions: conditions(params)?, updated_since, completed })
     }
 
     /// Whether nothing was asked for, so that only what is gone is left out.
     pub(crate) fn is_default(&self) -> bool {
-        self.statuses.is_none() && self.conditions.is_empty() && self.updated_since.is_none()
+        self.statuses.is_none()
+            && self.conditions.is_empty()
+            && self.updated_since.is_none()
+            && self.completed.is_none()
     }
 
     /// Whether the object belongs to the answer.
@@ -134,6 +164,9 @@ impl Filter {
             return Ok(false);
         }
         if self.updated_since.is_some_and(|since| object.updated.as_second() < since) {
+            return Ok(false);
+        }
+        if self.completed.is_some_and(|wanted| is_completed(state, object, now).is_some_and(|it| it != wanted)) {
             return Ok(false);
         }
         for condition in &self.conditions {
@@ -178,6 +211,21 @@ impl Filter {
         }
         Ok(asked || !matches!(status, "ARCHIVED" | "DELETED"))
     }
+}
+
+/// Whether a campaign, an ad set, or the ad set of an ad is past its end; `None` for what has no end.
+fn is_completed(state: &State, object: &Object, now: Timestamp) -> Option<bool> {
+    let ends = |object: Option<&Object>, name: &str| {
+        let end = object.and_then(|object| crate::spec::kept_time(object.text(name)));
+        end.is_some_and(|end| end <= now)
+    };
+    let above = |id: Option<u64>| id.and_then(|id| state.object(id));
+    Some(match object.kind {
+        Kind::Campaign => ends(Some(object), "stop_time"),
+        Kind::AdSet => ends(Some(object), "end_time") || ends(above(object.campaign), "stop_time"),
+        Kind::Ad => ends(above(object.ad_set), "end_time") || ends(above(object.campaign), "stop_time"),
+        _ => return None,
+    })
 }
 
 /// How Ads Manager calls a status, which older connectors filter by.

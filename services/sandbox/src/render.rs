@@ -24,6 +24,8 @@ pub(crate) struct View<'a> {
     /// Scheme and host under which the caller reached us, for links.
     pub(crate) base: &'a str,
     pub(crate) token: &'a str,
+    /// Width and height of the thumbnails that the caller wants, in pixels.
+    pub(crate) thumbnail: (Option<i64>, Option<i64>),
 }
 
 /// What a field of a node is.

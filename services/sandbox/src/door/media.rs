@@ -55,10 +55,14 @@ fn thumbnail(state: &State, creative: &Object, params: &Params) -> Bytes {
     let hash = creative.fields.get("object_story_spec").and_then(|spec| spec.pointer("/link_data/image_hash"));
     let own = hash.and_then(|hash| state.media.get(&format!("i/{}", hash.as_str()?)));
     let side = |name: &str| params.integer(name).ok().flatten().and_then(|side| u32::try_from(side).ok());
-    own.cloned().unwrap_or_else(|| {
-        let (width, height) = (side("w").unwrap_or(THUMBNAIL), side("h").unwrap_or(THUMBNAIL));
-        drawing::png(width, height, creative.id).into()
-    })
+    match (own, side("w"), side("h")) {
+        (Some(own), None, None) => own.clone(),
+        // A picture is not made smaller or larger here: one of the size that was asked for is drawn.
+        (_, width, height) => {
+            let (width, height) = (width.or(height), height.or(width));
+            drawing::png(width.unwrap_or(THUMBNAIL), height.unwrap_or(THUMBNAIL), creative.id).into()
+        }
+    }
 }
 
 fn seed(key: &str) -> u64 {

@@ -123,8 +123,8 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     ad.fields.extend(given);
     if let Some(creative) = creative {
         let creative = creative.made(state, old.account, call.now);
-        if ad.creative != Some(creative) && ad.review_from.is_some() {
-            // New content is reviewed anew.
+        // New content is reviewed anew, also of an ad that ran before the world began.
+        if ad.creative != Some(creative) && (ad.review_from.is_some() || ad.status == Status::Active) {
             reviews::begin(&state.settings, &mut ad, call.now);
         }
         ad.creative = Some(creative);

@@ -1,5 +1,7 @@
 //! Product catalogues: products, sets of them, and batches of changes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use super::write;
@@ -295,6 +297,14 @@ fn compares(own: &str, operator: &str, wanted: &Value) -> bool {
         "is_not_any" => !listed(),
         _ => false,
     }
+}
+
+/// The product that `{catalog}:{base64url of its retailer_id}` names.
+pub(crate) fn by_path<'a>(state: &'a State, path: &str) -> Option<&'a Object> {
+    let (catalog, sealed) = path.split_once(':')?;
+    let retailer_id = URL_SAFE_NO_PAD.decode(sealed.trim_end_matches('=')).ok()?;
+    let id = by_retailer(state, catalog.parse().ok()?, std::str::from_utf8(&retailer_id).ok()?)?;
+    state.object(id)
 }
 
 fn by_retailer(state: &State, catalog: u64, retailer_id: &str) -> Option<u64> {

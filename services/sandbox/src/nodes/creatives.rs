@@ -230,7 +230,13 @@ pub(crate) fn show(view: &View<'_>, creative: &Object, name: &str) -> Option<Sho
         "call_to_action_type" => Some(
             link.and_then(|link| link.pointer("/call_to_action/type")).cloned().map_or(Shown::Absent, Shown::Value),
         ),
-        "thumbnail_url" => Some(Shown::text(format!("{}/__sandbox/media/t/{}.png", view.base, creative.id))),
+        "thumbnail_url" => {
+            let sides = [("w", view.thumbnail.0), ("h", view.thumbnail.1)].into_iter();
+            let sides: Vec<String> = sides.filter_map(|(name, side)| Some(format!("{name}={}", side?))).collect();
+            let mark = if sides.is_empty() { "" } else { "?" };
+            let sides = sides.join("&");
+            Some(Shown::text(format!("{}/__sandbox/media/t/{}.png{mark}{sides}", view.base, creative.id)))
+        }
         "image_url" => Some(match link.and_then(|link| link.get("image_hash")).and_then(Value::as_str) {
             Some(hash) => Shown::text(super::images::address(view.base, hash)),
             None => Shown::Absent,

@@ -3,11 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::datasets::stats::range;
 use super::write;
 use crate::error::Refusal;
 use crate::render::{Shown, View};
 use crate::route::Call;
+use crate::spec;
 use crate::state::{Kind, Object, State, sealed};
 
 pub(crate) const FIELDS: &str = "biography followers_count follows_count has_profile_pic id ig_id is_published \
@@ -126,15 +126,17 @@ pub(crate) fn account_insights(state: &State, call: &Call, account: &Object) -> 
         let message = "Param period must be one of {day, week, days_28, lifetime, total_over_range}";
         return Err(Refusal::invalid(message).blame(&["period"]));
     }
-    let mut params = crate::params::Params::default();
-    for (given, name) in [("since", "start_time"), ("until", "end_time")] {
-        if let Some(text) = call.params.text(given) {
-            params.put(name, Value::String(text));
-        }
-    }
-    let (mut since, until) = range(&params, call.now)?;
-    if !call.params.has("since") {
-        since = until - 2 * DAY;
+    let at = |name: &str| match call.params.raw(name) {
+        None => Ok(None),
+        Some(raw) => match spec::moment(state, 0, raw, call.now) {
+            Some(at) => Ok(Some(at.as_second())),
+            None => Err(Refusal::invalid(format!("Param {name} must be a date or a time")).blame(&[name])),
+        },
+    };
+    let until = at("until")?.unwrap_or_else(|| call.now.as_second());
+    let since = at("since")?.unwrap_or_else(|| until - 2 * DAY);
+    if since > until {
+        return Err(Refusal::invalid("Param since must be before until").blame(&["since"]));
     }
     if until - since > DAYS_MAX * DAY {
         let message = format!("There cannot be more than {DAYS_MAX} days between since and until");

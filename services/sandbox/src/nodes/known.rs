@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use super::{
     accounts, ad_sets, ads, apps, async_sets, audiences, businesses, campaigns, catalogs, conversions, creatives,
-    datasets, images, instagram, labels, leads, people, rules, saved_audiences, schedules, studies, videos,
+    datasets, images, instagram, labels, leads, people, rules, saved_audiences, schedules, studies, value_rules,
+    videos,
 };
 use crate::insights;
 use crate::state::Kind;
@@ -58,6 +59,7 @@ pub(super) fn fields(kind: Kind) -> &'static str {
         Kind::Cell => studies::CELL_FIELDS,
         Kind::Objective => studies::OBJECTIVE_FIELDS,
         Kind::Schedule => schedules::FIELDS,
+        Kind::ValueRuleSet => value_rules::FIELDS,
     }
 }
 
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_last_kind_has_its_place() {
-        assert!((Kind::Schedule as usize) < KINDS_MAX);
-        assert!(is_known(Kind::Schedule, "id"));
+        assert!((Kind::ValueRuleSet as usize) < KINDS_MAX);
+        assert!(is_known(Kind::ValueRuleSet, "id"));
     }
 }

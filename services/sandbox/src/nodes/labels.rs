@@ -67,6 +67,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
 /// `POST /{object}/adlabels`: adds labels to those that the object has.
 pub(crate) fn attach(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
     call.caller.may_write()?;
+    call.params.required("adlabels")?;
     let labels = read(state, call, object.account)?.made(state, object.account, call.now);
     let mut object = object.clone();
     object.labels.extend(labels);
@@ -76,11 +77,42 @@ pub(crate) fn attach(state: &mut State, call: &Call, object: &Object) -> Result<
     write::updated(state, call, id)
 }
 
+/// `DELETE /{object}/adlabels`: takes away the labels that are named.
+pub(crate) fn detach(state: &mut State, call: &Call, object: &Object) -> Result<Value, Refusal> {
+    call.caller.may_write()?;
+    call.params.required("adlabels")?;
+    let gone = read(state, call, object.account)?.ids;
+    let mut object = object.clone();
+    object.labels.retain(|label| !gone.contains(label));
+    object.updated = call.now;
+    write::keep(state, object);
+    Ok(write::validated())
+}
+
+/// `POST /{label}`: gives it another name, which no other label of the account may have.
+pub(crate) fn rename(state: &mut State, call: &Call, label: &Object) -> Result<Value, Refusal> {
+    call.caller.may_write()?;
+    let name = call.params.required("name")?;
+    if named(state, label.account, &name).is_some_and(|other| other != label.id) {
+        return Err(Refusal::invalid(format!("Another ad label is named {name}; choose another name")).blame(&["name"]));
+    }
+    let mut label = label.clone();
+    label.fields.insert("name".to_owned(), json!(name));
+    label.updated = call.now;
+    let id = label.id;
+    write::keep(state, label);
+    write::updated(state, call, id)
+}
+
 /// `GET /act_X/campaignsbylabels` and its kin: objects with any or all of `ad_label_ids`.
 pub(crate) fn find(state: &State, call: &Call, account: u64, kind: Kind) -> Result<Value, Refusal> {
     let Some(words) = call.params.words("ad_label_ids")? else { return Err(Refusal::required("ad_label_ids")) };
     let wanted: Vec<u64> = words.iter().filter_map(|word| word.parse().ok()).collect();
-    let all = call.params.text("operator").is_some_and(|operator| operator == "ALL");
+    let all = match call.params.text("operator").as_deref() {
+        None | Some("ANY") => false,
+        Some("ALL") => true,
+        Some(_) => return Err(Refusal::invalid("Param operator must be one of {ALL, ANY}").blame(&["operator"])),
+    };
     let has = |object: &Object| {
         let mut wanted = wanted.iter();
         if all { wanted.all(|id| object.labels.contains(id)) } else { wanted.any(|id| object.labels.contains(id)) }

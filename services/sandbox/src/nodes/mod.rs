@@ -44,6 +44,7 @@ pub(crate) mod studies;
 pub(crate) mod system_users;
 pub(crate) mod targeting;
 pub(crate) mod thumbnails;
+pub(crate) mod value_rules;
 pub(crate) mod videos;
 pub(crate) mod volume;
 pub(crate) mod write;
@@ -54,6 +55,10 @@ use crate::edge::Ids;
 use crate::insights;
 use crate::render::{Shown, View};
 use crate::state::{Kind, Object, State, effective, iso, shown_id};
+use crate::version::Version;
+
+/// Since when the plain lists of ads objects have light twins, which give the same ids.
+const LIGHT_SINCE: Version = Version(26);
 
 /// What a node shows when no fields are named. For most it is the id alone.
 pub(crate) fn default_fields(kind: Kind) -> &'static [&'static str] {
@@ -147,6 +152,7 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
         Kind::Study => studies::show(view, object, name),
         Kind::Cell => studies::show_cell(object, name),
         Kind::Schedule => schedules::show(view, object, name),
+        Kind::ValueRuleSet => value_rules::show(object, name),
         Kind::App | Kind::Label | Kind::RuleRun | Kind::Objective => None,
     }
 }
@@ -155,9 +161,13 @@ fn own(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
 pub(crate) fn edge(view: &View<'_>, object: &Object, name: &str) -> Option<Ids> {
     use Kind::{
         Ad, AdAccount, AdSet, Audience, Business, Campaign, Catalog, Cell, Creative, CustomConversion, Dataset, Image,
-        Instagram, Label, LeadForm, Media, Page, Person, ProductSet, Rule, SavedAudience, Study, Video,
+        Instagram, Label, LeadForm, Media, Page, Person, ProductSet, Rule, SavedAudience, Study, ValueRuleSet, Video,
     };
     let kind = match (object.kind, name) {
+        (AdAccount, "light_campaigns") if view.version >= LIGHT_SINCE => Campaign,
+        (AdAccount, "light_adsets") if view.version >= LIGHT_SINCE => AdSet,
+        (AdAccount, "light_ads") if view.version >= LIGHT_SINCE => Ad,
+        (AdAccount, "value_rule_set") => ValueRuleSet,
         (AdAccount | Label, "campaigns") => Campaign,
         (AdAccount | Campaign | Label, "adsets") => AdSet,
         (AdAccount | Campaign | AdSet | Label, "ads") => Ad,

@@ -29,6 +29,8 @@ const PARAMS: &[Row] = &[
     ("source_instagram_media_id", Form::Text),
 ];
 
+/// The largest video (Meta, "Ads guide": 4 GB).
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// How much of a file the server asks for at a time.
 const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -38,10 +40,10 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     match call.params.text("upload_phase").as_deref() {
         None => whole(state, call, account),
         Some("start") => start(state, call, account),
-        Some("transfer") => transfer(state, call),
-        Some("finish") => finish(state, call),
+        Some("transfer") => transfer(state, call, account),
+        Some("finish") => finish(state, call, account),
         Some("cancel") => {
-            let mut video = session(state, call)?;
+            let mut video = session(state, call, account)?;
             video.status = Status::Deleted;
             write::keep(state, video);
             Ok(write::validated())
@@ -67,6 +69,12 @@ fn whole(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal>
     // A picture may come along as the thumbnail; some clients also send their file twice.
     let file = call.files.iter().find(|file| file.part != "thumb" && !file.bytes.is_empty());
     let address = call.params.text("file_url").filter(|address| !address.is_empty());
+    let is_web = |address: &String| {
+        url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
+    if address.as_ref().is_some_and(|address| !is_web(address)) {
+        return Err(Refusal::invalid("Param file_url must be an http(s) address of a video").blame(&["file_url"]));
+    }
     if file.is_none() && address.is_none() && !call.params.has("source_instagram_media_id") {
         return Err(Refusal::required("source"));
     }
@@ -90,6 +98,9 @@ fn whole(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal>
 fn start(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
     let size = call.params.integer("file_size")?.and_then(|size| u64::try_from(size).ok()).filter(|&size| size > 0);
     let Some(size) = size else { return Err(Refusal::required("file_size")) };
+    if size > FILE_BYTES_MAX {
+        return Err(Refusal::invalid("Param file_size: a video has at most 4 GB").blame(&["file_size"]));
+    }
     let video = new_video(state, call, account, size)?;
     let id = video.id;
     write::keep(state, video);
@@ -101,8 +112,8 @@ fn start(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal>
     Ok(body)
 }
 
-fn transfer(state: &mut State, call: &Call) -> Result<Value, Refusal> {
-    let mut video = session(state, call)?;
+fn transfer(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
+    let mut video = session(state, call, account)?;
     let (size, received) = (number(&video, "_size"), number(&video, "_received"));
     let offset = call.params.integer("start_offset")?.and_then(|offset| u64::try_from(offset).ok());
     if offset != Some(received) {
@@ -118,8 +129,8 @@ fn transfer(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     Ok(offsets(received, size))
 }
 
-fn finish(state: &mut State, call: &Call) -> Result<Value, Refusal> {
-    let mut video = session(state, call)?;
+fn finish(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
+    let mut video = session(state, call, account)?;
     if number(&video, "_received") < number(&video, "_size") {
         let refusal = Refusal::new(6_000, "There was a problem uploading your video file.").subcode(1_363_019);
         return Err(refusal.transient(true));
@@ -132,7 +143,16 @@ fn finish(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     Ok(write::validated())
 }
 
-/// `DELETE /{video}` and `DELETE /act_X/advideos?video_id=..`. Afterwards nobody can read it.
+/// `DELETE /act_X/advideos?video_id=..`: a video of this account.
+pub(crate) fn delete_of(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
+    let id = write::required_id(&call.params, "video_id")?;
+    if state.of_kind(id, Kind::Video).is_none_or(|video| video.account != account) {
+        return Err(Refusal::invalid(format!("The video {id} is none of this ad account")).blame(&["video_id"]));
+    }
+    delete(state, call, id)
+}
+
+/// `DELETE /{video}`. Afterwards nobody can read it.
 pub(crate) fn delete(state: &mut State, call: &Call, id: u64) -> Result<Value, Refusal> {
     call.caller.may_write()?;
     let Some(mut video) = state.of_kind(id, Kind::Video).filter(|video| video.status != Status::Deleted).cloned()
@@ -142,6 +162,11 @@ pub(crate) fn delete(state: &mut State, call: &Call, id: u64) -> Result<Value, R
     video.status = Status::Deleted;
     write::keep(state, video);
     Ok(write::validated())
+}
+
+/// Whether all of its file has come, so that it is being processed. Looks before that do not count.
+pub(crate) fn is_whole(video: &Object) -> bool {
+    video.fields.contains_key("_done")
 }
 
 pub(crate) fn show(view: &View<'_>, video: &Object, name: &str) -> Option<Shown> {
@@ -169,7 +194,7 @@ pub(crate) fn show(view: &View<'_>, video: &Object, name: &str) -> Option<Shown>
 fn status(view: &View<'_>, video: &Object) -> Value {
     let (size, received) = (number(video, "_size"), number(video, "_received"));
     let phase = |word: &str| json!({ "status": word });
-    if !video.fields.contains_key("_done") {
+    if !is_whole(video) {
         return json!({
             "video_status": if received < size { "uploading" } else { "upload_complete" },
             "uploading_phase": { "status": "in_progress", "bytes_transferred": received, "source_file_size": size },
@@ -230,10 +255,11 @@ fn done(state: &State, video: &mut Object) {
     video.fields.insert("_done".to_owned(), Value::Bool(true));
 }
 
-fn session(state: &State, call: &Call) -> Result<Object, Refusal> {
+fn session(state: &State, call: &Call, account: u64) -> Result<Object, Refusal> {
     let id = write::required_id(&call.params, "upload_session_id")?;
-    let open = state.of_kind(id, Kind::Video).filter(|video| video.status == Status::Active);
-    open.filter(|video| !video.fields.contains_key("_done")).cloned().ok_or_else(|| {
+    let of_account = |video: &&Object| video.account == account && video.status == Status::Active;
+    let open = state.of_kind(id, Kind::Video).filter(of_account);
+    open.filter(|video| !is_whole(video)).cloned().ok_or_else(|| {
         Refusal::new(6_000, "There was a problem uploading your video file.").subcode(1_363_041).transient(true)
     })
 }

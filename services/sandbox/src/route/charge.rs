@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use super::{Call, Verb, node};
+use crate::fields::{self, Field};
 use crate::params::Params;
 use crate::state::{Holder, Kind, Object, State};
 use crate::token::Caller;
@@ -72,6 +73,9 @@ fn of_account(state: &State, call: &Call, object: &Object, edge: &str) -> Vec<Bu
         return vec![Bucket::UseCase(UseCase::CustomAudience, account)];
     }
     let mut buckets = vec![Bucket::UseCase(UseCase::AdsManagement, account)];
+    if call.verb == Verb::Get && has_insights(fields::of(&call.params).ok().flatten().as_deref()) {
+        buckets.extend([Bucket::InsightsAccount(account), Bucket::InsightsApp]);
+    }
     let creates = object.kind == Kind::AdAccount && matches!(edge, "campaigns" | "adsets" | "ads");
     let updates = matches!(object.kind, Kind::Campaign | Kind::AdSet | Kind::Ad) && edge.is_empty();
     if call.verb == Verb::Post && (creates || updates) {
@@ -123,6 +127,11 @@ fn catalog(edge: &str) -> UseCase {
         "items_batch" | "localized_items_batch" | "batch" => UseCase::CatalogBatch,
         _ => UseCase::CatalogManagement,
     }
+}
+
+/// Whether insights stand among the fields, however deep.
+fn has_insights(fields: Option<&[Field]>) -> bool {
+    fields.into_iter().flatten().any(|field| field.name == "insights" || has_insights(Some(&field.inner)))
 }
 
 /// Whether reach is asked for with breakdowns, further back than Meta keeps it at hand.
@@ -211,6 +220,14 @@ mod tests {
         assert_eq!(post("act_1000000000001/adsets"), ["ads_management", "mutations"]);
         assert_eq!(post("120200000000000001"), ["ads_management", "mutations"]);
         assert_eq!(post("act_1000000000001/adimages"), ["ads_management"]);
+    }
+
+    #[test]
+    fn insights_among_the_fields_count_as_insights_too() {
+        let nested = |fields: &str| words("act_1000000000001/campaigns", fields, Verb::Get, Holder::SystemUser);
+        assert_eq!(nested("fields=name,insights{spend}"), ["ads_management", "insights_account", "insights_app"]);
+        assert_eq!(nested("fields=ads{insights{spend}}"), ["ads_management", "insights_account", "insights_app"]);
+        assert_eq!(nested("fields=name"), ["ads_management"]);
     }
 
     #[test]

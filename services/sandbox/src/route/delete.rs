@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Call, people};
 use crate::error::Refusal;
-use crate::nodes::{self, async_sets, bulk, images, lifecycle, roles, rules, schedules, studies, videos, write};
+use crate::nodes::{self, async_sets, bulk, images, labels, lifecycle, roles, rules, schedules, studies, videos};
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
 
@@ -35,10 +35,8 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::App, "subscriptions") => webhooks::unsubscribe(state, call, object),
         (Kind::AdAccount | Kind::Page, "subscribed_apps") => webhooks::unsubscribe_app(state, call, object),
         (Kind::AdAccount, "adimages") => images::delete(state, call, object.id),
-        (Kind::AdAccount, "advideos") => {
-            let id = write::required_id(&call.params, "video_id")?;
-            videos::delete(state, call, id)
-        }
+        (Kind::AdAccount, "advideos") => videos::delete_of(state, call, object.id),
+        (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::detach(state, call, object),
         _ => people::delete(state, call, object, edge).unwrap_or_else(|| Err(Refusal::unknown_path(edge))),
     }
 }

@@ -4,11 +4,13 @@ use serde_json::Value;
 
 use super::{Call, more, people};
 use crate::body::Body;
-use crate::edge::Ids;
+use crate::edge::{self, Ids};
 use crate::error::Refusal;
 use crate::estimates;
-use crate::fields;
-use crate::nodes::{self, copies, images, labels, thumbnails};
+use crate::fields::{self, Field};
+use crate::filter::Filter;
+use crate::nodes::{self, accounts, copies, images, labels, thumbnails};
+use crate::params::Params;
 use crate::previews;
 use crate::render::View;
 use crate::search;
@@ -26,8 +28,12 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
     let Some(ids) = nodes::edge(&View::of(state, call), object, edge) else {
         return Err(Refusal::unknown_path(edge));
     };
-    let fields = fields::of(&call.params)?;
+    let mut fields = fields::of(&call.params)?;
+    dated(fields.iter_mut().flatten(), &call.params);
     let ids = titled(state, call, edge, ids);
+    if edge == "advideos" {
+        look_at_page(state, call, &ids)?;
+    }
     View::of(state, call).edge_text(&call.path.join("/"), ids, &call.params, fields.as_deref())
 }
 
@@ -44,6 +50,7 @@ fn special(state: &mut State, call: &Call, object: &Object, edge: &str) -> Optio
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => return Some(copies::list(state, call, object)),
         (Kind::Video, "thumbnails") => return Some(Ok(thumbnails::list(call, object))),
         (Kind::AdSet | Kind::Ad, "targetingsentencelines") => return Some(Ok(search::sentence_lines(state, object))),
+        (Kind::AdAccount, "dsa_recommendations") => return Some(Ok(accounts::dsa_recommendations(state, object))),
         (Kind::AdAccount, _) => {
             if let Some(answer) = search::of_account(state, call, object, edge) {
                 return Some(answer);
@@ -68,6 +75,34 @@ fn titled(state: &State, call: &Call, edge: &str, ids: Ids) -> Ids {
         }
         _ => ids,
     }
+}
+
+/// The days that an edge is asked for are those of the insights among its fields, unless they name their own.
+fn dated<'a>(fields: impl Iterator<Item = &'a mut Field>, params: &Params) {
+    const DAYS: [&str; 3] = ["time_ranges", "time_range", "date_preset"];
+    for field in fields.filter(|field| field.name == "insights") {
+        if DAYS.iter().any(|name| field.modifiers.has(name)) {
+            continue;
+        }
+        for name in DAYS {
+            if let Some(days) = params.raw(name) {
+                field.modifiers.put(name, days.clone());
+            }
+        }
+    }
+}
+
+/// Videos are looked at by their list as well as by their ids.
+fn look_at_page(state: &mut State, call: &Call, ids: &Ids) -> Result<(), Refusal> {
+    let filter = Filter::of(&call.params)?;
+    let view = View::of(state, call);
+    let turned = ids.in_order(state, &call.params);
+    let page = edge::page(&view, turned.as_ref().unwrap_or(ids), &filter, &call.params)?;
+    let shown: Vec<Object> = page.keys.iter().filter_map(|&id| state.object(id).cloned()).collect();
+    for video in &shown {
+        super::look(state, video);
+    }
+    Ok(())
 }
 
 fn by_labels(edge: &str) -> Option<Kind> {

@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::error::Refusal;
 use crate::fields;
 use crate::insights;
-use crate::nodes::{async_sets, datasets, leads, metadata, people as holders};
+use crate::nodes::{async_sets, catalogs, datasets, leads, metadata, people as holders, videos};
 use crate::oauth;
 use crate::params::Params;
 use crate::render::View;
@@ -75,7 +75,10 @@ pub(crate) struct Call {
 
 impl<'a> View<'a> {
     pub(crate) fn of(state: &'a State, call: &'a Call) -> Self {
-        Self { state, now: call.now, version: call.version, base: &call.base, token: &call.caller.token }
+        let side = |name: &str| call.params.integer(name).ok().flatten().filter(|side| *side > 0);
+        let thumbnail = (side("thumbnail_width"), side("thumbnail_height"));
+        let Call { now, version, ref base, ref caller, .. } = *call;
+        Self { state, now, version, base, token: &caller.token, thumbnail }
     }
 }
 
@@ -83,6 +86,9 @@ impl<'a> View<'a> {
 pub(crate) fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
     if let Some(digits) = name.strip_prefix("act_") {
         return state.of_kind(digits.parse().ok()?, Kind::AdAccount);
+    }
+    if let Some(product) = name.strip_prefix("catalog:") {
+        return catalogs::by_path(state, product);
     }
     if let Some((account, hash)) = name.split_once(':') {
         return state.image(account.parse().ok()?, hash);
@@ -179,7 +185,12 @@ fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Re
 
 /// Things that take their time move on when they are looked at.
 fn look(state: &mut State, object: &Object) {
-    if matches!(object.kind, Kind::Run | Kind::Audience | Kind::Video) {
+    let is_waited_for = match object.kind {
+        Kind::Run | Kind::Audience => true,
+        Kind::Video => videos::is_whole(object),
+        _ => false,
+    };
+    if is_waited_for {
         state.poll(object.id);
     }
 }

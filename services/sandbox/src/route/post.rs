@@ -7,7 +7,7 @@ use crate::error::Refusal;
 use crate::insights;
 use crate::nodes::{
     self, accounts, ad_sets, ads, apps, async_sets, campaigns, copies, creatives, images, labels, rules, schedules,
-    studies, thumbnails, videos,
+    studies, thumbnails, value_rules, videos,
 };
 use crate::state::{Kind, Object, State};
 use crate::webhooks;
@@ -25,6 +25,8 @@ pub(super) fn node(state: &mut State, call: &Call, object: &Object) -> Result<Va
         Kind::Rule => rules::update(state, call, object),
         Kind::Study => studies::update(state, call, object),
         Kind::Schedule => schedules::update(state, call, object),
+        Kind::Label => labels::rename(state, call, object),
+        Kind::ValueRuleSet => value_rules::update(state, call, object),
         Kind::AsyncSet => async_sets::update(state, call, object),
         _ => people::update(state, call, object)
             .unwrap_or_else(|| Err(Refusal::missing("post", &nodes::path_id(object)))),
@@ -48,6 +50,7 @@ pub(super) fn edge(state: &mut State, call: &Call, object: &Object, edge: &str) 
         (Kind::AdAccount, "adimages") => images::create(state, call, account),
         (Kind::AdAccount, "advideos") => videos::create(state, call, account),
         (Kind::AdAccount, "adlabels") => labels::create(state, call, account),
+        (Kind::AdAccount, "value_rule_set") => value_rules::create(state, call, account),
         (Kind::Campaign | Kind::AdSet | Kind::Ad, "copies") => copies::create(state, call, object),
         (Kind::Campaign | Kind::AdSet | Kind::Ad | Kind::Creative, "adlabels") => labels::attach(state, call, object),
         (Kind::Video, "thumbnails") => thumbnails::create(state, call, object),

@@ -43,6 +43,7 @@ pub(crate) enum Kind {
     Cell,
     Objective,
     Schedule,
+    ValueRuleSet,
 }
 
 impl Kind {
@@ -81,6 +82,7 @@ impl Kind {
             Self::Cell => "AdStudyCell",
             Self::Objective => "AdStudyObjective",
             Self::Schedule => "HighDemandPeriod",
+            Self::ValueRuleSet => "AdsValueAdjustmentRuleCollection",
         }
     }
 }

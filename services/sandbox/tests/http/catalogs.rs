@@ -54,3 +54,19 @@ async fn a_batch_of_items_is_told_by_its_handle() {
     assert_eq!(server.get(&format!("{catalog}/products")).await.rows().len(), 1);
     assert_eq!(server.get(&format!("{catalog}/check_batch_request_status?handle=x")).await.code(), 100);
 }
+
+#[tokio::test]
+async fn a_product_is_named_by_its_catalogue_and_the_retailers_id() {
+    let server = Server::start().await;
+    let catalog =
+        server.get(&format!("{}/owned_product_catalogs", business(&server).await)).await.rows()[0]["id"].clone();
+    let catalog = catalog.as_str().unwrap();
+    // `jacket-1` in base64url.
+    let path = format!("catalog:{catalog}:amFja2V0LTE");
+    let read = server.get(&format!("{path}?fields=retailer_id")).await.body;
+    assert_eq!(read["retailer_id"], "jacket-1");
+    assert_eq!(server.post(&format!("{path}="), &[("name", "Rain jacket II")]).await.body["success"], true);
+    let named = server.get(&format!("{}?fields=name", read["id"].as_str().unwrap())).await.body;
+    assert_eq!(named["name"], "Rain jacket II");
+    assert_eq!(server.get(&format!("catalog:{catalog}:bm9uZQ")).await.subcode(), 33);
+}

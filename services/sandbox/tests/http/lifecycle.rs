@@ -158,3 +158,15 @@ async fn many_campaigns_are_deleted_by_a_strategy() {
     assert_eq!(all["deleted_object_ids"], serde_json::json!([ids[1], ids[3]]));
     assert!(server.get(path).await.rows().is_empty());
 }
+
+#[tokio::test]
+async fn an_ad_that_came_running_with_the_world_is_reviewed_with_new_content() {
+    let server = Server::start().await;
+    let seeded = server.get(&format!("{ACT}/ads?effective_status=[\"ACTIVE\"]")).await.rows()[0]["id"].clone();
+    let id = seeded.as_str().unwrap();
+    let creative = format!("{{\"creative_id\":\"{}\"}}", server.creative("Other").await);
+    server.post(id, &[("creative", &creative)]).await;
+    assert_eq!(effective(&server, id).await, "IN_PROCESS");
+    server.control("POST", "clock", r#"{"advance_seconds":1}"#).await;
+    assert_eq!(effective(&server, id).await, "ACTIVE");
+}

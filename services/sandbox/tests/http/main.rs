@@ -25,15 +25,21 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod insights;
 #[cfg(test)]
 mod journal;
+#[cfg(test)]
+mod labels;
 #[cfg(test)]
 mod leads;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod media;
 #[cfg(test)]

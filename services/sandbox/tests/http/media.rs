@@ -256,3 +256,68 @@ async fn a_video_may_fail_to_be_processed() {
     assert_eq!(failed["video_status"], "error");
     assert!(failed["processing_phase"]["errors"][0]["code"].is_i64());
 }
+
+async fn video_status(server: &Server, id: &str) -> String {
+    let read = server.get(&format!("{id}?fields=status")).await.body;
+    read["status"]["video_status"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn looks_during_the_upload_do_not_make_a_video_ready() {
+    let server = Server::start().await;
+    let path = format!("{ACT}/advideos");
+    let start = server.post(&path, &[("upload_phase", "start"), ("file_size", "2")]).await.body;
+    let (id, session) = (start["video_id"].as_str().unwrap(), start["upload_session_id"].as_str().unwrap());
+    for _ in 0..3 {
+        assert_eq!(video_status(&server, id).await, "uploading");
+    }
+    let form = reqwest::multipart::Form::new()
+        .text("upload_phase", "transfer")
+        .text("start_offset", "0")
+        .text("upload_session_id", session.to_owned())
+        .part("video_file_chunk", reqwest::multipart::Part::bytes(&b"xy"[..]).file_name("chunk"));
+    server.send(server.client().post(server.url(&path)).multipart(form)).await;
+    server.post(&path, &[("upload_phase", "finish"), ("upload_session_id", session)]).await;
+    assert_eq!([video_status(&server, id).await, video_status(&server, id).await], ["processing", "ready"]);
+}
+
+#[tokio::test]
+async fn a_video_becomes_ready_also_for_who_looks_at_the_list() {
+    let server = Server::start().await;
+    let path = format!("{ACT}/advideos");
+    let id = server.post(&path, &[("file_url", "https://cdn.example/a.mp4")]).await.id();
+    let status = async || {
+        let listed = server.get(&format!("{path}?fields=status&limit=5")).await;
+        let row = listed.rows().iter().find(|row| row["id"] == id.as_str()).unwrap().clone();
+        row["status"]["video_status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([status().await, status().await], ["processing", "ready"]);
+}
+
+#[tokio::test]
+async fn a_video_comes_from_an_address_of_the_web_and_is_no_larger_than_4_gigabytes() {
+    let server = Server::start().await;
+    let path = format!("{ACT}/advideos");
+    for address in ["somewhere", "ftp://cdn.example/a.mp4", "file:///etc/passwd"] {
+        assert_eq!(server.post(&path, &[("file_url", address)]).await.code(), 100, "{address}");
+    }
+    let start = async |size: &str| server.post(&path, &[("upload_phase", "start"), ("file_size", size)]).await;
+    assert_eq!(start("4294967297").await.code(), 100);
+    assert_eq!(start("4294967296").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_thumbnail_has_the_size_that_was_asked_for() {
+    let server = Server::start().await;
+    let creative = server.creative("K").await;
+    let address = async |query: &str| {
+        let read = server.get(&format!("{creative}?fields=thumbnail_url&{query}")).await.body;
+        read["thumbnail_url"].clone()
+    };
+    let large = address("thumbnail_width=400&thumbnail_height=300").await;
+    assert!(large.as_str().unwrap().ends_with(".png?w=400&h=300"), "{large}");
+    let size = |bytes: &[u8]| (bytes[16..20].to_vec(), bytes[20..24].to_vec());
+    assert_eq!(size(&fetched(&server, &large).await.1), (vec![0, 0, 1, 144], vec![0, 0, 1, 44]));
+    let usual = address("").await;
+    assert_eq!(size(&fetched(&server, &usual).await.1), (vec![0, 0, 0, 64], vec![0, 0, 0, 64]));
+}

@@ -170,3 +170,34 @@ async fn saved_audiences_are_read() {
     let id = one["id"].as_str().unwrap();
     assert_eq!(server.get(&format!("{id}?fields=name")).await.body["name"], one["name"]);
 }
+
+#[tokio::test]
+async fn the_days_of_instagram_are_dates_or_times_and_what_is_wrong_is_blamed() {
+    let server = Server::start().await;
+    let account = server.get(&format!("{PAGE}/instagram_accounts")).await.rows()[0]["id"].as_str().unwrap().to_owned();
+    let days = async |query: &str| server.get(&format!("{account}/insights?metric=reach&period=day&{query}")).await;
+    let week = days("since=2026-11-05&until=2026-11-12").await;
+    assert_eq!(week.rows()[0]["values"].as_array().unwrap().len(), 7);
+    for wrong in ["since=soon", "since=2026-11-12&until=2026-11-05"] {
+        let error = days(wrong).await.body["error"].clone();
+        assert_eq!(
+            (error["code"].as_i64(), &error["error_data"]),
+            (Some(100), &json!(r#"{"blame_field_specs":[["since"]]}"#))
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_opened_in_a_currency_that_accounts_have() {
+    let server = Server::start().await;
+    let path = format!("{}/adaccount", business(&server).await);
+    let open = async |currency: &str| {
+        let who = [("end_advertiser", "NONE"), ("media_agency", "NONE"), ("partner", "NONE")];
+        let form = [("name", "New"), ("currency", currency), ("timezone_id", "1"), who[0], who[1], who[2]];
+        server.post(&path, &form).await
+    };
+    assert_eq!(open("XYZ").await.code(), 2607);
+    let id = open("EUR").await.id();
+    server.control("POST", "clock", r#"{"advance_seconds":129600}"#).await;
+    assert_eq!(server.get(&format!("{id}?fields=age")).await.body["age"].to_string(), "1.5");
+}
