@@ -4,6 +4,7 @@ mod answer;
 mod background;
 mod control;
 mod dispatch;
+mod export;
 mod hand;
 mod incoming;
 mod log;
@@ -19,10 +20,12 @@ use axum::body::Body;
 use http::header::LOCATION;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::error::Refusal;
 use crate::oauth::{self, Dialogue};
 use crate::previews;
 use crate::server::Scheme;
-use answer::{json_response, plain, refused};
+use answer::{Wishes, json_response, plain, refused};
+use dispatch::Done;
 use incoming::Incoming;
 
 pub(crate) use sandbox::Sandbox;
@@ -41,9 +44,10 @@ pub(crate) async fn answer(
     if request.method() == Method::OPTIONS {
         return Ok(answer::options());
     }
+    let method = request.method().clone();
     let incoming = match incoming::read(request, scheme).await {
         Ok(incoming) => incoming,
-        Err(status) => return Ok(plain(status, String::new())),
+        Err(status) => return Ok(unreadable(&sandbox, status, &method)),
     };
     if let Some(name) = incoming.path.strip_prefix("/__sandbox/media/") {
         return Ok(media::answer(&sandbox, name, &incoming.params));
@@ -54,11 +58,29 @@ pub(crate) async fn answer(
     if incoming.path == previews::PATH {
         return Ok(preview(&sandbox, &incoming));
     }
+    if export::is_it(&incoming.path) {
+        return Ok(export::answer(&sandbox, &incoming));
+    }
     if incoming.parts == ["dialog", "oauth"] {
         return Ok(dialog(&sandbox, &incoming).await);
     }
     let struck = sandbox.strike(&incoming);
     struck::answer(&sandbox, incoming, struck).await
+}
+
+/// A request that could not be read is refused like any other: clients parse the body whatever the status is.
+fn unreadable(sandbox: &Sandbox, status: StatusCode, method: &Method) -> Response<Body> {
+    let refusal = match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let method = method.as_str().to_ascii_lowercase();
+            Refusal::new(100, format!("Unsupported {method} request. Use GET, POST or DELETE."))
+                .kind("GraphMethodException")
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => return plain(status, String::new()),
+        _ => Refusal::invalid("The body is not what its Content-Type says; send whole multipart/form-data"),
+    };
+    let done = Done::refused(&refusal.http(status.as_u16()), &sandbox.trace());
+    answer::graph_response(done, &Wishes::default())
 }
 
 async fn dialog(sandbox: &Arc<Sandbox>, incoming: &Incoming) -> Response<Body> {

@@ -16,6 +16,7 @@ mod cursor;
 mod daily;
 mod dates;
 mod dice;
+mod export;
 mod limits;
 mod metrics;
 mod names;
@@ -48,6 +49,7 @@ use query::{Query, Summary, Way};
 use rows::Pen;
 use walk::{From, Row};
 
+pub(crate) use export::csv;
 pub(crate) use runs::{
     DEFAULTS as RUN_DEFAULTS, FIELDS as RUN_FIELDS, RunFault, is_gone as is_gone_run, show as show_run,
 };

@@ -139,6 +139,19 @@ pub(super) fn read(view: &View<'_>, call: &Call, run: &Object) -> Result<Body, R
     super::answer(view, &query, &call.path.join("/"), &call.params)
 }
 
+/// What a run that is done asked for. Fails for a run that is not.
+pub(super) fn finished(view: &View<'_>, run: &Object) -> Result<Query, Refusal> {
+    let known = stored(view.state, run).filter(|_| !is_gone(view.state, run, view.now));
+    let Some((target, params)) = known else {
+        return Err(Refusal::missing("get", &run.id.to_string()));
+    };
+    if Progress::of(view.state, run) != Progress::Completed {
+        let message = "The report is not completed yet; poll it until async_status is Job Completed";
+        return Err(Refusal::invalid(message).blame(&["report_run_id"]));
+    }
+    Query::read(view.state, target, &params, None, (run.created, Way::Report))
+}
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {

@@ -238,3 +238,21 @@ async fn each_of_several_ids_counts_as_a_call() {
     assert_eq!(share(format!("v25.0/{ACT}")).await, json!(0.4));
     assert_eq!(share(format!("v25.0/?ids={ACT},{campaign}")).await, json!(0.8));
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_in_json_like_anything_else() {
+    let server = Server::start().await;
+    let url = server.url(&format!("{ACT}/adimages"));
+    let broken = server.client().post(&url).header("content-type", "multipart/form-data; boundary=x").body("no parts");
+    let reply = server.send(broken).await;
+    assert_eq!((reply.status, reply.code()), (400, 100));
+    assert!(!reply.body["error"]["fbtrace_id"].as_str().unwrap().is_empty());
+    assert_eq!(reply.header("content-type"), "application/json; charset=UTF-8");
+    for method in [reqwest::Method::PUT, reqwest::Method::PATCH] {
+        let word = method.as_str().to_lowercase();
+        let reply = server.send(server.client().request(method, &url)).await;
+        assert_eq!((reply.status, reply.code()), (405, 100));
+        let message = reply.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("Unsupported {word} request")), "{message}");
+    }
+}
