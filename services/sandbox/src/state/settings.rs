@@ -236,5 +236,14 @@ mod tests {
         for name in all.as_object().unwrap().keys() {
             assert!(page.contains(&format!("| `{name}` |")), "{name} is missing in the page");
         }
+        for group in ["limits", "ceilings"] {
+            for name in all[group].as_object().unwrap().keys() {
+                let named = |line: &str| {
+                    line.starts_with('|')
+                        && line.split('|').nth(1).is_some_and(|cell| cell.contains(&format!("`{name}`")))
+                };
+                assert!(page.lines().any(named), "{group}.{name} is missing in the page");
+            }
+        }
     }
 }
