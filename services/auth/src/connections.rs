@@ -277,10 +277,11 @@ impl Connections {
         Ok(vault::text(&self.vault.open(&cell(connection.tenant.as_str(), &row), sealed).await?)?)
     }
 
+    /// Seals a token for a connection as it was read. The row has to stay as it is until the sealed token is stored.
     async fn seal(&self, connection: &Connection, token: &SecretString) -> Result<Sealed, Error> {
         let row = connection.id.to_string();
         let cell = cell(connection.tenant.as_str(), &row);
-        Ok(self.vault.seal(&cell, token.expose_secret().as_bytes()).await?)
+        Ok(self.vault.seal(&cell, connection.key_version, token.expose_secret().as_bytes()).await?)
     }
 
     async fn find(&self, by: &By, id: ConnectionId) -> Result<(Connection, Option<Sealed>), Error> {
@@ -333,6 +334,7 @@ impl Checked {
             data_access_expires: model::moment(self.inspection.data_access_expires_at),
             inspected: now,
             token_version: older.map_or(1, |older| older.token_version + 1),
+            key_version: older.map_or(0, |older| older.key_version),
             version: older.map_or(1, |older| older.version + 1),
             created: older.map_or(now, |older| older.created),
             updated: now,
@@ -347,6 +349,7 @@ impl Connected {
             "meta_app": self.connection.app.to_string(),
             "user_id": self.connection.user_id,
             "state": self.connection.state.word(),
+            "token_version": self.connection.token_version,
             "missing_scopes": missing,
             "assets": self.found.len(),
             "claimed": self.claims.claimed.len(),

@@ -6,7 +6,10 @@ use proto::common::v1::ErrorReason;
 use rpc::{Code, Fault, FieldError, Precondition, Violation};
 use vocabulary::{ids::AdAccountId, page::PageError};
 
-use crate::{secret::NoRandomness, vault::VaultError};
+use crate::{
+    secret::NoRandomness,
+    vault::{VaultError, sealing::Closed},
+};
 
 /// Why a call to auth failed.
 #[derive(Debug, thiserror::Error)]
@@ -98,15 +101,34 @@ pub enum Error {
     /// Somebody asked for the work to stop before it began.
     #[error("the work was cancelled; nothing was changed")]
     Cancelled,
+    /// Somebody asked for a rotation to stop on its way.
+    #[error("cancelled after {done} of {total} rows; both keys stay in use, and the next RotateKey goes on from there")]
+    Stopped {
+        /// Rows under the new key.
+        done: i64,
+        /// All rows.
+        total: i64,
+    },
+    /// Stored values that do not open, because they were changed or their key is not there any more.
+    #[error("{rows} rows do not open, the first is {first}; all others are under the new key")]
+    Unreadable {
+        /// Which.
+        first: String,
+        /// How many.
+        rows: i64,
+    },
     /// Meta.
     #[error(transparent)]
     Meta(#[from] graph::Error),
     /// The vault.
-    #[error("the vault failed")]
+    #[error("{}", of_vault(.0))]
     Vault(#[from] VaultError),
     /// The store.
     #[error("the store of auth failed")]
     Store(#[from] storage::Error),
+    /// No key that signs tokens is open: the vault did not open one since this process started.
+    #[error("no tokens can be issued until the vault's key provider can be reached")]
+    NoSigner,
     /// A token could not be signed.
     #[error("a token could not be signed")]
     Signing(#[from] jsonwebtoken::errors::Error),
@@ -124,6 +146,11 @@ impl Error {
         Self::Fields(FieldError::new(field, description, reason))
     }
 
+    /// Can the same succeed later without anybody changing anything here?
+    pub fn waiting_helps(&self) -> bool {
+        self.outage() || self.sealed()
+    }
+
     fn outage(&self) -> bool {
         match self {
             Self::Store(error) | Self::Vault(VaultError::Store(error)) => error.is_outage(),
@@ -132,7 +159,15 @@ impl Error {
     }
 
     fn sealed(&self) -> bool {
-        matches!(self, Self::Vault(error) if error.is_sealed())
+        matches!(self, Self::Vault(error) if error.is_sealed()) || matches!(self, Self::NoSigner)
+    }
+
+    /// Who has closed the vault, where that is why.
+    fn closed(&self) -> Option<&Closed> {
+        match self {
+            Self::Vault(VaultError::Closed(closed)) => Some(closed),
+            _ => None,
+        }
     }
 }
 
@@ -143,15 +178,17 @@ impl Fault for Error {
             Self::NotFound { .. } => Code::NotFound,
             Self::Exists { .. } => Code::AlreadyExists,
             Self::Stale { .. } | Self::RequestInFlight { .. } => Code::Aborted,
-            Self::Cancelled => Code::Cancelled,
+            Self::Cancelled | Self::Stopped { .. } => Code::Cancelled,
             Self::Unproven { .. } => Code::Unauthenticated,
             Self::Lacking { .. } => Code::PermissionDenied,
             Self::WrongState { .. }
+            | Self::Unreadable { .. }
             | Self::Taken { .. }
             | Self::NotConnected { .. }
             | Self::NeedsConsent { .. }
             | Self::CredentialRefused { .. } => Code::FailedPrecondition,
             Self::Meta(error) => error.code(),
+            Self::NoSigner => Code::Unavailable,
             Self::Vault(_) | Self::Store(_) if self.outage() || self.sealed() => Code::Unavailable,
             Self::Vault(_) | Self::Store(_) | Self::Signing(_) | Self::Random(_) | Self::Corrupt(_) => Code::Internal,
         }
@@ -162,11 +199,11 @@ impl Fault for Error {
             Self::Fields(_) => ErrorReason::InvalidField,
             Self::RequestReused { .. } => ErrorReason::RequestIdReused,
             Self::RequestInFlight { .. } => ErrorReason::RequestInFlight,
-            Self::Cancelled => ErrorReason::Cancelled,
+            Self::Cancelled | Self::Stopped { .. } => ErrorReason::Cancelled,
             Self::NotFound { .. } => ErrorReason::NotFound,
             Self::Exists { .. } => ErrorReason::AlreadyExists,
             Self::Stale { .. } => ErrorReason::EtagMismatch,
-            Self::WrongState { .. } => ErrorReason::WrongState,
+            Self::WrongState { .. } | Self::Unreadable { .. } => ErrorReason::WrongState,
             Self::Unproven { .. } => ErrorReason::TokenRefused,
             Self::Lacking { .. } => ErrorReason::ScopeMissing,
             Self::Taken { .. } => ErrorReason::AdAccountTaken,
@@ -175,6 +212,7 @@ impl Fault for Error {
             Self::CredentialRefused { .. } => ErrorReason::MetaRefusedCredential,
             Self::Meta(error) => error.reason(),
             Self::Vault(_) | Self::Store(_) if self.outage() => ErrorReason::StoreUnavailable,
+            Self::NoSigner => ErrorReason::VaultSealed,
             Self::Vault(_) if self.sealed() => ErrorReason::VaultSealed,
             Self::Vault(_) | Self::Store(_) | Self::Signing(_) | Self::Random(_) | Self::Corrupt(_) => {
                 ErrorReason::Internal
@@ -191,6 +229,9 @@ impl Fault for Error {
             Self::WrongState { resource, state } => {
                 vec![("resource", resource.clone()), ("state", (*state).to_owned())]
             }
+            Self::Unreadable { first, .. } => {
+                vec![("resource", first.clone()), ("state", "UNREADABLE".to_owned())]
+            }
             Self::Unproven { what } => vec![("cause", (*what).to_owned())],
             Self::Lacking { lacks } => vec![("scope", lacks.join(","))],
             Self::Taken { account } => vec![("resource", vocabulary::names::of_ad_account(*account))],
@@ -204,6 +245,12 @@ impl Fault for Error {
                 vec![("request_id", request_id.clone())]
             }
             Self::Meta(error) => error.metadata(),
+            Self::Vault(VaultError::Closed(closed)) => {
+                vec![
+                    ("sealed_by", closed.by.clone()),
+                    ("unsealed_by", "adplane.auth.v1.KeyService/UnsealVault".to_owned()),
+                ]
+            }
             _ => Vec::new(),
         }
     }
@@ -212,6 +259,8 @@ impl Fault for Error {
         match self {
             Self::RequestInFlight { .. } => Some(Duration::from_secs(1)),
             Self::Meta(error) => error.retry_after(),
+            // A person has to act first.
+            _ if self.closed().is_some() => Some(Duration::from_secs(30)),
             _ if self.outage() || self.sealed() => Some(Duration::from_secs(2)),
             _ => None,
         }
@@ -234,6 +283,15 @@ impl Fault for Error {
             }],
             _ => Vec::new(),
         }
+    }
+}
+
+/// What callers are told of the vault: who has to do what, and no more.
+fn of_vault(error: &VaultError) -> String {
+    match error {
+        VaultError::Closed(closed) => closed.to_string(),
+        error if error.is_sealed() => "the vault's key provider cannot be reached now".to_owned(),
+        _ => "the vault failed".to_owned(),
     }
 }
 

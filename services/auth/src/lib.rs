@@ -73,7 +73,7 @@ use self::{
     sweeper::Sweeper,
     tenants::Tenants,
     tokens::Tokens,
-    vault::{Vault, provider::FileProvider},
+    vault::{Vault, provider::Providers, rotation::Rotations, sealing::Seals, shredding::Shredding},
 };
 pub use self::{error::Error, settings::Settings};
 
@@ -92,6 +92,7 @@ pub fn migrations() -> Vec<storage::migrations::Source> {
         ("V4__identity", include_str!("../migrations/V4__identity.sql")),
         ("V5__vault", include_str!("../migrations/V5__vault.sql")),
         ("V6__connections", include_str!("../migrations/V6__connections.sql")),
+        ("V8__key_rotation", include_str!("../migrations/V8__key_rotation.sql")),
     ]
 }
 
@@ -122,12 +123,14 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
     let store = Store::new(postgres);
-    let vault = Vault::new(Arc::new(FileProvider::read(&settings.kek_file)?), store.keys());
-    let keys = SigningKeys::load(&store, &vault).await.context("the keys that sign tokens")?;
+    let vault = Vault::start(Providers::of(&settings.vault())?, store.keys()).await?;
+    let keys = SigningKeys::load(&store, &vault, settings.signing_algorithm, now.clone());
+    let keys = keys.await.context("the keys that sign tokens")?;
     let oauth = graph::oauth::Oauth::new(&settings.graph)?;
     let page_key = settings.page_key_file.read()?;
     let common = Common { store: store.clone(), pages: PageTokens::new(page_key.expose_secret().as_bytes()) };
-    let verifier = Arc::new(Verifier::new(Keys::fixed(&serde_json::from_value(keys.jwks.clone())?)));
+    let verifies = Keys::fixed(&keys.published()?);
+    let verifier = Arc::new(Verifier::new(verifies.clone()));
 
     let tenants = Tenants::new(store.clone(), vault.clone(), now.clone());
     let apps = MetaApps::new(store.clone(), vault.clone(), oauth.clone(), now.clone());
@@ -136,9 +139,16 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     let discovery = Discovery::new(store.clone(), connections.clone(), now.clone());
     let logins = Logins::new(&settings, (store.clone(), now.clone()), connections.clone(), oauth);
     let revocations = Revocations::start(store.clone()).await?;
+    let base = (store.clone(), now.clone());
+    let rotations = Rotations::new(&settings, base.clone(), vault.clone(), keys.clone());
+    let shredding = Shredding::new(&settings, base, vault.clone(), tenants.clone());
+    let seals = Seals::new(store.clone(), vault.clone(), now.clone());
     let (tasks, stop) = (&process.tasks, &process.stop);
+    tasks.spawn(rotations.clone().run(stop.clone()));
     tasks.spawn(revocations.clone().run(stop.clone()));
     tasks.spawn(revocations.clone().refuse(Arc::clone(&verifier), stop.clone()));
+    tasks.spawn(vault.clone().watch(stop.clone()));
+    tasks.spawn(keys.clone().run(verifies, stop.clone()));
     tasks.spawn(discovery.clone().run(stop.clone()));
     let sweeper = Sweeper {
         store: store.clone(),
@@ -160,7 +170,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     let operations = OperationApi::new(NAME, Rows(store), common.pages.clone());
     rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
-        .http(jwks(keys.jwks))
+        .http(jwks(keys))
         .add(TenantServiceServer::new(TenantApi { common: common.clone(), tenants }))
         .add(IdentityServiceServer::new(identity))
         .add(MetaAppServiceServer::new(MetaAppApi { common: common.clone(), apps }))
@@ -172,7 +182,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
             now,
         }))
         .add(CredentialServiceServer::new(CredentialApi { leases, revocations }))
-        .add(KeyServiceServer::new(KeyApi { common: common.clone(), vault }))
+        .add(KeyServiceServer::new(KeyApi { common: common.clone(), vault, rotations, seals, shredding }))
         .add(AuditServiceServer::new(AuditApi { common }))
         .add(OperationServiceServer::new(operations))
         .serve(listener, process.stop.clone())
@@ -181,6 +191,6 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
 }
 
 /// The public keys, for whoever verifies our tokens.
-fn jwks(keys: serde_json::Value) -> Router {
-    Router::new().route("/.well-known/jwks.json", get(move || async move { Json(keys) }))
+fn jwks(keys: SigningKeys) -> Router {
+    Router::new().route("/.well-known/jwks.json", get(async move || Json(keys.jwks())))
 }

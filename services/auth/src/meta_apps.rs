@@ -66,7 +66,7 @@ impl MetaApps {
         }
         self.vault.ensure_tenant(SYSTEM).await?;
         let row = app.id.to_string();
-        let sealed = self.vault.seal(&cell(&row), at_meta.secret.expose_secret().as_bytes()).await?;
+        let sealed = self.vault.seal(&cell(&row), 0, at_meta.secret.expose_secret().as_bytes()).await?;
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
         if !meta_apps::insert(&transaction, &app, &sealed).await? {

@@ -9,6 +9,11 @@ use runtime::{
 use serde::Deserialize;
 use storage::PostgresSettings;
 
+use crate::{
+    token::Algorithm,
+    vault::{ProviderKind, TransitSettings, VaultSettings},
+};
+
 /// Settings of auth.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,8 +28,23 @@ pub struct Settings {
     pub graph: graph::Settings,
     /// The host of Meta's log-in dialog. Default: Meta's own.
     pub dialog_url: String,
-    /// The key-encryption key: 32 random bytes in base64. Required.
+    /// Who keeps the key-encryption key: `file` or `vault_transit`. Default `file`.
+    pub key_provider: ProviderKind,
+    /// The key-encryption key: 32 random bytes in base64. Required with `file`; else it only opens what it once wrapped.
     pub kek_file: PathBuf,
+    /// Further files with keys that only open: older ones until a rotation is done, and the next one before it wraps.
+    /// At most 10. Default: none.
+    pub kek_other_files: Vec<PathBuf>,
+    /// The transit engine. Required with `vault_transit`.
+    pub vault_transit: TransitSettings,
+    /// What new keys sign tokens with: `EdDSA` or `ES256`. Default `EdDSA`.
+    pub signing_algorithm: Algorithm,
+    /// How long a new key is published before it signs, in seconds. 1 to 86,400; default 600, which is twice as long as our
+    /// services keep a key set.
+    pub signing_publish_seconds: u32,
+    /// How long backups of the database are kept, in days: what a receipt of shredding counts from. 1 to 3,650;
+    /// default 35.
+    pub backup_retention_days: u32,
     /// A folder with one file per service, named as the service and holding the secret it shares with us. Required.
     pub service_secrets_dir: PathBuf,
     /// The one-time code of `Bootstrap`. Default: none, so that nobody can bootstrap.
@@ -56,7 +76,13 @@ impl Default for Settings {
             postgres: PostgresSettings::default(),
             graph: graph::Settings::default(),
             dialog_url: graph::oauth::DIALOG_HOST.to_owned(),
+            key_provider: ProviderKind::File,
             kek_file: PathBuf::new(),
+            kek_other_files: Vec::new(),
+            vault_transit: TransitSettings::default(),
+            signing_algorithm: Algorithm::EdDsa,
+            signing_publish_seconds: 600,
+            backup_retention_days: 35,
             service_secrets_dir: PathBuf::new(),
             bootstrap_code_file: None,
             page_key_file: Secret::default(),
@@ -87,6 +113,21 @@ impl Settings {
         Duration::from_secs(self.service_token_seconds.into())
     }
 
+    /// Who keeps the key-encryption key.
+    pub fn vault(&self) -> VaultSettings<'_> {
+        VaultSettings {
+            provider: self.key_provider,
+            kek_file: &self.kek_file,
+            kek_other_files: &self.kek_other_files,
+            transit: &self.vault_transit,
+        }
+    }
+
+    /// How long a new key is published before it signs.
+    pub fn signing_publish(&self) -> Duration {
+        Duration::from_secs(self.signing_publish_seconds.into())
+    }
+
     /// How long a lease lives.
     pub fn lease_life(&self) -> Duration {
         Duration::from_secs(self.lease_seconds.into())
@@ -99,7 +140,17 @@ impl Check for Settings {
         faults.nested("graph", self.graph.faults());
         faults.check(is_address(&self.dialog_url), "dialog_url", "must be an http or https address");
         faults.check(is_address(&self.public_base_url), "public_base_url", "must be an http or https address");
-        faults.check(!self.kek_file.as_os_str().is_empty(), "kek_file", "must name a file");
+        match self.key_provider {
+            ProviderKind::File => {
+                faults.check(!self.kek_file.as_os_str().is_empty(), "kek_file", "must name a file");
+            }
+            ProviderKind::VaultTransit => faults.section("vault_transit", &self.vault_transit),
+        }
+        faults.check(self.kek_other_files.len() <= 10, "kek_other_files", "must name at most 10 files");
+        let publish = (1..=86_400).contains(&self.signing_publish_seconds);
+        faults.check(publish, "signing_publish_seconds", "must be 1 to 86400");
+        let kept = (1..=3_650).contains(&self.backup_retention_days);
+        faults.check(kept, "backup_retention_days", "must be 1 to 3650");
         faults.check(!self.service_secrets_dir.as_os_str().is_empty(), "service_secrets_dir", "must name a folder");
         self.page_key_file.check("page_key_file", faults);
         faults.check(!self.issuer.is_empty(), "issuer", "must not be empty");

@@ -9,7 +9,9 @@ pub mod login_states;
 pub mod meta_apps;
 pub mod owners;
 pub mod revocations;
+pub mod shreddings;
 pub mod tenants;
+pub mod vault_state;
 
 use storage::{
     Client, Error, Postgres, Transaction,

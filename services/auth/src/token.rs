@@ -1,12 +1,12 @@
-//! The tokens that we issue: JWTs signed with EdDSA.
+//! The tokens that we issue: JWTs signed with EdDSA or ES256.
 
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::grants::Grant;
@@ -14,43 +14,84 @@ use crate::grants::Grant;
 /// For whom our tokens are.
 pub const AUDIENCE: &str = "adplane";
 
+/// What a key signs with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Algorithm {
+    /// Ed25519 (RFC 8037): small, and fast to verify.
+    #[default]
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+    /// ECDSA on P-256 with SHA-256 (RFC 7518): for verifiers that know no EdDSA.
+    #[serde(rename = "ES256")]
+    Es256,
+}
+
+impl Algorithm {
+    /// As it is stored, and as JOSE calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+        }
+    }
+
+    /// From what was stored.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::EdDsa, Self::Es256].into_iter().find(|algorithm| algorithm.word() == word)
+    }
+}
+
 /// A key that signs tokens.
 pub struct SigningKey {
     /// The `kid` in the header of what it signs.
     pub id: String,
-    /// The public half, 32 bytes.
-    pub public: Vec<u8>,
+    algorithm: Algorithm,
     private: EncodingKey,
 }
 
 impl SigningKey {
-    /// From the stored halves; the private one is PKCS#8.
-    pub fn new(id: String, public: Vec<u8>, private: &SecretSlice<u8>) -> Self {
-        Self { id, public, private: EncodingKey::from_ed_der(private.expose_secret()) }
-    }
-
-    /// The public half as a JSON Web Key (RFC 8037).
-    pub fn jwk(&self) -> Value {
-        jwk(&self.id, &self.public)
+    /// From the stored private half, which is PKCS#8.
+    pub fn new(id: String, algorithm: Algorithm, private: &SecretSlice<u8>) -> Self {
+        let private = match algorithm {
+            Algorithm::EdDsa => EncodingKey::from_ed_der(private.expose_secret()),
+            Algorithm::Es256 => EncodingKey::from_ec_der(private.expose_secret()),
+        };
+        Self { id, algorithm, private }
     }
 
     /// Signs the claims.
     pub fn sign(&self, claims: &Claims<'_>) -> Result<SecretString, jsonwebtoken::errors::Error> {
-        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let algorithm = match self.algorithm {
+            Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        };
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(algorithm) };
         jsonwebtoken::encode(&header, claims, &self.private).map(SecretString::from)
     }
 }
 
-/// A public key as a JSON Web Key.
-pub fn jwk(id: &str, public: &[u8]) -> Value {
-    json!({
-        "kty": "OKP",
-        "crv": "Ed25519",
-        "use": "sig",
-        "alg": "EdDSA",
-        "kid": id,
-        "x": URL_SAFE_NO_PAD.encode(public),
-    })
+/// A public key as a JSON Web Key: 32 bytes for EdDSA, an uncompressed point of 65 for ES256.
+pub fn jwk(id: &str, algorithm: Algorithm, public: &[u8]) -> Value {
+    let text = |bytes: Option<&[u8]>| URL_SAFE_NO_PAD.encode(bytes.unwrap_or_default());
+    match algorithm {
+        Algorithm::EdDsa => json!({
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "use": "sig",
+            "alg": "EdDSA",
+            "kid": id,
+            "x": text(Some(public)),
+        }),
+        Algorithm::Es256 => json!({
+            "kty": "EC",
+            "crv": "P-256",
+            "use": "sig",
+            "alg": "ES256",
+            "kid": id,
+            "x": text(public.get(1..33)),
+            "y": text(public.get(33..65)),
+        }),
+    }
 }
 
 /// What a token says.
@@ -109,24 +150,24 @@ fn claim(grant: &Grant) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::{
-        rand::SystemRandom,
-        signature::{Ed25519KeyPair, KeyPair},
-    };
     use jsonwebtoken::{DecodingKey, Validation};
 
     use super::*;
-
-    fn key() -> SigningKey {
-        let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap();
-        let private = SecretSlice::from(document.as_ref().to_vec());
-        SigningKey::new("k1".to_owned(), pair.public_key().as_ref().to_vec(), &private)
-    }
+    use crate::signing::generate;
 
     #[test]
     fn a_token_verifies_with_the_published_key() {
-        let key = key();
+        for (algorithm, theirs) in
+            [(Algorithm::EdDsa, jsonwebtoken::Algorithm::EdDSA), (Algorithm::Es256, jsonwebtoken::Algorithm::ES256)]
+        {
+            verifies(algorithm, theirs);
+            assert_eq!(Algorithm::from_word(algorithm.word()), Some(algorithm));
+        }
+    }
+
+    fn verifies(algorithm: Algorithm, theirs: jsonwebtoken::Algorithm) {
+        let (public, private) = generate(algorithm).unwrap();
+        let key = SigningKey::new("k1".to_owned(), algorithm, &private);
         let grant = Grant::from_stored(vec!["campaigns.read".to_owned()]);
         let bearer = Bearer::Caller { name: "callers/1", tenants: &Grant::Everything, scopes: &grant };
         let (claims, end) = Claims::new(
@@ -137,8 +178,8 @@ mod tests {
         );
         let token = key.sign(&claims).unwrap();
 
-        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key.jwk()).unwrap();
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwk("k1", algorithm, &public)).unwrap();
+        let mut validation = Validation::new(theirs);
         validation.set_audience(&[AUDIENCE]);
         let read =
             jsonwebtoken::decode::<Value>(token.expose_secret(), &DecodingKey::from_jwk(&jwk).unwrap(), &validation)

@@ -90,6 +90,6 @@ impl Tokens {
 
     fn sign(&self, bearer: &Bearer<'_>, now: Timestamp, life: Duration) -> Result<(SecretString, Timestamp), Error> {
         let (claims, end) = Claims::new(&self.issuer, bearer, now, life);
-        Ok((self.keys.current.sign(&claims)?, end))
+        Ok((self.keys.signer(now)?.sign(&claims)?, end))
     }
 }

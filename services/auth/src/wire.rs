@@ -3,6 +3,7 @@
 mod access;
 mod connection;
 mod credential;
+mod key;
 
 use jiff::Timestamp;
 use proto::auth::v1 as pb;
@@ -18,6 +19,7 @@ pub use self::{
     access::{bootstrap, caller, caller_id, issue, meta_app},
     connection::{asset_key, assets_filter, begin_connection, complete_connection, connection_filter, import, revoke},
     credential::{lease, lease_id, revocation},
+    key::{rotate_key, seal_vault, shred_receipt, shred_tenant_key, unseal_vault},
 };
 use crate::{grants, vault};
 

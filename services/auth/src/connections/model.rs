@@ -40,6 +40,8 @@ pub struct Connection {
     pub inspected: Timestamp,
     /// Grows with every new token.
     pub token_version: i64,
+    /// The version of the key that seals the token, as it was read; grows with every value that is sealed.
+    pub key_version: i32,
     /// Grows with every change.
     pub version: i64,
     /// When it was made.

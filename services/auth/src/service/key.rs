@@ -1,19 +1,25 @@
 //! `KeyService`.
 
-use proto::auth::v1::{self as pb, key_service_server::KeyService};
-use tonic::{Request, Response, Status};
-use vocabulary::{
-    ids::TenantId,
-    names,
-    page::{PageError, PageRequest},
-};
+mod listing;
 
-use super::{Common, open};
+use prost::Message;
+use proto::{
+    auth::v1::{self as pb, key_service_server::KeyService},
+    operations::v1::Operation,
+};
+use tonic::{Request, Response, Status};
+
+use super::{Common, open, open_for_installation};
 use crate::{
-    by::By,
+    by::{self, By, Repeat},
     error::Error,
-    store::{keys, keys::KeyFacts},
-    vault::{SYSTEM, Vault, VaultError},
+    once::once,
+    vault::{
+        Vault, VaultError,
+        rotation::{Rotated, Rotations},
+        sealing::Seals,
+        shredding::{Receipt, Shredding},
+    },
     wire,
 };
 
@@ -23,6 +29,12 @@ pub struct KeyApi {
     pub common: Common,
     /// The vault.
     pub vault: Vault,
+    /// Rotations.
+    pub rotations: Rotations,
+    /// Closing and opening.
+    pub seals: Seals,
+    /// Shredding.
+    pub shredding: Shredding,
 }
 
 #[tonic::async_trait]
@@ -32,10 +44,8 @@ impl KeyService for KeyApi {
         let filter: &[u8] = if by.is_operator() { b"keys*" } else { b"keys" };
         let page = self.common.pages.request(&by.tenant, filter, request.page_size, &request.page_token);
         let page = page.map_err(Error::from)?;
-        let mut rows = self.rows(&by, &page).await?;
-        let next = wire::cut(&mut rows, &page, |(group, key)| format!("{group}/{}", key.version));
+        let (keys, next) = listing::page(&self.common.store, &self.vault, &by, &page).await?;
         let next_page_token = next.map(|key| self.common.pages.seal(&by.tenant, filter, &key)).unwrap_or_default();
-        let keys = rows.into_iter().map(|(_, key)| key).collect();
         Ok(Response::new(pb::ListKeysResponse { keys, next_page_token }))
     }
 
@@ -44,79 +54,121 @@ impl KeyService for KeyApi {
         request: Request<pb::GetSealStatusRequest>,
     ) -> Result<Response<pb::GetSealStatusResponse>, Status> {
         rpc::open_untenanted(request)?;
-        let sealed = match self.vault.probe().await {
-            Ok(()) => false,
+        let key_reachable = match self.vault.probe().await {
+            Ok(()) => true,
             Err(VaultError::Store(error)) => return Err(Error::Store(error).into()),
-            Err(_) => true,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the vault's key provider does not serve");
+                false
+            }
         };
-        let provider = self.vault.provider().to_owned();
-        Ok(Response::new(pb::GetSealStatusResponse { sealed, provider, key_reachable: !sealed }))
+        let closed = self.vault.closed();
+        let mut status = pb::GetSealStatusResponse {
+            sealed: closed.is_some() || !key_reachable,
+            provider: self.vault.provider().to_owned(),
+            key_reachable,
+            ..pb::GetSealStatusResponse::default()
+        };
+        if let Some(closed) = closed {
+            status.sealed_by.clone_from(&closed.by);
+            status.reason.clone_from(&closed.reason);
+            status.seal_time = Some(wire::timestamp(closed.since));
+        }
+        Ok(Response::new(status))
+    }
+
+    async fn rotate_key(
+        &self,
+        request: Request<pb::RotateKeyRequest>,
+    ) -> Result<Response<pb::RotateKeyResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let (rotated, request_id) = wire::rotate_key(&request)?;
+        let by = match rotated {
+            Rotated::Wrapping(_) => by,
+            // Whatever tenant the operator works for now, these belong to the installation.
+            Rotated::KeyEncryption | Rotated::Signing => of_installation(by)?,
+        };
+        let repeat = Repeat::of("RotateKey", request_id, &request);
+        let answer = |operation: &Operation| pb::RotateKeyResponse { operation: Some(operation.clone()) };
+        if request.validate_only {
+            let operation = self.rotations.create(&by, rotated, true, (&repeat, |_| Vec::new())).await?;
+            return Ok(Response::new(answer(&operation)));
+        }
+        let work = async {
+            let closing = (&repeat, |operation: &_| answer(operation).encode_to_vec());
+            Ok(answer(&Box::pin(self.rotations.create(&by, rotated, false, closing)).await?))
+        };
+        Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+
+    async fn seal_vault(
+        &self,
+        request: Request<pb::SealVaultRequest>,
+    ) -> Result<Response<pb::SealVaultResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let by = of_installation(by)?;
+        by.require_operator()?;
+        let request_id = wire::seal_vault(&request)?;
+        let repeat = Repeat::of("SealVault", request_id, &request);
+        let answer = pb::SealVaultResponse {};
+        let work = async {
+            let closing = (&repeat, || answer.encode_to_vec());
+            self.seals.close(&by, &request.reason, request.validate_only, closing).await?;
+            Ok(answer)
+        };
+        Ok(Response::new(self.once_or_rehearsed(&by, &repeat, request.validate_only, work).await?))
+    }
+
+    async fn unseal_vault(
+        &self,
+        request: Request<pb::UnsealVaultRequest>,
+    ) -> Result<Response<pb::UnsealVaultResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let by = of_installation(by)?;
+        by.require_operator()?;
+        let request_id = wire::unseal_vault(&request)?;
+        let repeat = Repeat::of("UnsealVault", request_id, &request);
+        let answer = pb::UnsealVaultResponse {};
+        let work = async {
+            self.seals.open(&by, request.validate_only, (&repeat, || answer.encode_to_vec())).await?;
+            Ok(answer)
+        };
+        Ok(Response::new(self.once_or_rehearsed(&by, &repeat, request.validate_only, work).await?))
+    }
+
+    async fn shred_tenant_key(
+        &self,
+        request: Request<pb::ShredTenantKeyRequest>,
+    ) -> Result<Response<pb::ShredTenantKeyResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        by.require_operator()?;
+        let (tenant, request_id) = wire::shred_tenant_key(&request)?;
+        let by = by.for_tenant(&tenant)?;
+        let repeat = Repeat::of("ShredTenantKey", request_id, &request);
+        let answer =
+            |receipt: &Receipt| pb::ShredTenantKeyResponse { receipt: Some(wire::shred_receipt(&tenant, receipt)) };
+        let validate_only = request.validate_only;
+        let work = async {
+            let closing = (&repeat, |receipt: &Receipt| answer(receipt).encode_to_vec());
+            Ok(answer(&Box::pin(self.shredding.shred(&by, validate_only, closing)).await?))
+        };
+        Ok(Response::new(self.once_or_rehearsed(&by, &repeat, validate_only, work).await?))
     }
 }
 
 impl KeyApi {
-    /// In groups: the tenant's keys, and for operators the installation's and those that sign. The first of the rows that
-    /// come after the page's key, one more than the page holds.
-    async fn rows(&self, by: &By, page: &PageRequest) -> Result<Vec<(u8, pb::Key)>, Error> {
-        let (from, after) = key_of(page)?;
-        let limit = wire::limit(page);
-        let client = self.common.store.client().await?;
-        let mut rows = Vec::new();
-        for group in from..=if by.is_operator() { 2 } else { 0 } {
-            let after = if group == from { after } else { 0 };
-            match group {
-                0 => {
-                    let facts = keys::facts(&client, by.tenant.as_str(), after, limit).await?;
-                    rows.extend(facts.into_iter().map(|facts| (group, wrapping(Some(&by.tenant), facts))));
-                }
-                1 => {
-                    let facts = keys::facts(&client, SYSTEM, after, limit).await?;
-                    rows.extend(facts.into_iter().map(|facts| (group, wrapping(None, facts))));
-                }
-                _ => {
-                    let mut signing = keys::signing(&client).await?;
-                    let newest = signing.first().map(|key| key.version);
-                    signing.reverse();
-                    let later = signing.into_iter().filter(|key| key.version > after);
-                    rows.extend(later.map(|key| (group, signs(&key, newest))));
-                }
-            }
-        }
-        Ok(rows)
+    /// A rehearsal uses no request id up.
+    async fn once_or_rehearsed<A: Message + Default>(
+        &self,
+        by: &By,
+        repeat: &Repeat,
+        validate_only: bool,
+        work: impl Future<Output = Result<A, Error>>,
+    ) -> Result<A, Error> {
+        if validate_only { work.await } else { once(&self.common.store, by, repeat, work).await }
     }
 }
 
-/// The group and the version after which a page begins.
-fn key_of(page: &PageRequest) -> Result<(u8, i32), Error> {
-    let Some(key) = &page.after else { return Ok((0, 0)) };
-    let parts = key.split_once('/').and_then(|(group, version)| Some((group.parse().ok()?, version.parse().ok()?)));
-    parts.ok_or_else(|| PageError::Token.into())
-}
-
-fn state(newest: bool) -> i32 {
-    if newest { pb::KeyState::Active } else { pb::KeyState::Retiring }.into()
-}
-
-fn wrapping(tenant: Option<&TenantId>, facts: KeyFacts) -> pb::Key {
-    pb::Key {
-        purpose: pb::KeyPurpose::Wrapping.into(),
-        tenant: tenant.map(names::of_tenant).unwrap_or_default(),
-        version: facts.version,
-        state: state(facts.newest),
-        wrapped_by: facts.wrapped_by,
-        rows: facts.rows,
-        create_time: Some(wire::timestamp(facts.created)),
-        key_id: String::new(),
-    }
-}
-
-fn signs(key: &keys::StoredSigningKey, newest: Option<i32>) -> pb::Key {
-    pb::Key {
-        purpose: pb::KeyPurpose::Signing.into(),
-        version: key.version,
-        state: state(Some(key.version) == newest),
-        create_time: Some(wire::timestamp(key.created)),
-        key_id: key.id.clone(),
-        ..pb::Key::default()
-    }
+fn of_installation(by: By) -> Result<By, Error> {
+    Ok(By { tenant: by::installation()?, ..by })
 }

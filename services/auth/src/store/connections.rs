@@ -248,6 +248,7 @@ fn read(row: &Row) -> Result<Connection, Error> {
         data_access_expires: row.try_get("data_access_expires_at")?,
         inspected: row.try_get("inspected_at")?,
         token_version: row.try_get("token_version")?,
+        key_version: row.try_get("key_version")?,
         version: row.try_get("version")?,
         created: row.try_get("created_at")?,
         updated: row.try_get("updated_at")?,

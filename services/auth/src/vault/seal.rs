@@ -27,7 +27,7 @@ pub struct Place<'a> {
 
 impl Place<'_> {
     /// Each part with its length before it, so that no two places read the same.
-    fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let version = self.key_version.to_be_bytes();
         let parts: [&[u8]; 5] =
             [self.tenant.as_bytes(), self.table.as_bytes(), self.column.as_bytes(), self.row.as_bytes(), &version];

@@ -7,6 +7,8 @@ mod credentials;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod vault;
 #[cfg(test)]
 mod world;

@@ -30,8 +30,10 @@ pub(crate) struct World {
     pub(crate) endpoint: String,
     pub(crate) settings: Settings,
     /// Holds the settings' files as long as they are needed.
-    _folder: TempDir,
+    folder: TempDir,
     process: Process,
+    /// The first auth alone, so that it can be stopped and started again.
+    auth: Process,
 }
 
 /// The first operator, the first tenant `acme` and its caller, with their tokens.
@@ -44,6 +46,7 @@ pub(crate) struct First {
 impl Drop for World {
     fn drop(&mut self) {
         self.process.stop.cancel();
+        self.auth.stop.cancel();
     }
 }
 
@@ -58,16 +61,44 @@ impl World {
         let settings = settings(folder.path(), &database, &sandbox);
         let postgres = Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await.unwrap();
         storage::migrations::run(&postgres, SCHEMA, &auth::migrations()).await.unwrap();
-        let mut world = Self { endpoint: String::new(), settings, _folder: folder, process };
-        world.endpoint = world.replica().await;
+        let mut world = Self { endpoint: String::new(), settings, folder, process, auth: Process::detached() };
+        world.start().await;
         world
+    }
+
+    /// Starts the first auth with the settings as they are now.
+    async fn start(&mut self) {
+        self.auth = Process::detached();
+        self.endpoint = self.serve(self.auth.clone()).await;
+    }
+
+    /// Stops the first auth and waits until nothing of it runs.
+    pub(crate) async fn stop(&self) {
+        assert!(self.auth.finish(std::time::Duration::from_secs(20)).await, "auth does not stop");
+    }
+
+    /// The first auth anew, with the settings as they are now.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// A file for the settings, which lives as long as the world.
+    pub(crate) fn file(&self, name: &str, text: &str) -> std::path::PathBuf {
+        let file = self.folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
     }
 
     /// One more auth on the same database; its address.
     pub(crate) async fn replica(&self) -> String {
+        self.serve(self.process.clone()).await
+    }
+
+    async fn serve(&self, process: Process) -> String {
         let (listener, endpoint) = free_port().await;
-        let (settings, process) = (self.settings.clone(), self.process.clone());
-        self.process.tasks.spawn(async move { auth::serve_on(listener, settings, process).await.unwrap() });
+        let (settings, tasks) = (self.settings.clone(), process.tasks.clone());
+        tasks.spawn(async move { auth::serve_on(listener, settings, process).await.unwrap() });
         endpoint
     }
 
@@ -221,7 +252,7 @@ pub(crate) fn why(status: &Status) -> (Code, String) {
     (status.code(), upstream.reason().as_str_name().trim_start_matches("ERROR_REASON_").to_owned())
 }
 
-async fn free_port() -> (TcpListener, String) {
+pub(crate) async fn free_port() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     (listener, address)
