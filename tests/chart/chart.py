@@ -132,6 +132,7 @@ class Chart:
             mounted = set()
             for volume in thing["spec"]["template"]["spec"]["volumes"]:
                 for source in volume.get("projected", {}).get("sources", []):
+                    assert "secret" in source, "no token of the cluster's, unless it is asked for"
                     mounted.add(source["secret"]["name"])
                     if source["secret"]["name"] == "adplane-services":
                         assert [item["key"] for item in source["secret"]["items"]] == [service(thing)]
@@ -139,6 +140,39 @@ class Chart:
                     mounted.add(volume["secret"]["secretName"])
             expected = MOUNTS[service(thing)] | ({"adplane-bootstrap"} if service(thing) == "auth" else set())
             assert mounted == expected, (service(thing), mounted)
+
+    def the_key_encryption_key_may_have_others_beside_it(self):
+        values = copy.deepcopy(VALUES)
+        values["secrets"]["kek"]["others"] = ["kek_2026"]
+        settings, sources, _ = auth(self.render(values))
+        assert settings["kek_file"] == "/etc/adplane/secrets/kek"
+        assert settings["kek_other_files"] == ["/etc/adplane/secrets/kek_other/kek_2026"]
+        items = [item for source in sources for item in source["secret"]["items"]]
+        assert {"key": "kek_2026", "path": "kek_other/kek_2026"} in items
+
+    def vault_keeps_the_key_where_it_is_set_up_and_only_auth_reaches_it(self):
+        values = copy.deepcopy(VALUES)
+        values["vault"]["address"] = "https://vault.example.com:8200"
+        values["vault"]["ca"]["name"] = "vault-ca"
+        values["secrets"]["kek"]["name"] = ""
+        values["network"]["vault"] = {"cidr": "10.9.0.0/16", "port": 8201}
+        objects = self.render(values)
+        settings, sources, mounted = auth(objects)
+        transit = settings["vault_transit"]
+        assert settings["key_provider"] == "vault_transit" and "kek_file" not in settings
+        assert transit["address"] == "https://vault.example.com:8200" and transit["kubernetes_role"] == "adplane"
+        tokens = [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source]
+        assert [token["audience"] for token in tokens] == ["vault"]
+        assert transit["kubernetes_token_file"].endswith("/" + tokens[0]["path"])
+        assert "vault-ca" in mounted and "adplane-kek" not in mounted
+        reach = {
+            service(thing)
+            for thing in objects
+            if thing["kind"] == "NetworkPolicy"
+            for rule in thing["spec"]["egress"]
+            if {"ipBlock": {"cidr": "10.9.0.0/16"}} in rule["to"] and rule["ports"] == [{"port": 8201}]
+        }
+        assert reach == {"auth"}, reach
 
     def every_settings_file_is_toml_that_names_its_service_s_port(self):
         for thing in self.render():
@@ -168,6 +202,15 @@ class Chart:
 
     def two_renderings_are_the_same(self):
         assert self.render() == self.render()
+
+
+def auth(objects):
+    """Auth's settings, the parts of its projected secrets, and the names of the Secrets among them."""
+    own = {thing["kind"]: thing for thing in objects if service(thing) == "auth"}
+    settings = tomllib.loads(own["ConfigMap"]["data"]["settings.toml"])
+    volumes = own["Deployment"]["spec"]["template"]["spec"]["volumes"]
+    sources = next(volume["projected"]["sources"] for volume in volumes if volume["name"] == "secrets")
+    return settings, sources, {source["secret"]["name"] for source in sources if "secret" in source}
 
 
 def service(thing):

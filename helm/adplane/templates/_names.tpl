@@ -42,7 +42,17 @@ admin_listen = "0.0.0.0:{{ add $own.port 9 }}"
 page_key_file = "/etc/adplane/secrets/page_key"
 {{- end }}
 {{- if eq $service "auth" }}
+{{- if $values.secrets.kek.name }}
 kek_file = "/etc/adplane/secrets/kek"
+{{- $others := list }}
+{{- range $values.secrets.kek.others }}
+{{- $others = append $others (printf "/etc/adplane/secrets/kek_other/%s" .) }}
+{{- end }}
+kek_other_files = {{ $others | toJson }}
+{{- end }}
+{{- if $values.vault.address }}
+key_provider = "vault_transit"
+{{- end }}
 service_secrets_dir = "/etc/adplane/services"
 public_base_url = {{ $values.publicUrl | quote }}
 {{- if $values.secrets.bootstrap.name }}
@@ -67,6 +77,20 @@ member_key_file = "/etc/adplane/secrets/member_key"
 {{- range $inner, $setting := $value }}
 {{ $inner }} = {{ $setting | toJson }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- if and (eq $service "auth") $values.vault.address }}
+
+[vault_transit]
+address = {{ $values.vault.address | quote }}
+mount = {{ $values.vault.mount | quote }}
+key = {{ $values.vault.key | quote }}
+kubernetes_mount = {{ $values.vault.authMount | quote }}
+kubernetes_role = {{ $values.vault.role | quote }}
+kubernetes_token_file = "/etc/adplane/secrets/vault_account"
+{{- if $values.vault.ca.name }}
+ca_file = "/etc/adplane/secrets/vault_ca"
 {{- end }}
 {{- end }}
 
