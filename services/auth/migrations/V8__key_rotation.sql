@@ -9,7 +9,7 @@ ALTER TABLE tenant_keys
 ALTER TABLE connections
     ADD COLUMN lies_under int GENERATED ALWAYS AS (CASE WHEN wrapped_key IS NULL THEN NULL ELSE tenant_key_version END) STORED,
     ADD CONSTRAINT connections_lie_under_a_key FOREIGN KEY (tenant_id, lies_under) REFERENCES tenant_keys (tenant_id, version);
-CREATE INDEX connections_by_key ON connections (tenant_id, lies_under) WHERE lies_under IS NOT NULL;
+CREATE INDEX connections_by_key ON connections (tenant_id, tenant_key_version) WHERE wrapped_key IS NOT NULL;
 
 ALTER TABLE meta_apps
     ADD COLUMN vault_tenant text GENERATED ALWAYS AS ('system') STORED,

@@ -3,7 +3,8 @@
 //! A caller proves itself with its secret and gets a JWT ([`tokens`]), which every service verifies by the keys at
 //! `/.well-known/jwks.json`. A tenant connects to Meta ([`connections`], [`logins`]); the token is sealed in the
 //! [`vault`] and never leaves it but as a lease of two minutes at most ([`leases`]), for a service that [`lease_rules`]
-//! names. What ends is told to every holder within two seconds ([`revocations`]).
+//! names. What ends is told to every holder within two seconds ([`revocations`]). Every key of the vault can be rotated
+//! while all of this goes on ([`vault::rotation`]), and how an operator does it stands in `deploy/runbooks/keys.md`.
 //!
 //! Invariants: no token, secret or key is stored, logged or returned in clear, save in the one answer that is for it; a
 //! change, its audit entry, its revocation and the answer to its request are one transaction; no call to Meta is made

@@ -13,13 +13,27 @@ pub struct SealedTable {
     pub tenant: &'static str,
     /// The column that tells rows apart; as text it is the row of the [`Place`](super::seal::Place).
     pub row: &'static str,
+    /// Its type.
+    pub row_type: &'static str,
     /// What is sealed, all under the one key of the row.
     pub columns: &'static [&'static str],
 }
 
 /// All of them.
 pub const SEALED: &[SealedTable] = &[
-    SealedTable { table: "connections", tenant: "tenant_id", row: "id", columns: &["sealed_token"] },
-    SealedTable { table: "meta_apps", tenant: "vault_tenant", row: "app_id", columns: &["sealed_secret"] },
-    SealedTable { table: SIGNING_KEYS, tenant: "vault_tenant", row: "key_id", columns: &["sealed_private"] },
+    SealedTable { table: "connections", tenant: "tenant_id", row: "id", row_type: "uuid", columns: &["sealed_token"] },
+    SealedTable {
+        table: "meta_apps",
+        tenant: "vault_tenant",
+        row: "app_id",
+        row_type: "text",
+        columns: &["sealed_secret"],
+    },
+    SealedTable {
+        table: SIGNING_KEYS,
+        tenant: "vault_tenant",
+        row: "key_id",
+        row_type: "text",
+        columns: &["sealed_private"],
+    },
 ];

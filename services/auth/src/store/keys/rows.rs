@@ -29,13 +29,14 @@ pub async fn under_older(
     tenant: &str,
     (version, after, limit): (i32, &str, i64),
 ) -> Result<Vec<SealedRow>, Error> {
-    let SealedTable { table, tenant: owner, row, columns } = table;
+    let SealedTable { table, tenant: owner, row, row_type, columns } = table;
     let columns = columns.join(", ");
     let sql = format!(
         "SELECT {row}::text AS row, tenant_key_version, key_version, wrapped_key, ARRAY[{columns}]::bytea[] AS values
            FROM {table}
-          WHERE {owner} = $1 AND wrapped_key IS NOT NULL AND tenant_key_version < $2 AND {row}::text > $3
-          ORDER BY {row}::text
+          WHERE {owner} = $1 AND wrapped_key IS NOT NULL AND tenant_key_version < $2
+            AND ($3::text = '' OR {row} > nullif($3, '')::{row_type})
+          ORDER BY {row}
           LIMIT $4"
     );
     let statement = client.prepare_cached(&sql).await?;
@@ -53,13 +54,14 @@ pub async fn replace(
     tenant: &str,
     (old, new): (&SealedRow, &SealedRow),
 ) -> Result<bool, Error> {
-    let SealedTable { table, tenant: owner, row, columns } = table;
+    let SealedTable { table, tenant: owner, row, row_type, columns } = table;
     let values = columns.iter().enumerate().map(|(at, column)| format!("{column} = ($6::bytea[])[{}]", at + 1));
     let values = values.collect::<Vec<_>>().join(", ");
     let sql = format!(
         "UPDATE {table}
             SET tenant_key_version = $3, key_version = $4, wrapped_key = $5, {values}
-          WHERE {owner} = $1 AND {row}::text = $2 AND tenant_key_version = $7 AND key_version = $8 AND wrapped_key = $9"
+          WHERE {owner} = $1 AND {row} = $2::text::{row_type}
+            AND tenant_key_version = $7 AND key_version = $8 AND wrapped_key = $9"
     );
     let statement = client.prepare_cached(&sql).await?;
     let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
