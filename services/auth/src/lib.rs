@@ -50,7 +50,7 @@ use proto::{
     },
     operations::v1::operation_service_server::OperationServiceServer,
 };
-use rpc::{Keys, OperationApi, Verifier};
+use rpc::{OperationApi, Verifier};
 use runtime::{
     Process,
     admin::{self, Readiness},
@@ -130,8 +130,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     let oauth = graph::oauth::Oauth::new(&settings.graph)?;
     let page_key = settings.page_key_file.read()?;
     let common = Common { store: store.clone(), pages: PageTokens::new(page_key.expose_secret().as_bytes()) };
-    let verifies = Keys::fixed(&keys.published()?);
-    let verifier = Arc::new(Verifier::new(verifies.clone()));
+    let verifier = Arc::new(Verifier::new(keys.verifies()));
 
     let tenants = Tenants::new(store.clone(), vault.clone(), now.clone());
     let apps = MetaApps::new(store.clone(), vault.clone(), oauth.clone(), now.clone());
@@ -149,7 +148,8 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     tasks.spawn(revocations.clone().run(stop.clone()));
     tasks.spawn(revocations.clone().refuse(Arc::clone(&verifier), stop.clone()));
     tasks.spawn(vault.clone().watch(stop.clone()));
-    tasks.spawn(keys.clone().run(verifies, stop.clone()));
+    tasks.spawn(vault.clone().measure(stop.clone()));
+    tasks.spawn(keys.clone().run(stop.clone()));
     tasks.spawn(discovery.clone().run(stop.clone()));
     let sweeper = Sweeper {
         store: store.clone(),

@@ -39,7 +39,7 @@ pub struct Settings {
     pub vault_transit: TransitSettings,
     /// What new keys sign tokens with: `EdDSA` or `ES256`. Default `EdDSA`.
     pub signing_algorithm: Algorithm,
-    /// How long a new key is published before it signs, in seconds. 1 to 86,400; default 600, which is twice as long as our
+    /// How long a new key is published before it signs, in seconds. 5 to 86,400; default 600, which is twice as long as our
     /// services keep a key set.
     pub signing_publish_seconds: u32,
     /// How long backups of the database are kept, in days: what a receipt of shredding counts from. 1 to 3,650;
@@ -147,8 +147,8 @@ impl Check for Settings {
             ProviderKind::VaultTransit => faults.section("vault_transit", &self.vault_transit),
         }
         faults.check(self.kek_other_files.len() <= 10, "kek_other_files", "must name at most 10 files");
-        let publish = (1..=86_400).contains(&self.signing_publish_seconds);
-        faults.check(publish, "signing_publish_seconds", "must be 1 to 86400");
+        let publish = (5..=86_400).contains(&self.signing_publish_seconds);
+        faults.check(publish, "signing_publish_seconds", "must be 5 to 86400");
         let kept = (1..=3_650).contains(&self.backup_retention_days);
         faults.check(kept, "backup_retention_days", "must be 1 to 3650");
         faults.check(!self.service_secrets_dir.as_os_str().is_empty(), "service_secrets_dir", "must name a folder");

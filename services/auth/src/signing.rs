@@ -15,6 +15,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
 };
 use jiff::Timestamp;
+use jsonwebtoken::jwk::JwkSet;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,8 @@ pub struct SigningKeys {
     vault: Vault,
     now: Now,
     known: Arc<ArcSwap<Vec<Known>>>,
+    /// What this process verifies with: changed with the keys, so that it never issues what it refuses.
+    verifies: rpc::Keys,
 }
 
 /// A key and when it is good for what.
@@ -59,7 +62,8 @@ impl SigningKeys {
     /// # Errors
     /// When the store is away, or there is no key and the vault cannot seal one.
     pub async fn load(store: &Store, vault: &Vault, algorithm: Algorithm, now: Now) -> Result<Self, Error> {
-        let keys = Self { store: store.clone(), vault: vault.clone(), now, known: Arc::default() };
+        let verifies = rpc::Keys::fixed(&JwkSet { keys: Vec::new() });
+        let keys = Self { store: store.clone(), vault: vault.clone(), now, known: Arc::default(), verifies };
         if signing::all(&store.client().await?).await?.is_empty() {
             vault.ensure_tenant(SYSTEM).await?;
             let first = new_key(vault, algorithm, 1, None).await?;
@@ -95,7 +99,13 @@ impl SigningKeys {
             });
         }
         self.known.store(Arc::new(known));
+        self.verifies.replace(&serde_json::from_value(self.jwks()).map_err(|_| Error::Corrupt("signing key"))?);
         Ok(())
+    }
+
+    /// What verifies our tokens in this process, whatever is reloaded.
+    pub fn verifies(&self) -> rpc::Keys {
+        self.verifies.clone()
     }
 
     async fn open(&self, key: &StoredSigningKey) -> Option<Arc<SigningKey>> {
@@ -108,16 +118,12 @@ impl SigningKeys {
         }
     }
 
-    /// Reads them again and again until `stop`, and tells who verifies our tokens.
-    pub async fn run(self, verifies: rpc::Keys, stop: CancellationToken) {
+    /// Reads them again and again until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
         let mut tick = tokio::time::interval(LOOK);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             if let Err(error) = self.reload().await {
                 warn!(error = &error as &dyn std::error::Error, "the keys that sign tokens are not read now");
-            }
-            match self.published() {
-                Ok(keys) => verifies.replace(&keys),
-                Err(error) => warn!(error = &error as &dyn std::error::Error, "the public keys make no key set"),
             }
         }
     }
@@ -140,14 +146,6 @@ impl SigningKeys {
         let keys: Vec<_> =
             known.iter().filter(|known| is_published(&known.span, now)).map(|known| known.public.clone()).collect();
         json!({"keys": keys})
-    }
-
-    /// The same, as verifiers of ours take it.
-    ///
-    /// # Errors
-    /// Where the stored keys are none.
-    pub fn published(&self) -> Result<jsonwebtoken::jwk::JwkSet, Error> {
-        serde_json::from_value(self.jwks()).map_err(|_| Error::Corrupt("signing key"))
     }
 }
 

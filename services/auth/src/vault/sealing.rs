@@ -27,6 +27,8 @@ use crate::{
 
 /// How often a replica looks.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often a replica tries whether the provider serves, for the metric.
+const PROBE: Duration = Duration::from_secs(30);
 
 /// Who closed the vault, when and why: what everybody is told who needs it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +99,24 @@ impl Vault {
                 }
                 Err(_) => {}
             }
+        }
+    }
+
+    /// Keeps the metric `adplane_vault_open` until `stop`: 1 where this replica can seal and open, 0 where an operator has
+    /// closed the vault or its provider does not serve.
+    pub async fn measure(self, stop: CancellationToken) {
+        let gauge = runtime::telemetry::meter("auth").u64_gauge("adplane_vault_open").build();
+        let (mut tick, mut was_open) = (tokio::time::interval(PROBE), true);
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            let open = match self.sealing.require_open() {
+                Ok(()) => self.probe().await,
+                closed => closed,
+            };
+            if let (true, Err(error)) = (was_open, &open) {
+                warn!(error = error as &dyn std::error::Error, "the vault gives nothing out");
+            }
+            was_open = open.is_ok();
+            gauge.record(u64::from(was_open), &[]);
         }
     }
 

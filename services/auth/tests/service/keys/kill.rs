@@ -7,7 +7,10 @@ use std::{
 
 use auth::{
     by::{By, Repeat},
-    vault::rotation::{Mode, Rotated},
+    vault::{
+        rotation::{Mode, Rotated},
+        sealing::Seals,
+    },
 };
 use proto::{auth::v1 as pb, operations::v1::Operation};
 use tokio_util::sync::CancellationToken;
@@ -97,6 +100,31 @@ async fn a_rotation_that_is_killed_at_any_step_heals() {
     let system = operator(auth::vault::SYSTEM);
     let steps = cut_everywhere(&parts, &system, Rotated::Wrapping(Mode::Reencrypt), opens).await;
     assert!(steps > 20, "a rotation of {steps} steps was hardly cut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_waits_in_a_closed_vault_and_goes_on_when_it_is_opened() {
+    let (world, _, _) = World::connected().await;
+    world.stop().await;
+    let Parts { store, vault, rotations } = &Parts::of(&world).await;
+    let (acme, stop, repeat) = (operator("acme"), CancellationToken::new(), no_repeat());
+    let rotated = Rotated::Wrapping(Mode::Reencrypt);
+    let operation = rotations.create(&acme, rotated, false, (&repeat, |_| Vec::new())).await.unwrap();
+    let seals = Seals::new(store.clone(), vault.clone(), auth::now::of(vocabulary::SystemClock));
+    let system = operator(auth::vault::SYSTEM);
+    seals.close(&system, "a drill", false, (&repeat, Vec::new)).await.unwrap();
+    rotations.round(&stop).await.unwrap();
+    let parts = Parts::of(&world).await;
+    let metadata = stored(&parts, &acme, &operation).await.metadata.unwrap();
+    assert_eq!((metadata.waiting_on.as_str(), metadata.steps_done), ("vault", 0));
+    assert!(metadata.next_attempt_time.is_some());
+
+    seals.open(&system, false, (&repeat, Vec::new)).await.unwrap();
+    let over = "UPDATE operations SET due_at = clock_timestamp() WHERE NOT done";
+    store.client().await.unwrap().execute(over, &[]).await.unwrap();
+    rotations.round(&stop).await.unwrap();
+    assert_eq!(result(&stored(&parts, &acme, &operation).await).rows, 1);
+    assert_eq!(Parts::of(&world).await.tokens().await, [TOKEN]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

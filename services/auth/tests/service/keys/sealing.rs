@@ -51,6 +51,9 @@ async fn a_closed_vault_gives_nothing_out_on_any_replica_until_an_operator_opens
     assert!(status.sealed && status.key_reachable && status.seal_time.is_some());
     assert_eq!((status.sealed_by, status.reason), (operator, "a laptop was stolen".to_owned()));
 
+    let Parts { vault, .. } = Parts::of(&world).await;
+    assert!(vault.keyed_hash("acme", b"value").await.unwrap_err().is_sealed());
+
     // One that starts now is closed too, and whoever opens it gets a token from it.
     world.endpoint = here;
     world.restart().await;

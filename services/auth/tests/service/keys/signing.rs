@@ -73,7 +73,7 @@ async fn tokens_of_both_keys_verify_everywhere_while_one_follows_the_other() {
     let mut world = World::empty().await;
     let first = world.bootstrap().await;
     world.settings.signing_algorithm = Algorithm::Es256;
-    world.settings.signing_publish_seconds = 1;
+    world.settings.signing_publish_seconds = 5;
     world.restart().await;
     let elsewhere = world.replica().await;
     let verifier = rpc::Verifier::new(rpc::Keys::of_auth(world.pool()));
