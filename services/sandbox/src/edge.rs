@@ -7,7 +7,7 @@ use crate::filter::Filter;
 use crate::paging::{self, Page, Place};
 use crate::params::Params;
 use crate::render::View;
-use crate::state::{Kind, State};
+use crate::state::{Kind, Object, State};
 
 /// The objects behind an edge, in its order.
 #[derive(Debug)]
@@ -52,6 +52,24 @@ impl Ids {
         }
     }
 
+    /// The kind of its objects, where they are all of one.
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Below { kind, .. } | Self::All(kind) => Some(*kind),
+            Self::Listed(_) => None,
+        }
+    }
+
+    /// Fails for a key that never was on this edge.
+    fn knows(&self, state: &State, key: u64) -> Result<(), Refusal> {
+        let was = |object: &Object| match self {
+            Self::Below { parent, kind } => object.kind == *kind && object.parents().any(|other| other == *parent),
+            Self::All(kind) => object.kind == *kind,
+            Self::Listed(ids) => ids.contains(&object.id),
+        };
+        if state.object(key).is_some_and(was) { Ok(()) } else { Err(paging::bad_cursor()) }
+    }
+
     /// What follows a key. A key that has gone since still has its place, unless the edge was listed.
     fn after<'a>(&'a self, state: &'a State, key: u64) -> Result<Walk<'a>, Refusal> {
         Ok(match self {
@@ -83,6 +101,9 @@ fn place(ids: &[u64], key: u64) -> Result<usize, Refusal> {
 pub(crate) fn page(view: &View<'_>, ids: &Ids, filter: &Filter, params: &Params) -> Result<Page, Refusal> {
     let state = view.state;
     let limit = paging::limit(params)?;
+    if let Some(kind) = ids.kind() {
+        filter.fits(kind)?;
+    }
     let cut = |walk: Walk<'_>, limit: usize| wanted(view, filter, walk, limit);
     let (keys, has_next, has_previous) = match paging::place(params)? {
         Place::Start => {
@@ -90,6 +111,7 @@ pub(crate) fn page(view: &View<'_>, ids: &Ids, filter: &Filter, params: &Params)
             (keys, more, false)
         }
         Place::After(key) => {
+            ids.knows(state, key)?;
             let (keys, more) = cut(ids.after(state, key)?, limit)?;
             let before = match keys.first() {
                 Some(&first) => !cut(ids.before(state, first)?, 1)?.0.is_empty(),
@@ -98,6 +120,7 @@ pub(crate) fn page(view: &View<'_>, ids: &Ids, filter: &Filter, params: &Params)
             (keys, more, before)
         }
         Place::Before(key) => {
+            ids.knows(state, key)?;
             let (mut keys, more) = cut(ids.before(state, key)?, limit)?;
             keys.reverse();
             let after = match keys.last() {
@@ -193,6 +216,27 @@ mod tests {
         state.commit(Change::Put(Box::new(ad)));
         assert_eq!(cut(&state, &ads(), "limit=1&summary=true").total, 5);
         assert_eq!(cut(&state, &ads(), "summary=true&effective_status=[\"ARCHIVED\"]").total, 1);
+    }
+
+    #[test]
+    fn a_cursor_of_another_edge_leads_nowhere() {
+        let state = State::new(&Source::Small, 1, now());
+        let campaign = state.children(ACCOUNTS[0], Kind::Campaign).next().unwrap();
+        let view = View {
+            state: &state,
+            now: now(),
+            version: Version(26),
+            base: "http://h",
+            token: "TOK",
+            thumbnail: (None, None),
+        };
+        for (ids, key) in [(ads(), campaign), (ads(), 7), (Ids::All(Kind::Ad), campaign)] {
+            for name in ["after", "before"] {
+                let params = Params::from_form(&format!("{name}={}", paging::seal(key)));
+                let refusal = page(&view, &ids, &Filter::of(&params).unwrap(), &params).unwrap_err();
+                assert_eq!(refusal.code(), 2642);
+            }
+        }
     }
 
     #[test]

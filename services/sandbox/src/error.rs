@@ -69,6 +69,14 @@ impl Refusal {
         Self::invalid(format!("Tried accessing nonexisting field ({field}) on node type ({node_type})"))
     }
 
+    pub(crate) fn is_unknown_field(&self) -> bool {
+        self.0.code == 100 && self.0.message.starts_with("(#100) Tried accessing nonexisting field")
+    }
+
+    pub(crate) fn is_unknown_path(&self) -> bool {
+        self.0.code == 2500 && self.0.message.starts_with("Unknown path components")
+    }
+
     pub(crate) fn subcode(mut self, subcode: i64) -> Self {
         self.0.subcode = Some(subcode);
         self

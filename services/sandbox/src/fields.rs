@@ -45,8 +45,12 @@ pub(crate) fn of(params: &Params) -> Result<Option<Vec<Field>>, Refusal> {
 
 /// Reads an expression; a fault names the character where it stands.
 pub(crate) fn parse(text: &str) -> Result<Vec<Field>, Refusal> {
+    nested(text, 0)
+}
+
+fn nested(text: &str, depth: usize) -> Result<Vec<Field>, Refusal> {
     let mut reader = Reader { rest: text, whole: text };
-    let fields = reader.list(0)?;
+    let fields = reader.list(depth)?;
     if reader.rest.is_empty() { Ok(fields) } else { Err(reader.fault("end of string")) }
 }
 
@@ -91,7 +95,7 @@ impl<'a> Reader<'a> {
                 match modifier {
                     "as" => argument.trim().clone_into(&mut field.key),
                     // The older way to write braces.
-                    "fields" => field.inner = parse(argument)?,
+                    "fields" => field.inner = nested(argument, depth + 1)?,
                     _ => field.modifiers.put(modifier, Value::String(argument.to_owned())),
                 }
             } else if self.take('{') {
@@ -198,6 +202,17 @@ mod tests {
         let old = parse("adsets.limit(2).fields(id,ads.fields(name))").unwrap();
         let new = parse("adsets.limit(2){id,ads{name}}").unwrap();
         assert_eq!(old, new);
+    }
+
+    #[test]
+    fn braces_nest_only_so_deep_however_they_are_written() {
+        let deep = |levels: usize| format!("{}id{}", "a.fields(".repeat(levels), ")".repeat(levels));
+        assert!(parse(&deep(DEPTH_MAX)).is_ok());
+        for levels in [DEPTH_MAX + 1, 50_000] {
+            assert_eq!(parse(&deep(levels)).unwrap_err().code(), 2500);
+        }
+        let mixed = format!("a.fields(b{{{}}})", deep(DEPTH_MAX - 1));
+        assert!(parse(&mixed).is_err());
     }
 
     #[test]

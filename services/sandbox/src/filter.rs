@@ -92,6 +92,24 @@ impl Condition {
 }
 
 impl Condition {
+    /// Whether a field that is a list meets the condition: each item is compared for itself.
+    fn meets_list(&self, items: &[Value]) -> Option<bool> {
+        let with = |operator: &str, values: &[String]| {
+            let one = Self { field: String::new(), operator: operator.to_owned(), values: values.to_vec() };
+            items.iter().any(|item| one.meets(&as_text(item)) == Some(true))
+        };
+        let each = |wanted: &String| with("EQUAL", std::slice::from_ref(wanted));
+        Some(match self.operator.as_str() {
+            "NOT_EQUAL" | "NOT_IN" | "NONE" => !with("EQUAL", &self.values),
+            "NOT_CONTAIN" => !with("CONTAIN", &self.values),
+            "NOT_CONTAINS_ANY" => !with("CONTAINS_ANY", &self.values),
+            "NOT_IN_RANGE" => !with("IN_RANGE", &self.values),
+            "ALL" | "CONTAINS_ALL" => self.values.iter().all(each),
+            operator if self.is_known() => with(operator, &self.values),
+            _ => return None,
+        })
+    }
+
     pub(crate) fn is_known(&self) -> bool {
         OPERATORS.contains(&self.operator.as_str())
     }
@@ -145,7 +163,11 @@ impl Filter {
         }
         let completed = if params.has("is_completed") { Some(params.boolean("is_completed")?) } else { None };
         let updated_since = params.integer("updated_since")?;
-        Ok(Self { statuses, conditions: conditions(params)?, updated_since, completed })
+        let conditions = conditions(params)?;
+        if let Some(unknown) = conditions.iter().find(|condition| !condition.is_known()) {
+            return Err(Refusal::invalid(format!("Filtering operator {} is not valid", unknown.operator)));
+        }
+        Ok(Self { statuses, conditions, updated_since, completed })
     }
 
     /// Whether nothing was asked for, so that only what is gone is left out.
@@ -154,6 +176,18 @@ impl Filter {
             && self.conditions.is_empty()
             && self.updated_since.is_none()
             && self.completed.is_none()
+    }
+
+    /// Fails where a condition speaks of a field that objects of the kind do not have.
+    pub(crate) fn fits(&self, kind: Kind) -> Result<(), Refusal> {
+        let unknown = self.conditions.iter().find(|condition| {
+            let (of, field) = split(&condition.field, kind);
+            !COMPUTED.contains(&field) && !crate::nodes::known::is_known(of, field)
+        });
+        unknown.map_or(Ok(()), |condition| {
+            let (_, field) = split(&condition.field, kind);
+            Err(unsupported(field, &condition.operator))
+        })
     }
 
     /// Whether the object belongs to the answer.
@@ -179,6 +213,12 @@ impl Filter {
                 }
                 continue;
             }
+            if let Some(Value::Array(items)) = of.fields.get(field).filter(|_| !COMPUTED.contains(&field)) {
+                if condition.meets_list(items) != Some(true) {
+                    return Ok(false);
+                }
+                continue;
+            }
             let value = match field {
                 "effective_status" => effective(state, of, now).to_owned(),
                 "delivery_info" => delivery(effective(state, of, now)).to_owned(),
@@ -192,21 +232,11 @@ impl Filter {
                 other if crate::nodes::known::is_known(of.kind, other) => {
                     of.fields.get(other).map(as_text).unwrap_or_default()
                 }
-                other => {
-                    let operator = condition.operator.to_lowercase();
-                    let text = format!("Filtering field '{other}' with operation '{operator}' is not supported");
-                    return Err(Refusal::invalid(text).blame(&["filtering"]));
-                }
+                other => return Err(unsupported(other, &condition.operator)),
             };
-            match condition.meets(&value) {
-                Some(true) => {}
-                Some(false) => return Ok(false),
-                // A number that is compared with nothing.
-                None if condition.is_known() => return Ok(false),
-                None => {
-                    let message = format!("Filtering operator {} is not valid", condition.operator);
-                    return Err(Refusal::invalid(message));
-                }
+            // A number that is compared with nothing does not meet it.
+            if condition.meets(&value) != Some(true) {
+                return Ok(false);
             }
         }
         Ok(asked || !matches!(status, "ARCHIVED" | "DELETED"))
@@ -226,6 +256,27 @@ fn is_completed(state: &State, object: &Object, now: Timestamp) -> Option<bool> 
         Kind::Ad => ends(above(object.ad_set), "end_time") || ends(above(object.campaign), "stop_time"),
         _ => return None,
     })
+}
+
+/// Fields that are filtered by though no object keeps them under these names.
+const COMPUTED: &[&str] = &[
+    "account_id",
+    "adlabels",
+    "adset_id",
+    "campaign_id",
+    "configured_status",
+    "created_time",
+    "delivery_info",
+    "effective_status",
+    "id",
+    "status",
+    "time_created",
+    "updated_time",
+];
+
+fn unsupported(field: &str, operator: &str) -> Refusal {
+    let text = format!("Filtering field '{field}' with operation '{}' is not supported", operator.to_lowercase());
+    Refusal::invalid(text).blame(&["filtering"])
 }
 
 /// How Ads Manager calls a status, which older connectors filter by.
@@ -314,6 +365,36 @@ mod tests {
         assert_eq!(later("1793750399"), Some(true));
         assert_eq!(later("2026-11-03T16:00:01-0800"), Some(false));
         assert_eq!(later("2026-11-03T23:59:59+0000"), Some(true));
+    }
+
+    #[test]
+    fn a_list_is_compared_item_by_item() {
+        let items = [Value::from("HOUSING"), Value::from("CREDIT")];
+        for (operator, values, met) in [
+            ("IN", vec!["CREDIT"], true),
+            ("EQUAL", vec!["EMPLOYMENT"], false),
+            ("NOT_IN", vec!["CREDIT"], false),
+            ("NONE", vec!["EMPLOYMENT"], true),
+            ("ALL", vec!["CREDIT", "HOUSING"], true),
+            ("ALL", vec!["CREDIT", "EMPLOYMENT"], false),
+            ("CONTAIN", vec!["hous"], true),
+        ] {
+            let values = values.into_iter().map(str::to_owned).collect();
+            let condition = Condition { field: "it".to_owned(), operator: operator.to_owned(), values };
+            assert_eq!(condition.meets_list(&items), Some(met), "{operator}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_refused_whether_there_are_rows_or_not() {
+        let filter = |field: &str, operator: &str| {
+            let text = format!(r#"filtering=[{{"field":"{field}","operator":"{operator}","value":"x"}}]"#);
+            Filter::of(&Params::from_form(&text))
+        };
+        assert_eq!(filter("name", "LIKE").unwrap_err().code(), 100);
+        for (field, fits) in [("name", true), ("campaign.name", true), ("ad.effective_status", true), ("foo", false)] {
+            assert_eq!(filter(field, "EQUAL").unwrap().fits(Kind::Ad).is_ok(), fits, "{field}");
+        }
     }
 
     #[test]

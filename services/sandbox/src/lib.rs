@@ -32,6 +32,7 @@ mod proxy;
 mod ready;
 mod reference;
 mod render;
+mod request_line;
 mod requests;
 mod route;
 mod search;

@@ -96,8 +96,10 @@ pub(crate) fn members(page: &Page, params: &Params, link: &Link) -> Map<String, 
     body
 }
 
+/// How many rows a page may have; none where only the count of the edge is wanted.
 pub(crate) fn limit(params: &Params) -> Result<usize, Refusal> {
     match params.integer("limit")? {
+        Some(0) if wants_summary(params) => Ok(0),
         None => Ok(LIMIT_DEFAULT),
         Some(limit) => usize::try_from(limit)
             .ok()
@@ -180,6 +182,13 @@ mod tests {
         let page = cut(&[5, 4, 3, 2, 1], &Params::from_form(&format!("limit=2&before={before}"))).unwrap();
         assert_eq!(page.keys, [4, 3]);
         assert!(page.has_previous && page.has_next);
+    }
+
+    #[test]
+    fn no_rows_are_wanted_only_with_their_count() {
+        let page = cut(&[2, 1], &Params::from_form("limit=0&summary=true")).unwrap();
+        assert_eq!((page.keys.len(), page.total), (0, 2));
+        assert!(cut(&[2, 1], &Params::from_form("limit=0")).is_err());
     }
 
     #[test]

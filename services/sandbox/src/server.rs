@@ -18,6 +18,7 @@ use crate::door::{self, Sandbox};
 use crate::options::Options;
 use crate::proxy::Proxy;
 use crate::ready::Ready;
+use crate::request_line::Encoded;
 
 /// How long calls in flight may take after the stop.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -156,7 +157,7 @@ where
         door::answer(Arc::clone(&sandbox), request.map(Body::new), scheme)
     });
     let builder = Builder::new(TokioExecutor::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(Encoded::new(stream)), service);
     if let Err(error) = until_stopped(connection, &stop).await {
         // A dropped connection is a fault on demand or a client that left.
         tracing::debug!(error, "connection ended");

@@ -80,8 +80,15 @@ pub(crate) fn ended(newest: Version) -> Refusal {
 
 /// Whether a path belongs to the Graph API proper, whose versions live at least two years.
 fn lives_with_graph(path: &[String]) -> bool {
-    let first = path.first().map(String::as_str);
-    matches!(first, Some("oauth" | "dialog" | "debug_token")) || path.get(1).is_some_and(|edge| edge == "events")
+    let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+    matches!(
+        parts.as_slice(),
+        ["oauth" | "dialog" | "debug_token", ..]
+            | ["me"]
+            | [_, "permissions", ..]
+            | [_, "events" | "subscriptions"]
+            | ["me", "accounts"]
+    )
 }
 
 fn parsed(part: &str) -> Option<Version> {
@@ -140,7 +147,8 @@ mod tests {
     #[test]
     fn a_path_without_version_gets_the_oldest_alive() {
         let settings = Settings::default();
-        assert_eq!(served("/me", &settings).unwrap().version, settings.oldest_version);
+        assert_eq!(served("/act_1", &settings).unwrap().version, settings.oldest_version);
+        assert_eq!(served("/me", &settings).unwrap().version, settings.oldest_graph_version);
         assert_eq!(served("/7/events", &settings).unwrap().version, settings.oldest_graph_version);
     }
 
@@ -168,6 +176,10 @@ mod tests {
     fn server_events_and_logins_live_as_long_as_the_graph_api() {
         let off = Settings { auto_upgrade: false, ..Settings::default() };
         assert_eq!(served("/v21.0/7/events", &off).unwrap(), Served { version: Version(21), warning: None });
+        for path in ["me", "me/permissions", "7/permissions/ads_read", "7/subscriptions"] {
+            assert_eq!(served(&format!("/v21.0/{path}"), &off).unwrap().version, Version(21), "{path}");
+        }
+        assert_eq!(served("/v21.0/me/adaccounts", &off).unwrap_err().code(), 2635);
         assert_eq!(served("/v18.0/oauth/access_token", &off).unwrap().version, off.oldest_graph_version);
     }
 

@@ -45,7 +45,7 @@ pub(super) struct Wishes {
 pub(super) fn graph_response(done: Done, wishes: &Wishes) -> Response<Body> {
     let text = done.body.into_text();
     let tag = done.reader.map(|token| tag(&token, &text));
-    let unchanged = tag.is_some() && tag == wishes.if_none_match;
+    let unchanged = tag.as_deref().is_some_and(|tag| is_known(wishes.if_none_match.as_deref(), tag));
     let status = if unchanged { Ok(StatusCode::NOT_MODIFIED) } else { StatusCode::from_u16(done.status) };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status.unwrap_or_default();
@@ -90,6 +90,12 @@ pub(super) fn tag(token: &str, text: &str) -> String {
     digest.update(b"\n");
     digest.update(text.as_bytes());
     format!("\"{}\"", hex::encode(digest.finish()))
+}
+
+/// Whether a client that sent this `If-None-Match` has the answer already: one tag or a list of them, weak or not.
+pub(super) fn is_known(if_none_match: Option<&str>, tag: &str) -> bool {
+    let tags = if_none_match.unwrap_or_default().split(',').map(str::trim);
+    tags.into_iter().any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// The version that answered, and what the caller should know about the one that it asked for.
@@ -161,6 +167,14 @@ mod tests {
         for no in ["", "identity", "gzip;q=0", "br, gzip; q=0.000"] {
             assert!(!takes_gzip(no), "{no}");
         }
+    }
+
+    #[test]
+    fn a_tag_is_known_alone_in_a_list_and_weak() {
+        for known in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "\"b\",W/\"a\"", "*"] {
+            assert!(is_known(Some(known), "\"a\""), "{known}");
+        }
+        assert!(!is_known(Some("\"b\", W/\"c\""), "\"a\"") && !is_known(None, "\"a\""));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::answer;
 use super::incoming::Incoming;
 use super::log::{About, Fate, Origin};
+use super::proof::Proof;
 use super::sandbox::{Inner, Sandbox};
 use super::struck::{Heard, asked, page_text};
 use crate::batch::{self, Answer, Ready};
@@ -317,7 +318,7 @@ fn item(inner: &mut Inner, raw: Raw, if_none_match: Option<&str>, deferred: &mut
     headers.extend(tag.iter().map(|tag| ("ETag".to_owned(), tag.clone())));
     let told = answer::version_headers(done.served.as_ref()).chain(done.headers);
     headers.extend(told.map(|(name, value)| (title_case(name), value)));
-    let unchanged = tag.is_some() && tag.as_deref() == if_none_match;
+    let unchanged = tag.as_deref().is_some_and(|tag| answer::is_known(if_none_match, tag));
     Answer::Given { status: if unchanged { 304 } else { done.status }, headers, body: Body::Text(text) }
 }
 
@@ -440,6 +441,7 @@ fn worked(inner: &mut Inner, mut raw: Raw, trail: &mut Trail) -> Result<Body, Re
         _ => {}
     }
     let given = token::take(&mut raw.params, raw.bearer.as_deref());
+    let proof = Proof::of(&raw.params);
     let caller = token::caller(&inner.state, given.as_deref(), &mut raw.params, &path, raw.now)?;
     let call = Call {
         verb: raw.verb,
@@ -453,7 +455,7 @@ fn worked(inner: &mut Inner, mut raw: Raw, trail: &mut Trail) -> Result<Body, Re
         trace: raw.trace,
         background: false,
     };
-    counted(inner, &call, trail)
+    counted(inner, &call, trail).map(|body| proof.carried(body))
 }
 
 /// Answers a call within its limits, and counts what it took. A storm on demand refuses it before, and costs nothing.
@@ -468,7 +470,7 @@ pub(super) fn counted(inner: &mut Inner, call: &Call, trail: &mut Trail) -> Resu
     }
     let answer = usage.admit(state, &charge, call.now).and_then(|()| {
         trail.reader = (call.verb == Verb::Get).then(|| call.caller.token.clone());
-        let answer = route::handle(state, call);
+        let answer = route::answer(state, call);
         let size = answer.as_ref().map_or(0, Body::size);
         let mistaken = answer.as_ref().is_err_and(Refusal::is_callers);
         usage.settle(&charge, Outcome { size, mistaken }, call.now);

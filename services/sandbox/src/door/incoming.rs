@@ -62,12 +62,15 @@ pub(crate) async fn read(request: Request<Body>, scheme: Scheme) -> Result<Incom
         (params, files, Bytes::new())
     } else {
         let body = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-        (of_body(&kind, &body), Vec::new(), body)
+        let is_call = !path.starts_with("/__sandbox/");
+        let params =
+            of_body(&kind, &body).or_else(|status| if is_call { Err(status) } else { Ok(Params::default()) })?;
+        (params, Vec::new(), body)
     };
     params.merge(query);
     let verb = overridden(verb, &mut params);
     let bearer = text(&headers, AUTHORIZATION.as_str());
-    let bearer = bearer.and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
+    let bearer = bearer.as_deref().and_then(token).map(str::to_owned);
     let gzip = text(&headers, ACCEPT_ENCODING.as_str()).is_some_and(|accepted| takes_gzip(&accepted));
     let wishes = Wishes { gzip, if_none_match: text(&headers, IF_NONE_MATCH.as_str()) };
     let (asked, parts) = Version::split(&path);
@@ -100,16 +103,34 @@ fn overridden(verb: Verb, params: &mut Params) -> Verb {
     }
 }
 
-fn of_body(kind: &str, body: &Bytes) -> Params {
-    let Ok(text) = std::str::from_utf8(body) else { return Params::default() };
+/// The token of a header `Authorization: Bearer ..`, or `OAuth ..` as older clients write it.
+fn token(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim_start().split_once(' ')?;
+    let known = ["bearer", "oauth"].iter().any(|word| scheme.eq_ignore_ascii_case(word));
+    known.then_some(token.trim())
+}
+
+/// Fails where a form or JSON cannot be read; bodies of other kinds have no parameters.
+fn of_body(kind: &str, body: &Bytes) -> Result<Params, StatusCode> {
+    let kind = kind.to_ascii_lowercase();
+    let is_form = kind.is_empty() || kind.starts_with("application/x-www-form-urlencoded");
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        Err(_) if is_form || kind.contains("json") => return Err(StatusCode::BAD_REQUEST),
+        Err(_) => return Ok(Params::default()),
+    };
     let looks_like_json = kind.contains("json") || (kind.is_empty() && text.trim_start().starts_with('{'));
-    if looks_like_json {
-        return match serde_json::from_str(text) {
-            Ok(Value::Object(map)) => Params::from_map(map),
-            _ => Params::default(),
-        };
+    if text.trim().is_empty() {
+        return Ok(Params::default());
     }
-    if text.is_empty() { Params::default() } else { Params::from_form(text) }
+    if !looks_like_json {
+        return Ok(Params::from_form(text));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(map)) => Ok(Params::from_map(map)),
+        Ok(Value::Null) => Ok(Params::default()),
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
 }
 
 async fn multipart(mut request: Request<Body>) -> Result<(Params, Vec<File>), StatusCode> {
@@ -133,4 +154,33 @@ async fn multipart(mut request: Request<Body>) -> Result<(Params, Vec<File>), St
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_of_a_token_is_written_in_any_case() {
+        for header in ["Bearer T", "bearer T", "BEARER  T ", "OAuth T", "oauth T"] {
+            assert_eq!(token(header), Some("T"), "{header}");
+        }
+        assert_eq!((token("Basic T"), token("T")), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_and_what_is_empty_is_not() {
+        let read = |kind: &str, body: &[u8]| of_body(kind, &Bytes::copy_from_slice(body));
+        let json = "application/json; charset=utf-8";
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        for body in [b"{broken".as_slice(), b"[1]", b"7", b"{\"a\":\"\xff\"}", deep.as_bytes()] {
+            assert_eq!(read(json, body), Err(StatusCode::BAD_REQUEST));
+        }
+        assert_eq!(read("application/x-www-form-urlencoded", b"a=\xff"), Err(StatusCode::BAD_REQUEST));
+        for body in [b"".as_slice(), b" ", b"{}", b"null"] {
+            assert_eq!(read(json, body), Ok(Params::default()));
+        }
+        assert_eq!(read("video/mp4", b"\xff"), Ok(Params::default()));
+        assert_eq!(read("", b"{\"a\":1}").unwrap().integer("a"), Ok(Some(1)));
+    }
 }

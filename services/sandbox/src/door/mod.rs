@@ -9,6 +9,7 @@ mod hand;
 mod incoming;
 mod log;
 mod media;
+mod proof;
 mod rules;
 mod sandbox;
 mod struck;

@@ -31,7 +31,7 @@ const PARAMS: &[Row] = &[
 ];
 
 /// `POST /act_X/ads`. With `adset_spec` the ad set is made along with the ad, and with `campaign_spec` in that the
-/// campaign as well; none of them stays where one is refused.
+/// campaign as well; none of them stays where one is refused, or where all are only checked.
 pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Value, Refusal> {
     if call.params.has("adset_id") || !call.params.has("adset_spec") {
         return alone(state, call, account);
@@ -40,32 +40,34 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     for name in ["name", "creative"] {
         call.params.required(name)?;
     }
-    let Some(Value::Object(mut spec)) = call.params.json("adset_spec")? else {
+    let Some(Value::Object(spec)) = call.params.json("adset_spec")? else {
         return Err(Refusal::invalid("Param adset_spec must be a valid JSON object").blame(&["adset_spec"]));
     };
-    let campaign = match spec.remove("campaign_spec") {
+    let only = write::validates_only(&call.params)?;
+    let mark = state.mark();
+    let result = together(state, call, spec, account);
+    if result.is_err() || only {
+        state.undo(mark);
+    }
+    result
+}
+
+fn together(state: &mut State, call: &Call, mut spec: Map<String, Value>, account: u64) -> Result<Value, Refusal> {
+    match spec.remove("campaign_spec") {
         Some(Value::Object(campaign)) => {
             let made = campaigns::create(state, &part(call, campaign), account)?;
             let id = made.get("id").cloned().unwrap_or_default();
-            spec.insert("campaign_id".to_owned(), id.clone());
-            write::id_of(&id)
+            spec.insert("campaign_id".to_owned(), id);
         }
-        _ => None,
-    };
-    let mut made: Vec<u64> = campaign.into_iter().collect();
-    let result = ad_sets::create(state, &part(call, spec), account).and_then(|ad_set| {
-        let id = ad_set.get("id").cloned().unwrap_or_default();
-        made.extend(write::id_of(&id));
-        let mut call = call.clone();
-        call.params.put("adset_id", id);
-        alone(state, &call, account)
-    });
-    if result.is_err() || write::validates_only(&call.params)? {
-        for id in made {
-            lifecycle::set(state, id, Status::Deleted, call.now);
+        Some(_) => {
+            return Err(Refusal::invalid("Param campaign_spec must be a valid JSON object").blame(&["campaign_spec"]));
         }
+        None => {}
     }
-    result
+    let ad_set = ad_sets::create(state, &part(call, spec), account)?;
+    let mut call = call.clone();
+    call.params.put("adset_id", ad_set.get("id").cloned().unwrap_or_default());
+    alone(state, &call, account)
 }
 
 /// A part of the call that makes one object of its own.
@@ -126,6 +128,9 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
         // New content is reviewed anew, also of an ad that ran before the world began.
         if ad.creative != Some(creative) && (ad.review_from.is_some() || ad.status == Status::Active) {
             reviews::begin(&state.settings, &mut ad, call.now);
+        }
+        if ad.creative != Some(creative) {
+            ad.fields.insert(ad_sets::learning::EDITED.to_owned(), json!(call.now.as_second()));
         }
         ad.creative = Some(creative);
     }

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::businesses::SYSTEM;
+use super::roles;
 use crate::edge::Ids;
 use crate::error::Refusal;
-use crate::fields;
+use crate::fields::{self, Field};
 use crate::render::{Shown, View};
-use crate::route::Call;
+use crate::route::{Call, Verb};
 use crate::state::{Change, Grant, Holder, Kind, Object, State, sealed};
 use crate::webhooks::Notice;
 
@@ -21,33 +22,61 @@ pub(crate) const PAGE_FIELDS: &str = "about access_token business category categ
     overall_star_rating owner_business phone promotion_eligible rating_count tasks talking_about_count username \
     verification_status website";
 
+/// What a page of `me/accounts` shows where no fields are named.
+const OWN_PAGE: &[&str] = &["access_token", "category", "category_list", "name", "id", "tasks"];
+/// Each of these lets its holder see which ad accounts there are.
+const ACCOUNTS: &[&str] = &["ads_read", "ads_management", "business_management"];
+
 /// `GET /me/{edge}`; `None` where people have no such edge.
 pub(crate) fn edge(state: &mut State, call: &Call, edge: &str) -> Option<Result<Value, Refusal>> {
-    let kind = match edge {
-        "permissions" => return Some(Ok(permissions(&call.caller.grant))),
-        "adaccounts" | "assigned_ad_accounts" => Kind::AdAccount,
-        "accounts" | "assigned_pages" => Kind::Page,
-        "businesses" => Kind::Business,
-        "business_users" => Kind::Person,
+    let (kind, scopes) = match edge {
+        "permissions" => return Some(permissions(state, call, call.caller.grant.person, None)),
+        "adaccounts" | "assigned_ad_accounts" => (Kind::AdAccount, ACCOUNTS),
+        "accounts" | "assigned_pages" => (Kind::Page, ["pages_show_list"].as_slice()),
+        "businesses" => (Kind::Business, ["business_management"].as_slice()),
+        "business_users" => (Kind::Person, ["business_management"].as_slice()),
         _ => return None,
     };
+    if let Err(refusal) = needs_one(call, scopes) {
+        return Some(Err(refusal));
+    }
     if kind == Kind::Page {
         for page in state.all(kind).collect::<Vec<_>>() {
             give_page_token(state, &call.caller.grant, &call.caller.token, page, call.now);
         }
     }
-    let ids = if kind == Kind::Person {
-        // People of the business, not its system users, of which nobody logs in.
-        let own = |id: &u64| state.object(*id).is_some_and(|person| !person.fields.contains_key(SYSTEM));
-        Ids::Listed(state.all(kind).filter(own).collect())
-    } else {
-        Ids::All(kind)
+    let person = call.caller.grant.person;
+    let is_own = |id: &u64| {
+        state.object(*id).is_some_and(|object| match kind {
+            Kind::AdAccount => roles::reaches(state, object, person),
+            // People of the business, not its system users, of which nobody logs in.
+            Kind::Person => !object.fields.contains_key(SYSTEM),
+            _ => true,
+        })
     };
-    Some(listed(state, call, ids))
+    let all = state.all(kind).all(|id| is_own(&id));
+    let ids = if all { Ids::All(kind) } else { Ids::Listed(state.all(kind).filter(is_own).collect()) };
+    Some(listed(state, call, ids, kind))
 }
 
-fn listed(state: &State, call: &Call, ids: Ids) -> Result<Value, Refusal> {
-    let fields = fields::of(&call.params)?;
+/// Fails where the caller may not see what a business has.
+pub(crate) fn may_list(call: &Call, kind: Kind, edge: &str) -> Result<(), Refusal> {
+    match (call.verb, kind, edge) {
+        (Verb::Get, Kind::Business, "owned_ad_accounts" | "client_ad_accounts") => needs_one(call, ACCOUNTS),
+        (Verb::Get, Kind::Business, "system_users" | "business_users") => call.caller.needs("business_management"),
+        _ => Ok(()),
+    }
+}
+
+/// Fails where the token has none of the permissions.
+fn needs_one(call: &Call, scopes: &[&str]) -> Result<(), Refusal> {
+    let refusals = scopes.iter().map(|scope| call.caller.needs(scope));
+    refusals.reduce(Result::or).unwrap_or(Ok(()))
+}
+
+fn listed(state: &State, call: &Call, ids: Ids, kind: Kind) -> Result<Value, Refusal> {
+    let usual = || OWN_PAGE.iter().map(|name| Field::plain(name)).collect();
+    let fields = fields::of(&call.params)?.or_else(|| (kind == Kind::Page).then(usual));
     View::of(state, call).edge(&call.path.join("/"), ids, &call.params, fields.as_deref())
 }
 
@@ -87,14 +116,34 @@ pub(crate) fn show_person(person: &Object, name: &str) -> Option<Shown> {
     })
 }
 
-/// `DELETE /{person}/permissions[/{permission}]`: one, or all, which kills the person's tokens with 190/458.
-pub(crate) fn revoke(state: &mut State, call: &Call, permission: Option<&str>) -> Value {
-    let person = call.caller.grant.person;
-    let hit: Vec<(String, Grant)> = state
-        .tokens()
-        .filter(|(_, grant)| grant.person == person && grant.app == call.caller.grant.app)
-        .map(|(digest, grant)| (digest.clone(), grant.clone()))
-        .collect();
+/// `/{person}/permissions[/{permission}]`: read, or taken away. People see and give up their own; the app those of all
+/// who use it.
+pub(crate) fn permissions(
+    state: &mut State,
+    call: &Call,
+    person: u64,
+    permission: Option<&str>,
+) -> Result<Value, Refusal> {
+    let caller = &call.caller.grant;
+    if caller.holder == Holder::App && caller.person == person {
+        let message = "An active access token must be used to query information about the current user.";
+        return Err(Refusal::new(2500, message));
+    }
+    if caller.holder != Holder::App && caller.person != person {
+        return Err(Refusal::missing(call.verb.word(), &person.to_string()));
+    }
+    match (call.verb, permission) {
+        (Verb::Get, None) if caller.person == person => Ok(granted(caller)),
+        (Verb::Get, None) => Ok(newest(state, caller.app, person).map_or_else(|| json!({ "data": [] }), granted)),
+        (Verb::Delete, _) => Ok(revoke(state, caller.app, person, permission)),
+        _ => Err(Refusal::missing(call.verb.word(), &person.to_string())),
+    }
+}
+
+/// Takes one permission of a person back, or all, which kills the person's tokens with 190/458.
+fn revoke(state: &mut State, app: u64, person: u64, permission: Option<&str>) -> Value {
+    let of_person = state.tokens().filter(|(_, grant)| grant.person == person && grant.app == app);
+    let hit: Vec<(String, Grant)> = of_person.map(|(digest, grant)| (digest.clone(), grant.clone())).collect();
     for (digest, mut grant) in hit {
         match permission {
             Some(permission) => {
@@ -107,12 +156,18 @@ pub(crate) fn revoke(state: &mut State, call: &Call, permission: Option<&str>) -
         state.commit(Change::Token { digest, grant });
     }
     if permission.is_none() {
-        state.notice(Notice::Deauthorized { app: call.caller.grant.app, person });
+        state.notice(Notice::Deauthorized { app, person });
     }
     json!({ "success": true })
 }
 
-fn permissions(grant: &Grant) -> Value {
+/// The last grant that the person gave the app and that lives.
+fn newest(state: &State, app: u64, person: u64) -> Option<&Grant> {
+    let own = |grant: &&Grant| grant.person == person && grant.app == app && grant.dead.is_none();
+    state.tokens().map(|(_, grant)| grant).filter(own).max_by_key(|grant| grant.issued)
+}
+
+fn granted(grant: &Grant) -> Value {
     let row = |permission: &String, status: &str| json!({ "permission": permission, "status": status });
     let granted = grant.scopes.iter().map(|scope| row(scope, "granted"));
     let declined = grant.declined.iter().map(|scope| row(scope, "declined"));

@@ -6,8 +6,8 @@ use super::{changes, write};
 use crate::error::Refusal;
 use crate::paging;
 use crate::render::View;
-use crate::route::Call;
-use crate::state::{Change, Kind, Object, State};
+use crate::route::{Call, Verb};
+use crate::state::{Change, Holder, Kind, Object, State};
 
 /// What may be given to a person (Meta, 'Ad account assigned users').
 const TASKS: &[&str] = &["AA_ANALYZE", "ADVERTISE", "ANALYZE", "DRAFT", "MANAGE"];
@@ -16,6 +16,43 @@ const ALL: &[&str] = &["DRAFT", "ANALYZE", "ADVERTISE", "MANAGE"];
 const FIELDS: &str = "business id name tasks user_type";
 /// The member of an account that holds its people.
 const KEPT: &str = "_assigned";
+
+/// Fails with 200 where the caller's person has no task on the account that what is called belongs to: any for reading,
+/// `ADVERTISE` for writing, `MANAGE` for the account itself and its people. Apps and datasets have no tasks; the scopes of
+/// their tokens say what they may.
+pub(crate) fn check(state: &State, call: &Call, object: &Object, edge: &str) -> Result<(), Refusal> {
+    let grant = &call.caller.grant;
+    if object.kind == Kind::Dataset || matches!(grant.holder, Holder::App | Holder::Dataset) {
+        return Ok(());
+    }
+    let Some(account) = state.of_kind(object.account, Kind::AdAccount) else { return Ok(()) };
+    let wanted: &[&str] = match (call.verb, object.kind, edge) {
+        (Verb::Get, ..) | (_, _, "insights") => TASKS,
+        (_, Kind::AdAccount, "" | "assigned_users") => &["MANAGE"],
+        _ => &["ADVERTISE", "MANAGE"],
+    };
+    if has_one(state, account, grant.person, wanted) {
+        return Ok(());
+    }
+    let text = format!("(#200) The user has no task of {{{}}} on ad account {}", wanted.join(", "), account.id);
+    Err(Refusal::new(200, text).http(403))
+}
+
+/// Whether a person has any task on the account.
+pub(crate) fn reaches(state: &State, account: &Object, person: u64) -> bool {
+    has_one(state, account, person, TASKS)
+}
+
+fn has_one(state: &State, account: &Object, person: u64, wanted: &[&str]) -> bool {
+    match (account.fields.get(KEPT), account.owner) {
+        (Some(Value::Object(kept)), _) => {
+            let tasks = kept.get(&person.to_string()).and_then(Value::as_array);
+            tasks.into_iter().flatten().filter_map(Value::as_str).any(|task| wanted.contains(&task))
+        }
+        (_, Some(business)) => state.object(person).is_some_and(|person| person.owner == Some(business)),
+        (_, None) => true,
+    }
+}
 
 /// `GET /act_X/assigned_users?business=..`: the people of that business who have the account.
 pub(crate) fn assigned(state: &State, call: &Call, account: &Object) -> Result<Value, Refusal> {

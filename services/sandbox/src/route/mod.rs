@@ -1,7 +1,9 @@
 //! From a path to its handler: by node here, by verb and edge in the modules below.
 
+mod answer;
 mod charge;
 mod delete;
+mod expanded;
 mod get;
 mod ids;
 mod more;
@@ -26,6 +28,7 @@ use crate::state::{Actor, Kind, Object, State};
 use crate::token::Caller;
 use crate::version::Version;
 
+pub(crate) use answer::answer;
 pub(crate) use charge::charge;
 
 /// What a call does.
@@ -97,15 +100,15 @@ pub(crate) fn node<'a>(state: &'a State, name: &str) -> Option<&'a Object> {
     name.parse().ok().and_then(|id| state.object(id)).filter(|object| match object.kind {
         Kind::AdAccount => false,
         // Of these Meta keeps nothing; a deleted campaign can still be read.
-        Kind::Audience | Kind::Lead | Kind::ProductSet | Kind::Product | Kind::Catalog | Kind::Video => {
+        Kind::Audience | Kind::Label | Kind::Lead | Kind::ProductSet | Kind::Product | Kind::Catalog | Kind::Video => {
             !object.status.is_gone()
         }
         _ => true,
     })
 }
 
-/// Answers a call.
-pub(crate) fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
+/// Finds the handler of a call.
+fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
     state.actor = Actor { person: call.caller.grant.person, app: call.caller.grant.app };
     if let (Verb::Get, [name, edge]) = (call.verb, call.path.as_slice())
         && edge == "insights"
@@ -149,7 +152,7 @@ fn me(state: &mut State, call: &Call, rest: &[&str]) -> Result<Body, Refusal> {
             answer.unwrap_or_else(|| Err(Refusal::unknown_path(edge))).map(Body::from)
         }
         (Verb::Delete, ["permissions", permission @ ..]) => {
-            Ok(holders::revoke(state, call, permission.first().copied()).into())
+            holders::permissions(state, call, person, permission.first().copied()).map(Body::from)
         }
         _ => Err(Refusal::unknown_path(&rest.join("/"))),
     }
@@ -169,13 +172,9 @@ fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Re
         }
         (Verb::Post, []) => post::node(state, call, object).map(Body::from),
         (Verb::Delete, []) => delete::node(state, call, object).map(Body::from),
-        (_, ["permissions", permission @ ..]) if object.kind == Kind::Person => match call.verb {
-            Verb::Delete => Ok(holders::revoke(state, call, permission.first().copied()).into()),
-            _ => {
-                let answer = holders::edge(state, call, "permissions");
-                answer.unwrap_or_else(|| Err(Refusal::unknown_path("permissions"))).map(Body::from)
-            }
-        },
+        (_, ["permissions", permission @ ..]) if object.kind == Kind::Person => {
+            holders::permissions(state, call, object.id, permission.first().copied()).map(Body::from)
+        }
         (Verb::Get, [edge]) => get::edge(state, call, object, edge),
         (Verb::Post, [edge]) => post::edge(state, call, object, edge).map(Body::from),
         (Verb::Delete, [edge]) => delete::edge(state, call, object, edge).map(Body::from),

@@ -46,6 +46,15 @@ impl Activities {
         all.push_back((number, activity));
     }
 
+    /// Forgets those with a higher number.
+    pub(super) fn forget_since(&mut self, number: u64) {
+        for all in self.0.values_mut() {
+            while all.back().is_some_and(|(own, _)| *own > number) {
+                all.pop_back();
+            }
+        }
+    }
+
     pub(super) fn of(&self, account: u64) -> impl DoubleEndedIterator<Item = &(u64, Activity)> {
         self.0.get(&account).into_iter().flatten()
     }

@@ -15,6 +15,8 @@ pub(super) struct History {
     /// The time of the changes that are being made; none where nothing is remembered.
     now: Option<Timestamp>,
     entries: VecDeque<Entry>,
+    /// How many entries there ever were.
+    remembered: u64,
     /// The ids of what was committed since they were last asked for.
     committed_ids: Vec<u64>,
 }
@@ -41,6 +43,19 @@ impl History {
             self.entries.pop_front();
         }
         self.entries.push_back(Entry { at, id, before: before.map(Box::new) });
+        self.remembered += 1;
+    }
+
+    pub(super) fn remembered(&self) -> u64 {
+        self.remembered
+    }
+
+    pub(super) fn committed_ids(&self) -> usize {
+        self.committed_ids.len()
+    }
+
+    pub(super) fn forget_ids(&mut self, from: usize) {
+        self.committed_ids.truncate(from);
     }
 
     pub(super) fn note(&mut self, change: &Change) {
@@ -95,6 +110,16 @@ impl State {
                 Some(object) if during.contains(&id) => self.commit(Change::Put(Box::new(object))),
                 newest => drop(self.exchange(id, newest)),
             }
+        }
+    }
+
+    /// Puts every object back that was changed since so many changes were remembered, the last first, and forgets that.
+    pub(super) fn take_back(&mut self, remembered: u64) {
+        while self.history.remembered > remembered
+            && let Some(entry) = self.history.entries.pop_back()
+        {
+            self.history.remembered -= 1;
+            self.exchange(entry.id, entry.before.map(|before| *before));
         }
     }
 

@@ -20,6 +20,7 @@ mod small;
 mod source;
 mod status;
 mod tally;
+mod undo;
 mod uses;
 mod zone;
 

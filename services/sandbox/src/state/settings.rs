@@ -145,6 +145,8 @@ pub(crate) struct Settings {
     pub(crate) edges_not_upgraded: Vec<String>,
     /// The first version that refuses `?ids=`. Default: v26.0, as third parties report; Meta's page says nothing.
     pub(crate) ids_refused_since: Version,
+    /// The first version that refuses `date_format`. Default: v26.0, as third parties report.
+    pub(crate) date_format_refused_since: Version,
 }
 
 /// The answer of the person at the login dialog.
@@ -215,6 +217,7 @@ impl Default for Settings {
             auto_upgrade: true,
             edges_not_upgraded: Vec::new(),
             ids_refused_since: Version(26),
+            date_format_refused_since: Version(26),
             webhook_delay_milliseconds: 0,
             webhook_copies: 1,
             webhook_reorder: false,

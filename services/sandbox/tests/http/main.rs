@@ -45,6 +45,8 @@ mod lists;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
+mod money;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod people;
@@ -60,6 +62,8 @@ mod refusals;
 mod rules;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod strict;
 #[cfg(test)]
 mod studies;
 #[cfg(test)]
