@@ -1,5 +1,6 @@
 //! Parameters of writes: what each must be, and the form in which it is kept and read back.
 
+use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -61,7 +62,10 @@ fn value(state: &State, account: u64, name: &str, form: Form, raw: &Value, now: 
             .ok_or_else(|| must("a non-negative integer")),
         // 0 takes a time away.
         Form::Time if as_integer(raw) == Some(0) => Ok(Value::Null),
-        Form::Time => time(raw, now).map(|at| Value::String(iso(state, account, at))).ok_or_else(|| must("a time")),
+        Form::Time => {
+            let at = moment(state, account, raw, now).ok_or_else(|| must("a time"))?;
+            Ok(Value::String(iso(state, account, at)))
+        }
         Form::Word(words) => {
             let word = as_text(raw);
             if words.contains(&word.as_str()) {
@@ -92,23 +96,29 @@ fn parsed(raw: &Value) -> Option<Value> {
     }
 }
 
-/// A time as callers write it; a bare date is the begin of that day of the account.
+/// A time as callers write it: unix seconds, ISO 8601, or the words that clients use. What names no offset is of the
+/// account's zone, and a bare date is the begin of that day.
 pub(crate) fn moment(state: &State, account: u64, raw: &Value, now: Timestamp) -> Option<Timestamp> {
-    if let Some(date) = raw.as_str().and_then(|text| text.trim().parse::<jiff::civil::Date>().ok())
-        && as_integer(raw).is_none()
-        && raw.as_str().is_some_and(|text| text.trim().len() == "2026-11-01".len())
-    {
-        return date.to_zoned(zone(state, account)).ok().map(|it| it.timestamp());
+    if let Some(second) = as_integer(raw) {
+        return Timestamp::from_second(second).ok();
     }
-    time(raw, now)
-}
-
-/// A time as callers write it.
-fn time(raw: &Value, now: Timestamp) -> Option<Timestamp> {
-    match as_integer(raw) {
-        Some(second) => Timestamp::from_second(second).ok(),
-        None => parse_time(raw.as_str()?.trim(), now),
+    let text = raw.as_str()?.trim();
+    if let Some(span) = ahead(text) {
+        return now.checked_add(span).ok();
     }
+    let zone = zone(state, account);
+    let today = now.to_zoned(zone.clone()).date();
+    let day = match text {
+        "today" | "midnight" => Some(today),
+        "tomorrow" => today.tomorrow().ok(),
+        "yesterday" => today.yesterday().ok(),
+        _ => text.parse::<Date>().ok().filter(|_| text.len() == "2026-11-01".len()),
+    };
+    if let Some(day) = day {
+        return day.to_zoned(zone).ok().map(|it| it.timestamp());
+    }
+    let with_offset = text.parse().ok().or_else(|| kept_time(text));
+    with_offset.or_else(|| Some(text.parse::<DateTime>().ok()?.to_zoned(zone).ok()?.timestamp()))
 }
 
 /// A time as it is kept in the fields of an object.
@@ -116,24 +126,11 @@ pub(crate) fn kept_time(text: &str) -> Option<Timestamp> {
     jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%z", text).ok()?.to_timestamp().ok()
 }
 
-/// Reads ISO 8601 with or without zone, and the words that clients use.
-fn parse_time(text: &str, now: Timestamp) -> Option<Timestamp> {
-    if let Some(span) = ahead(text) {
-        return now.checked_add(span).ok();
-    }
-    text.parse::<Timestamp>().ok().or_else(|| kept_time(text)).or_else(|| {
-        text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|it| it.timestamp())
-    })
-}
-
-/// `now`, `tomorrow`, `+1 week`, `3 days`: how far ahead some of PHP's words lie.
+/// `now`, `+1 week`, `3 days`: how far ahead some of PHP's words lie.
 fn ahead(text: &str) -> Option<SignedDuration> {
     let hours = |hours: i64| Some(SignedDuration::from_hours(hours));
-    match text {
-        "now" => return hours(0),
-        "tomorrow" => return hours(24),
-        "yesterday" => return hours(-24),
-        _ => {}
+    if text == "now" {
+        return hours(0);
     }
     let (number, unit) = text.split_once(' ')?;
     let number: i64 = number.trim_start_matches('+').parse().ok()?;
@@ -180,6 +177,20 @@ mod tests {
         assert_eq!(one(Form::Time, "+1 week"), Ok(json!("2026-11-08T04:00:00-0800")));
         assert_eq!(one(Form::Time, "-2 hours"), Ok(json!("2026-11-01T02:00:00-0800")));
         assert_eq!(one(Form::Time, "soon").unwrap_err().code(), 100);
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_of_the_account() {
+        for (text, kept) in [
+            ("2026-11-04T09:30:00", "2026-11-04T09:30:00-0800"),
+            ("2026-11-04 09:30:00", "2026-11-04T09:30:00-0800"),
+            ("2026-10-31T09:30:00", "2026-10-31T09:30:00-0700"),
+            ("2026-11-04", "2026-11-04T00:00:00-0800"),
+            ("tomorrow", "2026-11-02T00:00:00-0800"),
+            ("yesterday", "2026-10-31T00:00:00-0700"),
+        ] {
+            assert_eq!(one(Form::Time, text), Ok(json!(kept)), "{text}");
+        }
     }
 
     #[test]

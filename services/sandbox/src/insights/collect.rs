@@ -198,6 +198,19 @@ pub(super) fn spent(state: &State, account: u64, now: jiff::Timestamp) -> i64 {
     whole
 }
 
+/// What the ads of an object have spent since a day, in minor units. Nothing is kept, for it is asked of few ads.
+pub(super) fn spent_since(state: &State, object: &Object, since: Date, now: jiff::Timestamp) -> i64 {
+    let here = local(state, object.account, now);
+    let today = Today { date: here.date(), hour: here.hour() };
+    let mut spent = 0;
+    for ad in state.children(object.id, Kind::Ad).filter_map(|id| state.object(id)) {
+        days(&ad.spans, Range { since, until: today.date }, |day| {
+            spent += daily::spend(state.seed, ad.id, &ad.spans, day, today);
+        });
+    }
+    spent
+}
+
 /// Only the days on which an ad has a span are looked at, since a query may ask for years; each once, also where an ad
 /// was paused and started again on the same day.
 fn days(spans: &[Span], range: Range, mut see: impl FnMut(Date)) {

@@ -32,6 +32,7 @@ mod sums;
 mod walk;
 
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use serde_json::Value;
 
 use crate::body::Body;
@@ -41,7 +42,7 @@ use crate::paging;
 use crate::params::Params;
 use crate::render::View;
 use crate::route::Call;
-use crate::state::{Kind, Object, State, Status};
+use crate::state::{Kind, Object, State, Status, local};
 use collect::Source;
 use cursor::Place;
 use dates::Range;
@@ -102,6 +103,17 @@ pub(crate) fn nested(
 /// Remembered for the hour, since an account may have delivered with very many ads.
 pub(crate) fn spent(view: &View<'_>, account: &Object) -> i64 {
     collect::spent(view.state, account.id, view.now)
+}
+
+/// What the ads of an object have spent today, in minor units.
+pub(crate) fn spent_today(view: &View<'_>, object: &Object) -> i64 {
+    let today = local(view.state, object.account, view.now).date();
+    collect::spent_since(view.state, object, today, view.now)
+}
+
+/// What the ads of an object have spent in all, in minor units.
+pub(crate) fn spent_below(view: &View<'_>, object: &Object) -> i64 {
+    collect::spent_since(view.state, object, Date::MIN, view.now)
 }
 
 /// One page of rows, as text.

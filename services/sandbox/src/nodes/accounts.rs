@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{budgets, recommendations, write};
+use super::{budgets, lifecycle, recommendations, write};
 use crate::error::Refusal;
 use crate::fields;
 use crate::insights;
@@ -36,10 +36,7 @@ pub(crate) fn show(view: &View<'_>, account: &Object, name: &str) -> Option<Show
     Some(match name {
         "business" => Shown::node(account.owner),
         "owner" => Shown::text(account.owner.unwrap_or_default().to_string()),
-        "amount_spent" => {
-            let spent = insights::spent(view, account);
-            Shown::text(spent.saturating_sub(account.minor("_spent_before")).to_string())
-        }
+        "amount_spent" => Shown::text(amount_spent(view, account).to_string()),
         "min_daily_budget" => Shown::Value(json!(budgets::minimum_daily(&view.state.settings, currency))),
         "funding_source" => Shown::text(funding_source(account)),
         "funding_source_details" => Shown::Value(json!({
@@ -68,8 +65,8 @@ pub(crate) fn show(view: &View<'_>, account: &Object, name: &str) -> Option<Show
         "age" => Shown::Value(days(view, account)),
         "timezone_id" => Shown::Value(json!(timezone_id(account.text("timezone_name")))),
         "timezone_offset_hours_utc" => {
-            let hours = local(view.state, account.id, view.now).offset().seconds() / 3_600;
-            Shown::Value(json!(f64::from(hours)))
+            let seconds = local(view.state, account.id, view.now).offset().seconds();
+            Shown::Value(hours(seconds))
         }
         "is_personal" => Shown::Value(json!(0)),
         "is_prepay_account" => Shown::Value(Value::Bool(false)),
@@ -103,6 +100,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     call.caller.may_write()?;
     let mut account = old.clone();
     account.fields.extend(spec::read(state, old.id, PARAMS, &call.params, call.now)?);
+    lifecycle::named(&call.params)?;
     in_use(state, call, old)?;
     for (param, field) in [("currency", "currency"), ("timezone_name", "timezone_name")] {
         if let Some(text) = call.params.text(param) {
@@ -113,6 +111,11 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
         let digits = budgets::minor_digits(account.text("currency"));
         let minor = minor(&cap, digits)
             .ok_or_else(|| Refusal::invalid("Param spend_cap must be a non-negative amount").blame(&["spend_cap"]))?;
+        let spent = amount_spent(&View::of(state, call), old);
+        if minor != 0 && minor < spent {
+            let text = "The spend_cap must not be below what was already spent; reset it first, or choose more";
+            return Err(Refusal::invalid(text).blame(&["spend_cap"]));
+        }
         account.fields.insert("spend_cap".to_owned(), json!(minor.to_string()));
     }
     if call.params.has("spend_cap") || call.params.has("spend_cap_action") {
@@ -193,14 +196,23 @@ pub(crate) fn apps(state: &State, call: &Call) -> Result<Value, Refusal> {
     View::of(state, call).edge(&call.path.join("/"), ids, &call.params, fields.as_deref())
 }
 
+/// What was spent since the spend cap was last reset.
+fn amount_spent(view: &View<'_>, account: &Object) -> i64 {
+    insights::spent(view, account).saturating_sub(account.minor("_spent_before"))
+}
+
 /// An amount in major units as minor ones; spend caps of accounts are written in the former and read in the latter.
 fn minor(text: &str, digits: usize) -> Option<i64> {
     let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && part.is_empty() || !is_number(whole) || !is_number(part) {
+        return None;
+    }
     if part.len() > digits && part.chars().skip(digits).any(|digit| digit != '0') {
         return None;
     }
     let part: String = part.chars().chain(std::iter::repeat('0')).take(digits).collect();
-    format!("{whole}{part}").parse().ok().filter(|&minor| minor >= 0)
+    format!("{whole}{part}").parse().ok()
 }
 
 /// Days with their fraction, by way of its text: `90.0` is written as such.
@@ -208,6 +220,13 @@ fn days(view: &View<'_>, account: &Object) -> Value {
     let seconds = view.now.duration_since(account.created).as_secs().max(0);
     let part = seconds % DAY_SECONDS * 10_000 / DAY_SECONDS;
     serde_json::from_str(&format!("{}.{part:04}", seconds / DAY_SECONDS)).unwrap_or_default()
+}
+
+/// An offset in hours; some zones are half an hour or a quarter off.
+fn hours(seconds: i32) -> Value {
+    let (sign, minutes) = (if seconds < 0 { "-" } else { "" }, seconds.abs() / 60);
+    let text = format!("{sign}{}.{:02}", minutes / 60, minutes % 60 * 100 / 60);
+    text.parse::<f64>().map_or(Value::Null, Value::from)
 }
 
 /// Meta numbers the zones; only those of the worlds are known here.
@@ -225,11 +244,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn offsets_have_their_halves_and_quarters() {
+        for (seconds, shown) in [(-28_800, -8.0), (0, 0.0), (19_800, 5.5), (-12_600, -3.5), (20_700, 5.75)] {
+            assert_eq!(hours(seconds), json!(shown));
+        }
+    }
+
+    #[test]
     fn spend_caps_are_written_in_major_units() {
         assert_eq!(minor("100", 2), Some(10_000));
         assert_eq!(minor("100.5", 2), Some(10_050));
         assert_eq!(minor("100.501", 2), None);
         assert_eq!(minor("100", 0), Some(100));
-        assert_eq!(minor("-1", 2), None);
+        assert_eq!((minor("1.2345", 3), minor("1.234", 3)), (None, Some(1_234)));
+        for text in ["-1", "-", ".", "", "+1", "1.-", "1e3", " . "] {
+            assert_eq!(minor(text, 2), None, "{text}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Ad sets.
 
+pub(crate) mod learning;
 mod rules;
 mod schedule;
 
@@ -99,8 +100,7 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     touched.push("campaign_id".to_owned());
     let mut fields = Draft { state, call, campaign: &campaign, fields, touched, created: call.now }.settled()?;
     if !budgets::any(&campaign.fields) && !budgets::any(&fields) {
-        let advice = "Set a budget on the campaign or on the ad set.";
-        return Err(Refusal::rule(1_885_621, "Budget missing", advice, &["daily_budget"]));
+        return Err(no_budget());
     }
     let labels = labels::read(state, call, account)?;
     if only {
@@ -131,6 +131,11 @@ pub(crate) fn create(state: &mut State, call: &Call, account: u64) -> Result<Val
     write::created(state, call, id)
 }
 
+fn no_budget() -> Refusal {
+    let advice = "Set a budget on the campaign or on the ad set.";
+    Refusal::rule(1_885_621, "Budget missing", advice, &["daily_budget"])
+}
+
 /// The attribution that Meta sets where none is given.
 fn attribution(goal: &str) -> Value {
     if goals::counts_conversions(goal) {
@@ -159,6 +164,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
         budgets::note_change(&mut ad_set, most, call.now)?;
     }
     changeable(state, call, old, &given)?;
+    lifecycle::running(old, "end_time", &given, status, call.now)?;
     if given.get("bid_strategy").is_some_and(|strategy| strategy == "LOWEST_COST_WITHOUT_CAP")
         && !given.contains_key("bid_amount")
     {
@@ -169,6 +175,12 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     if let Some(campaign) = &campaign {
         let fields = std::mem::take(&mut ad_set.fields);
         ad_set.fields = Draft { state, call, campaign, fields, touched, created: old.created }.settled()?;
+        if budgets::any(&old.fields) && !budgets::any(&ad_set.fields) && !budgets::any(&campaign.fields) {
+            return Err(no_budget());
+        }
+    }
+    if learning::is_significant(&old.fields, &ad_set.fields) {
+        ad_set.fields.insert(learning::EDITED.to_owned(), json!(call.now.as_second()));
     }
     let labels = labels::read(state, call, old.account)?;
     if only {
@@ -219,10 +231,7 @@ pub(crate) fn show(view: &View<'_>, ad_set: &Object, name: &str) -> Option<Shown
         "campaign" => Some(Shown::node(ad_set.campaign)),
         "campaign_id" => ad_set.campaign.map(|id| Shown::text(id.to_string())),
         "daily_budget" | "lifetime_budget" => Some(Shown::text(ad_set.minor(name).to_string())),
-        "budget_remaining" => {
-            let left = ad_set.minor("daily_budget").max(ad_set.minor("lifetime_budget"));
-            Some(Shown::text(left.to_string()))
-        }
+        "budget_remaining" => Some(Shown::text(budgets::remaining(view, ad_set).to_string())),
         "start_time" if !ad_set.fields.contains_key("start_time") => {
             Some(Shown::text(iso(view.state, ad_set.account, ad_set.created)))
         }
@@ -233,12 +242,7 @@ pub(crate) fn show(view: &View<'_>, ad_set: &Object, name: &str) -> Option<Shown
         "is_dynamic_creative" if !ad_set.fields.contains_key(name) => Some(Shown::Value(Value::Bool(false))),
         "source_adset" => Some(Shown::node(ad_set.text("source_adset_id").parse().ok())),
         "source_adset_id" if !ad_set.fields.contains_key(name) => Some(Shown::text("0")),
-        "learning_stage_info" => Some(Shown::Value(json!({
-            "status": "LEARNING",
-            "conversions": 0,
-            "attribution_windows": ["1d", "7d"],
-            "last_sig_edit_ts": ad_set.created.as_second(),
-        }))),
+        "learning_stage_info" => Some(Shown::Value(learning::shown(view, ad_set))),
         _ => None,
     }
 }

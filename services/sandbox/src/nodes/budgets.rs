@@ -4,6 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::error::Refusal;
+use crate::insights;
+use crate::render::View;
 use crate::state::{Object, Settings};
 
 /// The smallest daily budget billed by impressions, in minor units. Only the one in US dollars is published; for the
@@ -13,12 +15,19 @@ pub(crate) fn minimum_daily(settings: &Settings, currency: &str) -> i64 {
     settings.minimum_daily_budgets.get(currency).copied().unwrap_or(usual)
 }
 
+/// The least for a lifetime is the least for a day, times the days that it has begun by its end (Meta, "Budgets").
+pub(crate) fn minimum_lifetime(settings: &Settings, currency: &str, time: SignedDuration) -> i64 {
+    let days = (time.as_secs() + 86_399) / 86_400;
+    minimum_daily(settings, currency).saturating_mul(days)
+}
+
 /// The minimum of each currency in minor units: about the worth of one US dollar, in round numbers.
 pub(crate) const MINIMUMS: &[(&str, i64)] = &[
     ("AED", 400),
     ("ARS", 100_000),
     ("AUD", 150),
     ("BDT", 12_000),
+    ("BHD", 400),
     ("BRL", 600),
     ("CAD", 150),
     ("CHF", 100),
@@ -37,14 +46,17 @@ pub(crate) const MINIMUMS: &[(&str, i64)] = &[
     ("ILS", 400),
     ("INR", 9_000),
     ("ISK", 140),
+    ("JOD", 700),
     ("JPY", 100),
     ("KES", 13_000),
     ("KRW", 1_000),
+    ("KWD", 300),
     ("MXN", 1_800),
     ("MYR", 450),
     ("NGN", 160_000),
     ("NOK", 1_100),
     ("NZD", 170),
+    ("OMR", 400),
     ("PEN", 400),
     ("PHP", 5_800),
     ("PKR", 28_000),
@@ -56,6 +68,7 @@ pub(crate) const MINIMUMS: &[(&str, i64)] = &[
     ("SEK", 1_000),
     ("SGD", 130),
     ("THB", 3_500),
+    ("TND", 3_000),
     ("TRY", 4_000),
     ("TWD", 30),
     ("USD", 100),
@@ -92,6 +105,13 @@ pub(crate) fn given(fields: &Map<String, Value>, name: &str) -> Option<i64> {
 /// Whether one of the two budgets is set.
 pub(crate) fn any(fields: &Map<String, Value>) -> bool {
     given(fields, "daily_budget").or_else(|| given(fields, "lifetime_budget")).is_some()
+}
+
+/// What is left of an object's budget: of a day's the rest of today's, of a lifetime's the rest of all.
+pub(crate) fn remaining(view: &View<'_>, object: &Object) -> i64 {
+    let daily = given(&object.fields, "daily_budget").map(|daily| daily - insights::spent_today(view, object));
+    let lifetime = || given(&object.fields, "lifetime_budget").map(|all| all - insights::spent_below(view, object));
+    daily.or_else(lifetime).unwrap_or_default().max(0)
 }
 
 /// Fails where both kinds are given, or one is below the minimum.
@@ -169,6 +189,10 @@ mod tests {
         assert_eq!(major(5, 2), "0.05");
         assert_eq!(major(123_456, 2), "1234.56");
         assert_eq!(major(500, 0), "500");
+        assert_eq!(major(300, minor_digits("KWD")), "0.300");
+        for currency in ["BHD", "JOD", "KWD", "OMR", "TND"] {
+            assert!(MINIMUMS.iter().any(|(known, _)| *known == currency), "{currency}");
+        }
     }
 
     #[test]

@@ -90,6 +90,7 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     let mut given = spec::read(state, old.account, PARAMS, &call.params, call.now)?;
     let moves = moves::Moves::read(state, call, old, &given)?;
     rules::of_change(state, call, old, &mut given, !moves.is_empty())?;
+    lifecycle::running(old, "stop_time", &given, status, call.now)?;
     let labels = labels::read(state, call, old.account)?;
     if only {
         return Ok(write::validated_with(call, &advice::of_campaign(&old.fields)));
@@ -98,7 +99,8 @@ pub(crate) fn update(state: &mut State, call: &Call, old: &Object) -> Result<Val
     campaign.updated = call.now;
     budgets::given(&given, "daily_budget").and_then(|_| campaign.fields.remove("lifetime_budget"));
     budgets::given(&given, "lifetime_budget").and_then(|_| campaign.fields.remove("daily_budget"));
-    if moves.bring_down() {
+    let loses = budgets::any(&old.fields) && !moves::keeps_own(old, &given);
+    if moves.bring_down() || loses {
         for name in ["daily_budget", "lifetime_budget", "bid_strategy"] {
             campaign.fields.remove(name);
         }
@@ -143,10 +145,7 @@ pub(crate) fn overridden(
 pub(crate) fn show(view: &View<'_>, campaign: &Object, name: &str) -> Option<Shown> {
     match name {
         "daily_budget" | "lifetime_budget" if campaign.minor(name) == 0 => Some(Shown::Absent),
-        "budget_remaining" => {
-            let left = campaign.minor("daily_budget").max(campaign.minor("lifetime_budget"));
-            Some(Shown::text(left.to_string()))
-        }
+        "budget_remaining" => Some(Shown::text(budgets::remaining(view, campaign).to_string())),
         "start_time" if !campaign.fields.contains_key("start_time") => {
             Some(Shown::text(iso(view.state, campaign.account, campaign.created)))
         }

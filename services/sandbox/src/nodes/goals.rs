@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use crate::error::Refusal;
 use crate::state::State;
 
+pub(crate) use promoted::of_catalogue;
+
 /// The objectives with which campaigns can be made. Older ones are readable only.
 pub(crate) const OBJECTIVES: &[&str] = &[
     "OUTCOME_APP_PROMOTION",
@@ -157,7 +159,7 @@ mod tests {
     fn told(objective: &str, goal: &str, destination: &str, billing: &str) -> String {
         let everything = json!({
             "page_id": "3000000000000001", "pixel_id": "2000000000000001", "custom_event_type": "PURCHASE",
-            "application_id": "1", "object_store_url": "https://apps.example/1", "event_id": "1",
+            "application_id": crate::state::APP.to_string(), "object_store_url": "https://apps.example/1", "event_id": "1",
         });
         let fields = json!({
             "optimization_goal": goal, "destination_type": destination, "billing_event": billing,

@@ -1,11 +1,12 @@
 //! Status changes, and what they do to the objects below.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{reviews, write};
 use crate::error::Refusal;
 use crate::params::Params;
+use crate::spec::kept_time;
 use crate::state::{Kind, Object, Settings, State, Status, settle_delivery};
 
 /// The status that a create asks for. Only two may be; none means what the settings say.
@@ -19,6 +20,7 @@ pub(crate) fn initial(settings: &Settings, params: &Params) -> Result<Status, Re
 
 /// The status that an update asks for. Fails where the object may no longer be changed like this.
 pub(crate) fn next(object: &Object, params: &Params) -> Result<Option<Status>, Refusal> {
+    named(params)?;
     let asked = match params.text("status") {
         None => None,
         Some(word) => Some(Status::parse(&word).ok_or_else(|| {
@@ -36,6 +38,33 @@ pub(crate) fn next(object: &Object, params: &Params) -> Result<Option<Status>, R
         }
         _ => Ok(asked),
     }
+}
+
+/// Fails where a name is given that says nothing.
+pub(crate) fn named(params: &Params) -> Result<(), Refusal> {
+    if params.text("name").is_some_and(|name| name.trim().is_empty()) {
+        return Err(Refusal::invalid("Param name must not be empty").blame(&["name"]));
+    }
+    Ok(())
+}
+
+/// Fails where the object's time is over (`end`: the field that says so) and the call does more than to name it or to
+/// switch it off. A call that sets another end is looked at where ends are.
+pub(crate) fn running(
+    object: &Object,
+    end: &str,
+    given: &Map<String, Value>,
+    status: Option<Status>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let over = kept_time(object.text(end)).is_some_and(|at| at <= now);
+    let switched_on = status == Some(Status::Active) && object.status != Status::Active;
+    let changed = given.keys().find(|name| *name != "name").map(String::as_str);
+    let Some(blamed) = changed.or(switched_on.then_some("status")).filter(|_| over && !given.contains_key(end)) else {
+        return Ok(());
+    };
+    let advice = format!("It has ended. Set {end} to a time in the future first.");
+    Err(Refusal::rule(1_487_007, "Ended", advice, &[blamed]))
 }
 
 /// Fails where nothing may be added below the object.

@@ -12,8 +12,8 @@ async fn read(server: &Server, account: &str, fields: &str) -> Value {
 #[tokio::test]
 async fn a_spend_cap_is_written_in_major_and_read_in_minor_units() {
     let server = Server::start().await;
-    assert_eq!(server.post(ACT, &[("spend_cap", "1500.50")]).await.body["success"], true);
-    assert_eq!(read(&server, ACT, "spend_cap").await["spend_cap"], "150050");
+    assert_eq!(server.post(ACT, &[("spend_cap", "91500.50")]).await.body["success"], true);
+    assert_eq!(read(&server, ACT, "spend_cap").await["spend_cap"], "9150050");
     server.post(JAPAN, &[("spend_cap", "1500")]).await;
     assert_eq!(read(&server, JAPAN, "spend_cap").await["spend_cap"], "1500", "yen have no minor unit");
     assert_eq!(server.post(ACT, &[("spend_cap", "-1")]).await.code(), 100);
@@ -32,12 +32,12 @@ async fn a_spend_cap_is_written_in_major_and_read_in_minor_units() {
 async fn a_spend_cap_changes_ten_times_a_day_however_it_is_changed() {
     let server = Server::start().await;
     for change in 0..10 {
-        let form = if change % 2 == 0 { [("spend_cap", "900")] } else { [("spend_cap_action", "reset")] };
+        let form = if change % 2 == 0 { [("spend_cap", "90000")] } else { [("spend_cap_action", "reset")] };
         assert_eq!(server.post(ACT, &form).await.status, 200);
     }
     let eleventh = server.post(ACT, &[("spend_cap_action", "delete")]).await;
     assert_eq!((eleventh.code(), eleventh.subcode()), (17, 1_885_172));
-    assert_eq!(read(&server, ACT, "spend_cap").await["spend_cap"], "90000");
+    assert_eq!(read(&server, ACT, "spend_cap").await["spend_cap"], "9000000");
     server.control("POST", "clock", r#"{"advance_seconds":86400}"#).await;
     assert_eq!(server.post(ACT, &[("spend_cap_action", "delete")]).await.status, 200);
 }

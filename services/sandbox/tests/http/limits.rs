@@ -260,12 +260,12 @@ async fn the_score_refuses_with_either_code_where_it_is_on() {
 async fn budgets_and_spend_caps_are_not_changed_too_often() {
     let server = Server::start().await;
     for cap in 0..10 {
-        assert_eq!(server.post(ACT, &[("spend_cap", &format!("{}", 1_000 + cap))]).await.status, 200);
+        assert_eq!(server.post(ACT, &[("spend_cap", &format!("{}", 90_000 + cap))]).await.status, 200);
     }
-    let refused = server.post(ACT, &[("spend_cap", "2000")]).await;
+    let refused = server.post(ACT, &[("spend_cap", "95000")]).await;
     assert_eq!((refused.code(), refused.subcode()), (17, 1_885_172));
     server.control("POST", "clock", r#"{"advance_seconds":86400}"#).await;
-    assert_eq!(server.post(ACT, &[("spend_cap", "2000")]).await.status, 200);
+    assert_eq!(server.post(ACT, &[("spend_cap", "95000")]).await.status, 200);
 
     let ad_set = server.ad_set(&server.campaign("C").await).await;
     for budget in ["5001", "5002", "5003", "5004"] {

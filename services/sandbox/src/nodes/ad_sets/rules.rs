@@ -42,6 +42,7 @@ impl Draft<'_> {
         self.bid()?;
         if self.touches(&["optimization_goal", "billing_event", "destination_type", "promoted_object"]) {
             goals::check(self.state, self.campaign.text("objective"), &self.fields)?;
+            goals::of_catalogue(self.campaign, self.fields.get("promoted_object"))?;
         }
         if self.touches(&["attribution_spec", "optimization_goal"]) {
             self.attribution()?;
@@ -142,11 +143,9 @@ impl Draft<'_> {
         self.lifetime_minimum(end.duration_since(begin))
     }
 
-    /// The least for a lifetime is the least for a day, times the days (Meta, "Budgets").
     fn lifetime_minimum(&self, time: SignedDuration) -> Result<(), Refusal> {
         let currency = self.state.currency(self.campaign.account);
-        let days = (time.as_secs() + 86_399) / 86_400;
-        let least = budgets::minimum_daily(&self.state.settings, currency).saturating_mul(days);
+        let least = budgets::minimum_lifetime(&self.state.settings, currency, time);
         match budgets::given(&self.fields, "lifetime_budget") {
             Some(minor) if minor < least => Err(budgets::too_low("lifetime_budget", least, currency)),
             _ => Ok(()),

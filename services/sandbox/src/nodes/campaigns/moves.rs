@@ -37,12 +37,16 @@ impl Moves {
                         set(&mut ad_set, field, value, name)?;
                     }
                 }
+                if fields.iter().any(|field| field.ends_with("_budget") && item.get(*field).is_some()) {
+                    let most = state.settings.limits.ad_set_budget_changes_an_hour;
+                    budgets::note_change(&mut ad_set, most, call.now)?;
+                }
                 budgets::check(&state.settings, &ad_set.fields, state.currency(campaign.account))?;
                 moved.push(ad_set);
             }
         }
         let moves = Self(moved);
-        if call.params.has("adset_budgets") {
+        if call.params.has("adset_budgets") || (budgets::any(&campaign.fields) && !keeps_own(campaign, given)) {
             moves.level(state, campaign, given)?;
         }
         Ok(moves)
@@ -75,13 +79,19 @@ impl Moves {
             .map(|ad_set| self.0.iter().find(|moved| moved.id == ad_set.id).unwrap_or(ad_set))
             .map(|ad_set| budgets::any(&ad_set.fields))
             .collect();
-        let above = budgets::any(given) || (budgets::any(&campaign.fields) && !self.bring_down());
+        let above = keeps_own(campaign, given) && (budgets::any(given) || !self.bring_down());
         if all.iter().all(|has| *has != above) {
             return Ok(());
         }
         let advice = "Afterwards either the campaign has a budget, or each of its ad sets.";
         Err(Refusal::rule(1_885_621, "Budget on the wrong level", advice, &["adset_budgets"]))
     }
+}
+
+/// Whether the campaign has a budget of its own after what is given; a 0 takes one away.
+pub(super) fn keeps_own(campaign: &Object, given: &Map<String, Value>) -> bool {
+    let stays = |name: &str| budgets::given(&campaign.fields, name).is_some() && !given.contains_key(name);
+    budgets::any(given) || stays("daily_budget") || stays("lifetime_budget")
 }
 
 /// A list of objects with an `adset_id`, or for bids an object of amounts by id.

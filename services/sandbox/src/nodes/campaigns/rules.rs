@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use crate::catalogue;
 use crate::error::Refusal;
-use crate::nodes::budgets;
+use crate::nodes::{budgets, targeting};
 use crate::params::as_text;
 use crate::route::Call;
 use crate::spec;
-use crate::state::{Object, State};
+use crate::state::{Kind, Object, State};
 use crate::version::Version;
 
 /// The spend cap that takes a cap away.
@@ -46,7 +46,8 @@ pub(super) fn of_new(state: &State, call: &Call, account: u64, fields: &mut Map<
     automated(call, fields.get("smart_promotion_type"))?;
     special(state, fields, None)?;
     paces(fields)?;
-    times(fields, None, call.now)
+    times(fields, None, call.now)?;
+    lifetime_minimum(state, account, fields, None, call.now)
 }
 
 /// Checks a change. `moves` says whether the call moves the budgets of ad sets as well.
@@ -76,8 +77,46 @@ pub(super) fn of_change(
     }
     budgets_fit(state, old.account, given)?;
     special(state, given, Some(old))?;
+    suits_ad_sets(state, call, old, given)?;
     paces(given)?;
-    times(given, Some(old), call.now)
+    times(given, Some(old), call.now)?;
+    lifetime_minimum(state, old.account, given, Some(old), call.now)
+}
+
+/// Fails where categories are given that forbid how the campaign's ad sets are targeted.
+fn suits_ad_sets(state: &State, call: &Call, old: &Object, given: &Map<String, Value>) -> Result<(), Refusal> {
+    let Some(categories) = given.get("special_ad_categories") else { return Ok(()) };
+    let campaign = old.clone().with(json!({ "special_ad_categories": categories }));
+    let ground = targeting::Ground { state, version: call.version, now: call.now, campaign: &campaign };
+    let ad_sets = state.children(old.id, Kind::AdSet).filter_map(|id| state.object(id));
+    let wanted = ad_sets.filter(|ad_set| !ad_set.status.is_gone()).filter_map(|ad_set| ad_set.fields.get("targeting"));
+    for targeting in wanted {
+        targeting::suits_category(ground, targeting)?;
+    }
+    Ok(())
+}
+
+/// The least for a lifetime is the least for a day, times the days; of a campaign without an end its ad sets know them.
+fn lifetime_minimum(
+    state: &State,
+    account: u64,
+    fields: &Map<String, Value>,
+    old: Option<&Object>,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let before = |name: &str| old.and_then(|old| old.fields.get(name));
+    let moment =
+        |name: &str| fields.get(name).or_else(|| before(name)).and_then(Value::as_str).and_then(spec::kept_time);
+    let touched = ["lifetime_budget", "start_time", "stop_time"].iter().any(|name| fields.contains_key(*name));
+    let lifetime = match old {
+        Some(old) if !fields.contains_key("lifetime_budget") => budgets::given(&old.fields, "lifetime_budget"),
+        _ => budgets::given(fields, "lifetime_budget"),
+    };
+    let (Some(minor), Some(stop), true) = (lifetime, moment("stop_time"), touched) else { return Ok(()) };
+    let start = moment("start_time").unwrap_or_else(|| old.map_or(now, |old| old.created));
+    let currency = state.currency(account);
+    let least = budgets::minimum_lifetime(&state.settings, currency, stop.duration_since(start));
+    if minor < least { Err(budgets::too_low("lifetime_budget", least, currency)) } else { Ok(()) }
 }
 
 /// Checks budgets and the spend cap, and turns the word for "no cap" into none.

@@ -6,7 +6,7 @@ use super::To;
 use crate::error::Refusal;
 use crate::nodes::write::id_of;
 use crate::params::as_text;
-use crate::state::{Kind, State};
+use crate::state::{Kind, Object, State, Status};
 
 /// What must be promoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +72,33 @@ pub(super) fn check(state: &State, goal: &str, wanted: Wanted, object: Option<&V
     exists(state, object)
 }
 
+fn lives(state: &State, id: u64, kind: Kind) -> bool {
+    state.of_kind(id, kind).is_some_and(|object| object.status != Status::Deleted)
+}
+
+/// Fails where the campaign advertises a catalogue, and the ad set says nothing of which products.
+pub(crate) fn of_catalogue(campaign: &Object, promoted: Option<&Value>) -> Result<(), Refusal> {
+    let member =
+        |object: Option<&Value>, name: &str| object.and_then(|it| it.get(name)).is_some_and(|it| !it.is_null());
+    let advertises = member(campaign.fields.get("promoted_object"), "product_catalog_id");
+    if advertises && !member(promoted, "product_set_id") {
+        let text = "The campaign advertises a catalogue, so its ad sets need product_set_id in promoted_object";
+        return Err(Refusal::invalid(text).blame(&["promoted_object", "product_set_id"]));
+    }
+    Ok(())
+}
+
 fn exists(state: &State, object: Option<&Value>) -> Result<(), Refusal> {
     let member = |name: &str| object.and_then(|object| object.get(name)).filter(|value| !value.is_null());
-    for (name, kind) in [("pixel_id", Kind::Dataset), ("page_id", Kind::Page)] {
-        let known = member(name).is_none_or(|id| id_of(id).is_some_and(|id| state.of_kind(id, kind).is_some()));
+    for (name, kind) in [
+        ("pixel_id", Kind::Dataset),
+        ("page_id", Kind::Page),
+        ("application_id", Kind::App),
+        ("custom_conversion_id", Kind::CustomConversion),
+        ("product_set_id", Kind::ProductSet),
+        ("product_catalog_id", Kind::Catalog),
+    ] {
+        let known = member(name).is_none_or(|id| id_of(id).is_some_and(|id| lives(state, id, kind)));
         if !known {
             let text = format!("The {name} in promoted_object does not exist, or you have no access to it");
             return Err(Refusal::invalid(text).blame(&["promoted_object", name]));
@@ -100,10 +123,29 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn a_catalogue_wants_its_products_named() {
+        let campaign = |promoted: Value| {
+            Object::new(1, Kind::Campaign, 1, jiff::Timestamp::UNIX_EPOCH).with(json!({ "promoted_object": promoted }))
+        };
+        let catalogue = campaign(json!({ "product_catalog_id": "1" }));
+        assert!(of_catalogue(&catalogue, None).is_err());
+        assert!(of_catalogue(&catalogue, Some(&json!({ "product_set_id": "1" }))).is_ok());
+        assert!(of_catalogue(&campaign(json!({})), None).is_ok());
+    }
+
+    #[test]
     fn each_want_is_met_by_its_members_and_blames_the_first_that_is_missing() {
-        let state = State::new(&crate::state::Source::Small, 1, "2026-11-01T00:00:00Z".parse().unwrap());
+        let now: jiff::Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        let mut state = State::new(&crate::state::Source::Small, 1, now);
+        let mut made = |kind: Kind| {
+            let id = state.fresh_id();
+            state.commit(crate::state::Change::Put(Box::new(Object::new(id, kind, 0, now))));
+            id.to_string()
+        };
+        let (set, conversion) = (made(Kind::ProductSet), made(Kind::CustomConversion));
         let page = "3000000000000001";
         let dataset = "2000000000000001";
+        let app = crate::state::APP.to_string();
         for (wanted, object, blamed) in [
             (Wanted::Nothing, json!(null), ""),
             (Wanted::Page, json!({}), "page_id"),
@@ -111,16 +153,19 @@ mod tests {
             (Wanted::Page, json!({ "page_id": "9" }), "page_id"),
             (Wanted::PageOrPlaces, json!({ "place_page_set_id": "1" }), ""),
             (Wanted::Event, json!({}), "event_id"),
-            (Wanted::App, json!({ "application_id": "1" }), "object_store_url"),
-            (Wanted::AppEvent, json!({ "application_id": "1", "object_store_url": "x" }), "custom_event_type"),
+            (Wanted::App, json!({ "application_id": app }), "object_store_url"),
+            (Wanted::App, json!({ "application_id": "1", "object_store_url": "x" }), "application_id"),
+            (Wanted::AppEvent, json!({ "application_id": app, "object_store_url": "x" }), "custom_event_type"),
             (Wanted::Conversion, json!({ "custom_event_type": "PURCHASE" }), "pixel_id"),
             (Wanted::Conversion, json!({ "pixel_id": dataset }), "custom_event_type"),
             (Wanted::Conversion, json!({ "pixel_id": "9", "custom_event_type": "PURCHASE" }), "pixel_id"),
             (Wanted::Conversion, json!({ "pixel_id": dataset, "custom_event_type": "BUY" }), "custom_event_type"),
             (Wanted::Conversion, json!({ "pixel_id": dataset, "custom_event_type": "OTHER" }), "custom_event_str"),
             (Wanted::Conversion, json!({ "pixel_id": dataset, "custom_event_type": "LEAD" }), ""),
-            (Wanted::Conversion, json!({ "custom_conversion_id": "1" }), ""),
-            (Wanted::Conversion, json!({ "product_set_id": "1" }), ""),
+            (Wanted::Conversion, json!({ "custom_conversion_id": conversion }), ""),
+            (Wanted::Conversion, json!({ "custom_conversion_id": "1" }), "custom_conversion_id"),
+            (Wanted::Conversion, json!({ "product_set_id": set }), ""),
+            (Wanted::Conversion, json!({ "product_set_id": "1" }), "product_set_id"),
         ] {
             let answer = check(&state, "G", wanted, Some(&object)).map_or_else(
                 |refusal| refusal.envelope("A")["error"]["error_data"].as_str().unwrap().to_owned(),

@@ -32,6 +32,7 @@ pub(crate) fn settled(ground: Ground<'_>, targeting: &Value) -> Result<Value, Re
         return Err(Refusal::invalid("Param targeting must be a valid JSON object").blame(&["targeting"]));
     };
     let Ground { state, version, now, campaign } = ground;
+    lists(map)?;
     has_place(map)?;
     people::removed(map)?;
     places::check(state, map)?;
@@ -43,6 +44,39 @@ pub(crate) fn settled(ground: Ground<'_>, targeting: &Value) -> Result<Value, Re
     placements::check(version, map)?;
     category::check(ground, map)?;
     Ok(with_defaults(placements::without_dropped(version, map.clone())))
+}
+
+/// Fails where the campaign's category forbids a targeting that was settled before it had one.
+pub(crate) fn suits_category(ground: Ground<'_>, targeting: &Value) -> Result<(), Refusal> {
+    targeting.as_object().map_or(Ok(()), |map| category::check(ground, map))
+}
+
+/// Members that are lists.
+#[rustfmt::skip]
+const LISTS: &[&str] = &[
+    "audience_network_positions", "behaviors", "brand_safety_content_filter_levels", "custom_audiences",
+    "device_platforms", "education_majors", "education_schools", "education_statuses", "excluded_custom_audiences",
+    "excluded_publisher_list_ids", "excluded_user_device", "facebook_positions", "family_statuses", "flexible_spec",
+    "friends_of_connections", "genders", "income", "industries", "instagram_positions", "interests", "life_events",
+    "locales", "messenger_positions", "publisher_platforms", "relationship_statuses", "threads_positions",
+    "user_adclusters", "user_device", "user_os", "whatsapp_positions", "work_employers", "work_positions",
+];
+
+/// Fails where something else stands in the place of a list: `"genders": 1`, `"countries": "US"`.
+fn lists(map: &Map<String, Value>) -> Result<(), Refusal> {
+    let must = |name: &str, path: &str| broken(format!("Param targeting{path} must be an array."), name);
+    let is_other = |value: &Value| !value.is_array() && !value.is_null();
+    for (name, value) in map {
+        if LISTS.contains(&name.as_str()) && is_other(value) {
+            return Err(must(name, &format!("[{name}]")));
+        }
+        if let ("geo_locations" | "excluded_geo_locations", Value::Object(places)) = (name.as_str(), value)
+            && let Some((member, _)) = places.iter().find(|(_, value)| is_other(value))
+        {
+            return Err(must(name, &format!("[{name}][{member}]")));
+        }
+    }
+    Ok(())
 }
 
 /// Fails where places, entries or audiences are named that do not exist; for estimates, which ask no other rule.
@@ -164,6 +198,20 @@ mod tests {
         assert_eq!((full["age_min"].clone(), full["age_max"].clone()), (json!(18), json!(65)));
         assert_eq!(full["geo_locations"]["location_types"], json!(["home", "recent"]));
         assert!(full.get("effective_publisher_platforms").is_none());
+    }
+
+    #[test]
+    fn a_scalar_in_the_place_of_a_list_is_refused() {
+        for (members, path) in [
+            (json!({ "genders": 1 }), "targeting[genders]"),
+            (json!({ "user_os": "iOS" }), "targeting[user_os]"),
+            (json!({ "interests": { "id": 1 } }), "targeting[interests]"),
+            (json!({ "geo_locations": { "countries": "US" } }), "targeting[geo_locations][countries]"),
+        ] {
+            let answer = told(&members);
+            assert!(answer.contains(&format!("Param {path} must be an array.")), "{members}: {answer}");
+        }
+        assert_eq!(told(&json!({ "genders": [1] })), "");
     }
 
     #[test]
