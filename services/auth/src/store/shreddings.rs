@@ -1,6 +1,6 @@
 //! What goes when a tenant's keys are destroyed.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use storage::{Error, GenericClient, Transaction};
 
 use crate::vault::{columns::SEALED, shredding::Receipt};
@@ -76,6 +76,14 @@ pub async fn record(transaction: &Transaction<'_>, tenant: &str, receipt: &Recei
     transaction.execute(&statement, &[&tenant, &receipt.shredded, &receipt.closed_on, &by]).await?;
     let statement = transaction.prepare_cached(RETIRE).await?;
     transaction.execute(&statement, &[&receipt.keks, &receipt.closed_on]).await?;
+    Ok(())
+}
+
+/// Forgets the key-encryption keys that were to go by a day before `today`: the backups that they open are gone by now.
+pub async fn forget_due(client: &impl GenericClient, today: Date) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM kek_retirements WHERE due_on < $1";
+    let statement = client.prepare_cached(SQL).await?;
+    client.execute(&statement, &[&today]).await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use prost::Message;
 use proto::{
     auth::v1 as pb,
@@ -18,6 +19,7 @@ use crate::{
     store::{
         Told,
         keys::{self, kek, rows},
+        shreddings,
     },
     vault::{VaultError, provider::serves},
     wire::timestamp,
@@ -245,6 +247,7 @@ impl Rotations {
         let now = (self.now)();
         let client = self.store.client().await?;
         keys::signing::sweep(&client, now).await?;
+        shreddings::forget_due(&client, now.to_zoned(TimeZone::UTC).date()).await?;
         for (tenant, version, newest) in keys::retired(&client, now - RETIRED_KEPT).await? {
             let mut pass = Pass::default();
             while pass.rows((&self.store, &self.vault), &tenant, (newest, Mode::Rewrap)).await? {}

@@ -96,6 +96,12 @@ async fn a_shredded_tenants_secrets_are_gone_and_the_receipt_says_until_when_a_b
     let keys = keys.into_inner().keys;
     assert_eq!((keys[0].tenant.as_str(), keys[0].version), ("tenants/acme", 2));
     assert_eq!(keys.last().unwrap().destroy_by, receipt.closed_on);
+    for (days, reminders) in [(0, 1), (36, 0)] {
+        let later = "UPDATE kek_retirements SET due_on = due_on - $1::int";
+        database.execute(later, &[&days]).await.unwrap();
+        Parts::of(&world).await.rotations.tidy().await.unwrap();
+        assert_eq!(count(&world, "SELECT count(*) FROM kek_retirements").await, reminders);
+    }
     let list = pb::ListAuditEntriesRequest { ..Default::default() };
     let entries = audit.list_audit_entries(bearing(&caller, list)).await.unwrap().into_inner().entries;
     assert!(entries.iter().any(|entry| entry.action == "keys.shred" && entry.resource == "tenants/acme"));
