@@ -3,9 +3,11 @@
 //! Every entry carries the SHA-256 of the one before it together with its own content, and the tenant's head names the last
 //! one. So an edited entry, a missing one and a cut tail show, given a head that was kept elsewhere ([`verify`]).
 //!
-//! Secrets and people's data never go in: name the credential's id, count the rows, keep a keyed hash.
+//! Secrets and people's data never go in: name the credential's id, count the rows, keep a keyed hash. What looks like one
+//! nevertheless, in a reason that a person gave, is hidden before it is hashed and stored.
 
 mod entry;
+mod veil;
 mod verify;
 
 use jiff::Timestamp;
@@ -14,7 +16,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 pub use entry::{Entry, Head, Recorded};
-pub use verify::{Break, Verdict, verify};
+pub use veil::veiled;
+pub use verify::{Break, Verdict, Walk, verify};
 
 use crate::{Error, GenericClient, Transaction};
 
@@ -28,7 +31,7 @@ pub const SQL: &str = include_str!("audit/audit.sql");
 ///
 /// # Errors
 /// [`Error::Outage`] or [`Error::Raced`]; roll the transaction back.
-pub async fn append(transaction: &Transaction<'_>, entry: Entry<'_>) -> Result<Head, Error> {
+pub async fn append(transaction: &Transaction<'_>, mut entry: Entry<'_>) -> Result<Head, Error> {
     // The update changes nothing: it locks the row and returns it, whether it is new or not.
     const LOCK: &str = "
         INSERT INTO audit_heads AS h (tenant_id, sequence, hash)
@@ -50,6 +53,7 @@ pub async fn append(transaction: &Transaction<'_>, entry: Entry<'_>) -> Result<H
     let previous: Vec<u8> = row.try_get("hash")?;
     let sequence = row.try_get::<_, i64>("sequence")? + 1;
     let written: Timestamp = row.try_get("now")?;
+    entry.detail = veil::detail(entry.detail);
     let detail = entry::canonical(&entry.detail);
     let hash = entry::hash(&previous, sequence, written, &entry, &detail);
 

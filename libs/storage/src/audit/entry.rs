@@ -43,7 +43,7 @@ pub struct Recorded {
     /// What else a reader needs.
     pub detail: Value,
     /// The same as the characters that the hash covers.
-    pub(super) detail_text: String,
+    pub detail_text: String,
     /// The hash of the entry before.
     pub previous: Vec<u8>,
     /// The hash of this entry.

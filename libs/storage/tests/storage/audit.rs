@@ -157,3 +157,29 @@ async fn entries_are_listed_by_tenant_and_filter() {
     assert_eq!(anchored.len(), 2);
     assert_eq!(anchored[0], (TENANT.to_owned(), heads[2]));
 }
+
+#[tokio::test]
+async fn a_secret_that_somebody_wrote_into_a_reason_is_not_stored() {
+    let (postgres, _) = chain_of(0).await;
+    let mut client = postgres.client().await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    let detail = json!({"reason": "leaked by jane@example.com: EAAGm0PX4ZCpsBAKZCplanted"});
+    let entry = Entry { tenant: TENANT, actor: "a", action: "b", resource: "c", request_id: None, detail };
+    audit::append(&transaction, entry).await.unwrap();
+    transaction.commit().await.unwrap();
+    let rows = client.query("SELECT e::text FROM audit_entries AS e", &[]).await.unwrap();
+    let stored: String = rows[0].get(0);
+    assert!(stored.contains("leaked by"), "{stored}");
+    assert!(!stored.contains("jane") && !stored.contains("planted"), "{stored}");
+    assert!(matches!(verify(&postgres, None).await, Verdict::Whole(Some(_))));
+}
+
+#[tokio::test]
+async fn an_entry_that_the_head_does_not_name_is_found() {
+    let (postgres, heads) = chain_of(3).await;
+    append(&postgres, TENANT, "forged").await.unwrap();
+    let client = postgres.client().await.unwrap();
+    let back = "UPDATE audit_heads SET sequence = $1, hash = $2";
+    client.execute(back, &[&heads[2].sequence, &heads[2].hash.as_slice()]).await.unwrap();
+    assert_eq!(verify(&postgres, None).await, Verdict::Broken { sequence: 4, how: Break::Head });
+}
