@@ -106,7 +106,7 @@ impl Client {
     pub async fn send_traced<T: DeserializeOwned>(&self, on: &On, call: Call<T>) -> Result<Answer<T>, Error> {
         let call = Outgoing::from(call);
         let reply = self.deliver(on, &call).await?.reply;
-        let trace_id = reply.headers.value("x-fb-trace-id").map(str::to_owned);
+        let trace_id = reply.headers.value(usage::TRACE_ID).map(str::to_owned);
         Ok(Answer { value: read(&reply.body, &call)?, trace_id })
     }
 

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use crate::{
+    answer::Answer,
     batch::{self, ItemReply},
     call::{Call, Replay, UseCase, Verb},
     client::{self, Client, Outgoing, given, unknown},
@@ -14,14 +15,21 @@ use crate::{
     meta_error::Verdict,
     on::On,
     retry::{self, Next, Seen},
+    usage::{Headers, TRACE_ID},
 };
+
+/// The body of one good answer, and Meta's trace id.
+struct Body {
+    bytes: Vec<u8>,
+    trace_id: Option<String>,
+}
 
 /// What is known of one item.
 enum Slot {
     /// To be sent, or to be sent again; with what it was told last.
     Open(Option<Error>),
-    /// The body of its good answer, or why there is none.
-    Closed(Result<Vec<u8>, Error>),
+    /// Its good answer, or why there is none.
+    Closed(Result<Body, Error>),
 }
 
 impl Slot {
@@ -29,7 +37,7 @@ impl Slot {
         matches!(self, Self::Open(_))
     }
 
-    fn end(self, call: &Outgoing) -> Result<Vec<u8>, Error> {
+    fn end(self, call: &Outgoing) -> Result<Body, Error> {
         match self {
             Self::Closed(result) => result,
             Self::Open(Some(told)) => Err(told),
@@ -51,14 +59,25 @@ impl Client {
         on: &On,
         calls: Vec<Call<T>>,
     ) -> Result<Vec<Result<T, Error>>, Error> {
+        let answers = self.send_all_traced(on, calls).await?;
+        Ok(answers.into_iter().map(|answer| answer.map(|answer| answer.value)).collect())
+    }
+
+    /// As [`Client::send_all`], each with Meta's trace id for the audit: the item's own, or that of its batch.
+    ///
+    /// # Errors
+    /// As [`Client::send_all`].
+    pub async fn send_all_traced<T: DeserializeOwned>(
+        &self,
+        on: &On,
+        calls: Vec<Call<T>>,
+    ) -> Result<Vec<Result<Answer<T>, Error>>, Error> {
         let calls: Vec<Outgoing> = calls.into_iter().map(Outgoing::from).collect();
         let mut chunks: VecDeque<&[Outgoing]> = calls.chunks(batch::ITEMS_MAX).collect();
         let mut results = Vec::with_capacity(calls.len());
         while let Some(chunk) = chunks.pop_front() {
             match self.deliver_all(on, chunk).await {
-                Ok(bodies) => results.extend(
-                    chunk.iter().zip(bodies).map(|(call, body)| body.and_then(|body| client::read(&body, call))),
-                ),
+                Ok(bodies) => results.extend(chunk.iter().zip(bodies).map(|(call, body)| answer(body?, call))),
                 Err(Error::CostAboveCeiling { .. }) if chunk.len() > 1 => {
                     let (first, second) = chunk.split_at(chunk.len() / 2);
                     chunks.push_front(second);
@@ -72,7 +91,7 @@ impl Client {
     }
 
     /// One batch, and again what of it is safe to repeat.
-    async fn deliver_all(&self, on: &On, calls: &[Outgoing]) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+    async fn deliver_all(&self, on: &On, calls: &[Outgoing]) -> Result<Vec<Result<Body, Error>>, Error> {
         let mut slots: Vec<Slot> = calls.iter().map(|_| Slot::Open(None)).collect();
         for tries in 1.. {
             let open: Vec<&Outgoing> =
@@ -94,7 +113,7 @@ impl Client {
         Ok(slots.into_iter().zip(calls).map(|(slot, call)| slot.end(call)).collect())
     }
 
-    fn told(&self, seen: Result<Vec<u8>, Seen>, call: &Outgoing, tries: u32, pause: &mut Duration) -> Slot {
+    fn told(&self, seen: Result<Body, Seen>, call: &Outgoing, tries: u32, pause: &mut Duration) -> Slot {
         let seen = match seen {
             Ok(body) => return Slot::Closed(Ok(body)),
             Err(seen) => seen,
@@ -110,7 +129,7 @@ impl Client {
     }
 
     /// Sends one batch and splits its answer; items of a lost batch are each lost.
-    async fn round(&self, on: &On, items: &[&Outgoing]) -> Result<Vec<Result<Vec<u8>, Seen>>, Error> {
+    async fn round(&self, on: &On, items: &[&Outgoing]) -> Result<Vec<Result<Body, Seen>>, Error> {
         let outer = outer(items);
         let lost = |cause: String| items.iter().map(|_| Err(Seen::Lost(cause.clone()))).collect();
         let delivered = match self.deliver(on, &outer).await {
@@ -133,7 +152,8 @@ impl Client {
         {
             warn!(error = &error as &dyn std::error::Error, "auth could not be told of a dead token");
         }
-        let mut seen: Vec<_> = replies.into_iter().map(split).collect();
+        let trace = delivered.reply.headers.value(TRACE_ID);
+        let mut seen: Vec<_> = replies.into_iter().map(|reply| split(reply, trace)).collect();
         seen.resize_with(items.len(), || Err(Seen::Lost("Meta answered fewer items than were sent".to_owned())));
         Ok(seen)
     }
@@ -154,11 +174,18 @@ fn outer(items: &[&Outgoing]) -> Outgoing {
     }
 }
 
-fn split(reply: Option<ItemReply>) -> Result<Vec<u8>, Seen> {
+fn answer<T: DeserializeOwned>(body: Body, call: &Outgoing) -> Result<Answer<T>, Error> {
+    Ok(Answer { value: client::read(&body.bytes, call)?, trace_id: body.trace_id })
+}
+
+fn split(reply: Option<ItemReply>, batch_trace: Option<&str>) -> Result<Body, Seen> {
     let Some(reply) = reply else { return Err(Seen::Lost("Meta did not finish this item of the batch".to_owned())) };
     match reply.error() {
         Some(meta) => Err(Seen::Meta(Box::new(meta))),
-        None => Ok(reply.body().to_vec()),
+        None => {
+            let trace_id = reply.headers().value(TRACE_ID).or(batch_trace).map(str::to_owned);
+            Ok(Body { bytes: reply.body().to_vec(), trace_id })
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use serde::Deserialize;
 const URGENT_PERCENT: u32 = 75;
 
 /// Where the headers of an answer, or of an item of a batch, can be looked up by lower-case name.
+/// The header with Meta's trace id.
+pub(crate) const TRACE_ID: &str = "x-fb-trace-id";
+
 pub(crate) trait Headers {
     fn value(&self, name: &str) -> Option<&str>;
 }

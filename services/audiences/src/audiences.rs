@@ -179,10 +179,10 @@ impl<C: Clock> Audiences<C> {
         let list =
             NewList { name: &new.name, description: &description, customer_file_source: &new.customer_file_source };
         let on = on(tenant, new.account, Priority::Interactive, CREATE_SECONDS_MAX, "audiences.write");
-        match self.graph.send(&on, calls::create(new.account, &list)).await {
-            Ok(graph) => {
-                let now = self.clock.now();
-                self.store.created(creation, &graph, now, None).await?;
+        match self.graph.send_traced(&on, calls::create(new.account, &list)).await {
+            Ok(answer) => {
+                let (graph, now) = (answer.value, self.clock.now());
+                self.store.created(creation, &graph, now, answer.trace_id.as_deref(), None).await?;
                 let id = graph.id.parse().map_err(|_| Error::Corrupt("id"))?;
                 Ok(Outcome::Made(Box::new(Mirrored { id, graph, fetch_time: now })))
             }
@@ -309,7 +309,7 @@ impl<C: Clock> Audiences<C> {
         let current = match self.read(tenant, account, id).await {
             // Removed before, by a repeat of this very call perhaps.
             Err(Error::NotFound(_)) if self.store.audience(tenant, account, id).await?.is_some() => {
-                return Ok(self.store.forget(tenant, account, id, &caller.subject, request_id).await?);
+                return Ok(self.store.forget(tenant, account, id, (&caller.subject, request_id), None).await?);
             }
             read => read?,
         };
@@ -321,11 +321,12 @@ impl<C: Clock> Audiences<C> {
             return Ok(());
         }
         let on = on(tenant, account, Priority::Interactive, 25, "audiences.write");
-        match self.graph.send(&on, calls::delete(id)).await {
-            Ok(_) | Err(graph::Error::Missing { .. }) => {}
+        let trace = match self.graph.send_traced(&on, calls::delete(id)).await {
+            Ok(answer) => answer.trace_id,
+            Err(graph::Error::Missing { .. }) => None,
             Err(error) => return Err(error.into()),
-        }
-        Ok(self.store.forget(tenant, account, id, &caller.subject, request_id).await?)
+        };
+        Ok(self.store.forget(tenant, account, id, (&caller.subject, request_id), trace.as_deref()).await?)
     }
 }
 

@@ -148,7 +148,7 @@ impl<C: Clock, D: Door> Resolver<C, D> {
         let (graph, time) = (found.graph.clone(), found.fetch_time);
         let result = wire::audience(creation.new.account, found);
         let body = operations::succeeded(operation, "Audience", &result).encode_to_vec();
-        Ok(self.store.created(creation, &graph, time, Some((claimed, &body))).await?)
+        Ok(self.store.created(creation, &graph, time, None, Some((claimed, &body))).await?)
     }
 
     async fn not_found(&self, creation: &Creation, claimed: &Claimed, operation: Operation) -> Result<(), Error> {

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph::Priority;
 use graph::audiences::{self as calls, Change, Session as MetaSession};
+use graph::{Answer, Priority};
 use jiff::Timestamp;
 use prost::Message;
 use proto::{
@@ -50,7 +50,7 @@ pub(crate) trait Door: Clone + Send + Sync + 'static {
         schema: &[calls::Key],
         rows: String,
         session: MetaSession,
-    ) -> impl Future<Output = Result<calls::Received, graph::Error>> + Send;
+    ) -> impl Future<Output = Result<Answer<calls::Received>, graph::Error>> + Send;
 
     /// The audience as it is now.
     fn read(&self, job: &Job) -> impl Future<Output = Result<calls::Audience, graph::Error>> + Send;
@@ -64,13 +64,13 @@ impl Door for graph::Client {
         schema: &[calls::Key],
         rows: String,
         session: MetaSession,
-    ) -> Result<calls::Received, graph::Error> {
+    ) -> Result<Answer<calls::Received>, graph::Error> {
         let change = match job.mode {
             Mode::Add => Change::Add,
             Mode::Remove => Change::Remove,
         };
         let on = on(&job.tenant, job.account, Priority::Bulk, 120, "audiences.write");
-        graph::Client::send(self, &on, calls::change_users(job.audience, change, schema, &rows, session)).await
+        graph::Client::send_traced(self, &on, calls::change_users(job.audience, change, schema, &rows, session)).await
     }
 
     async fn read(&self, job: &Job) -> Result<calls::Audience, graph::Error> {
@@ -168,14 +168,14 @@ impl<C: Clock, D: Door> Uploader<C, D> {
             if job.expire_time <= self.clock.now() {
                 return Err(Error::TooLate);
             }
-            let sent = match self.send_session(job, &schema, session).await {
+            let (sent, trace) = match self.send_session(job, &schema, session).await {
                 Err(Error::Miscounted { sent, received, .. }) => {
                     let times = self.store.session_miscounted(claimed, job.id, session.number).await?;
                     return Err(Error::Miscounted { sent, received, times });
                 }
                 sent => sent?,
             };
-            self.store.session_sent(claimed, job.id, &sent).await?;
+            self.store.session_sent(claimed, job, &sent, trace.as_deref()).await?;
             if let Some(slot) = sessions.get_mut(place) {
                 *slot = sent;
             }
@@ -216,8 +216,13 @@ impl<C: Clock, D: Door> Uploader<C, D> {
         Ok(self.store.sessions(&job.tenant, job.id).await?)
     }
 
-    /// One session in one batch: a session is never longer than a call may be.
-    async fn send_session(&self, job: &Job, schema: &[calls::Key], session: Session) -> Result<Session, Error> {
+    /// One session in one batch: a session is never longer than a call may be. Gives Meta's trace id, too.
+    async fn send_session(
+        &self,
+        job: &Job,
+        schema: &[calls::Key],
+        session: Session,
+    ) -> Result<(Session, Option<String>), Error> {
         let sealed = self.store.sealed(&job.tenant, job.id, session.first_sequence, session.last_sequence).await?;
         let (sealer, tenant, id, keys) = (self.sealer.clone(), job.tenant.clone(), job.id, schema.to_vec());
         let open = move || -> Result<(String, usize), Error> {
@@ -237,12 +242,13 @@ impl<C: Clock, D: Door> Uploader<C, D> {
             last_batch_flag: true,
             estimated_num_total: count,
         };
-        let received = self.door.send(job, schema, rows, meta).await?;
+        let Answer { value: received, trace_id } = self.door.send(job, schema, rows, meta).await?;
         debug!(rows.sent = count, rows.received = received.num_received, "Meta answered to a session");
         // Success is read back: rows that Meta did not receive are not in the audience.
         match received.num_received {
             Some(rows) if rows == i64::from(session.rows) => {
-                Ok(Session { sent: true, received: rows, invalid: received.num_invalid_entries, ..session })
+                let invalid = received.num_invalid_entries;
+                Ok((Session { sent: true, received: rows, invalid, ..session }, trace_id))
             }
             received => Err(Error::Miscounted { sent: count, received, times: 0 }),
         }

@@ -93,16 +93,27 @@ impl Context {
         }
         let name = if announced.file_name.is_empty() { "image" } else { &announced.file_name };
         let call = graph::images::upload(announced.account, name, content);
-        let uploaded = self.graph.send(&context::writing(&caller.tenant, announced.account), call).await?;
-        let image = uploaded.into_image().ok_or_else(|| {
+        let uploaded = self.graph.send_traced(&context::writing(&caller.tenant, announced.account), call).await?;
+        let trace = uploaded.trace_id;
+        let image = uploaded.value.into_image().ok_or_else(|| {
             Error::Graph(graph::Error::Unavailable {
                 call: "POST act/adimages".to_owned(),
                 cause: "Meta answered without a picture".to_owned(),
                 meta: None,
             })
         })?;
+        let resource_name = format!("adAccounts/{}/images/{}", announced.account.act(), image.hash);
+        let entry = storage::audit::Entry {
+            tenant: caller.tenant.as_str(),
+            actor: &caller.subject,
+            action: "image.create",
+            resource: &resource_name,
+            request_id: None,
+            detail: serde_json::json!({ "fbtrace_id": trace, "bytes": announced.bytes_total }),
+        };
+        self.store.uploaded(entry).await?;
         Ok(Image {
-            resource_name: format!("adAccounts/{}/images/{}", announced.account.act(), image.hash),
+            resource_name,
             width: image.width.unwrap_or(0),
             height: image.height.unwrap_or(0),
             hash: image.hash,

@@ -24,7 +24,10 @@ use crate::{
     objects::Which,
     operations,
     settings::Marker,
-    store::intents::{Intent, State},
+    store::{
+        accounts::Made,
+        intents::{Intent, State},
+    },
 };
 
 /// What is to be made.
@@ -154,7 +157,7 @@ impl Context {
             Some(intent) if intent.state != State::Prepared => return self.look_for(&intent).await,
             Some(intent) => intent,
             None => {
-                let label = self.week_label(&caller.tenant, order.account, &on).await?;
+                let label = self.week_label((caller, request), order.account, &on).await?;
                 let intent = Intent {
                     request: Some(request),
                     label,
@@ -284,10 +287,11 @@ impl Context {
     /// may have 100,000 labels in all.
     async fn week_label(
         &self,
-        tenant: &TenantId,
+        (caller, request): (&Caller, Uuid),
         account: AdAccountId,
         on: &graph::On,
     ) -> Result<Option<String>, Error> {
+        let tenant = &caller.tenant;
         if self.settings.marker != Marker::Label {
             return Ok(None);
         }
@@ -295,9 +299,10 @@ impl Context {
         if let Some(label) = self.store.label(tenant, account, &name).await? {
             return Ok(Some(label));
         }
-        let made = self.graph.send(on, graph::labels::create(account, &name)).await;
+        let made = self.graph.send_traced(on, graph::labels::create(account, &name)).await;
         let made = made.map_err(|error| Error::from(error).hide(format!("adAccounts/{}", account.act())))?;
-        Ok(Some(self.store.keep_label(tenant, account, &name, &made.id).await?))
+        let told = Made { trace: made.trace_id, actor: &caller.subject, request: Some(request) };
+        Ok(Some(self.store.keep_label(tenant, account, (&name, &made.value.id), told).await?))
     }
 }
 

@@ -125,7 +125,7 @@ async fn a_lost_create_that_appears_is_the_audience() {
 #[tokio::test]
 async fn a_sender_that_was_only_slow_ends_the_look() {
     let bench = bench(Answer::Nothing).await;
-    bench.store.created(&bench.creation, &audience(9, "CUSTOM"), now(), None).await.unwrap();
+    bench.store.created(&bench.creation, &audience(9, "CUSTOM"), now(), None, None).await.unwrap();
     bench.look().await;
     assert_eq!(bench.outcome().await.as_deref(), Some(""));
     assert!(!bench.look().await, "nothing is left to look for");
@@ -139,10 +139,10 @@ async fn an_answer_that_comes_after_absence_was_concluded_counts() {
         bench.look().await;
     }
     assert_eq!(bench.state().await, CreationState::Failed);
-    bench.store.created(&bench.creation, &audience(9, "CUSTOM"), now(), None).await.unwrap();
+    bench.store.created(&bench.creation, &audience(9, "CUSTOM"), now(), None, None).await.unwrap();
     assert_eq!(bench.state().await, CreationState::Done(AudienceId::new(9)));
-    bench.store.created(&bench.creation, &audience(9, "CUSTOM"), now(), None).await.unwrap();
-    let other = bench.store.created(&bench.creation, &audience(8, "CUSTOM"), now(), None).await;
+    bench.store.created(&bench.creation, &audience(9, "CUSTOM"), now(), None, None).await.unwrap();
+    let other = bench.store.created(&bench.creation, &audience(8, "CUSTOM"), now(), None, None).await;
     assert!(other.is_err(), "one create made one audience");
 }
 

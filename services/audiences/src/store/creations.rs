@@ -209,6 +209,7 @@ impl Store {
         creation: &Creation,
         audience: &Audience,
         now: Timestamp,
+        trace: Option<&str>,
         ends: Option<(&Claimed, &[u8])>,
     ) -> Result<(), Error> {
         const SQL: &str = "
@@ -233,7 +234,7 @@ impl Store {
             self.operations.finish_in(&transaction, claimed, body).await?;
         }
         let name = names::of_audience(new.account, found);
-        let detail = serde_json::json!({ "marker": new.marker });
+        let detail = serde_json::json!({ "marker": new.marker, "fbtrace_id": trace });
         let entry = entry(tenant, &new.subject, "audience.create", &name, Some(new.request_id), detail);
         audit::append(&transaction, entry).await?;
         Ok(transaction.commit().await?)

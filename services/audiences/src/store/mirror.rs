@@ -135,8 +135,8 @@ impl Store {
         tenant: &TenantId,
         account: AdAccountId,
         audience: AudienceId,
-        actor: &str,
-        request_id: Option<uuid::Uuid>,
+        (actor, request_id): (&str, Option<uuid::Uuid>),
+        trace: Option<&str>,
     ) -> Result<(), Error> {
         const SQL: &str = "
             DELETE FROM audiences
@@ -146,7 +146,7 @@ impl Store {
         let statement = transaction.prepare_cached(SQL).await?;
         transaction.execute(&statement, &[&tenant.as_str(), &key(account.get()), &key(audience.get())]).await?;
         let name = vocabulary::names::of_audience(account, audience);
-        let detail = serde_json::json!({});
+        let detail = serde_json::json!({ "fbtrace_id": trace });
         audit::append(&transaction, entry(tenant.as_str(), actor, "audience.delete", &name, request_id, detail))
             .await?;
         Ok(transaction.commit().await?)

@@ -1,11 +1,11 @@
 //! Upload sessions of a run.
 
-use storage::{Error, operations::Claimed};
+use storage::{Error, audit, operations::Claimed};
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 use vocabulary::ids::TenantId;
 
-use super::Store;
+use super::{Job, Mode, Store, entry};
 
 /// One upload session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,11 +69,17 @@ impl Store {
         Ok(())
     }
 
-    /// Meta has a session. Only the worker that holds the run may say so.
+    /// Meta has a session, and the audit has an entry of it. Only the worker that holds the run may say so.
     ///
     /// # Errors
     /// [`Error::Fenced`] when another worker has the run; [`Error::Outage`] when the database is away.
-    pub(crate) async fn session_sent(&self, claimed: &Claimed, job: Uuid, session: &Session) -> Result<(), Error> {
+    pub(crate) async fn session_sent(
+        &self,
+        claimed: &Claimed,
+        job: &Job,
+        session: &Session,
+        trace: Option<&str>,
+    ) -> Result<(), Error> {
         const SQL: &str = "
             UPDATE member_sessions
                SET sent = true,
@@ -86,8 +92,20 @@ impl Store {
         let statement = transaction.prepare_cached(SQL).await?;
         let tenant = claimed.tenant.as_str();
         let parameters: [&(dyn ToSql + Sync); 5] =
-            [&tenant, &job, &session.number, &session.received, &session.invalid];
+            [&tenant, &job.id, &session.number, &session.received, &session.invalid];
         transaction.execute(&statement, &parameters).await?;
+        let action = match job.mode {
+            Mode::Add => "members.add",
+            Mode::Remove => "members.remove",
+        };
+        let detail = serde_json::json!({
+            "session_id": session.meta_id.to_string(),
+            "rows": session.rows,
+            "received": session.received,
+            "invalid": session.invalid,
+            "fbtrace_id": trace,
+        });
+        audit::append(&transaction, entry(tenant, &job.subject, action, &job.name(), None, detail)).await?;
         Ok(transaction.commit().await?)
     }
 }

@@ -172,7 +172,7 @@ async fn a_job_runs_once_and_its_rows_go_when_it_ends() {
     store.plan_sessions(&tenant(), job.id, &[Session { meta_id: 78, ..session }]).await.unwrap();
     assert_eq!(store.sessions(&tenant(), job.id).await.unwrap(), [session], "a plan that stands stays");
     let sent = Session { sent: true, received: 5, invalid: 1, ..session };
-    store.session_sent(&claimed, job.id, &sent).await.unwrap();
+    store.session_sent(&claimed, &job, &sent, None).await.unwrap();
     assert_eq!(store.sessions(&tenant(), job.id).await.unwrap(), [sent]);
     assert_eq!(store.sealed(&tenant(), job.id, 1, 1).await.unwrap(), [(1, vec![7; 3])]);
 
@@ -224,7 +224,7 @@ async fn a_lost_create_becomes_an_operation_and_then_an_audience() {
     assert_eq!(store.looked(&tenant(), Uuid::from_u128(1)).await.unwrap(), 1);
 
     let claimed = store.operations().claim(&["test"], LEASE).await.unwrap().unwrap();
-    store.created(&creation, &audience(9, "CUSTOM"), now(), Some((&claimed, b"done"))).await.unwrap();
+    store.created(&creation, &audience(9, "CUSTOM"), now(), None, Some((&claimed, b"done"))).await.unwrap();
     let creation = store.creation(&tenant(), Uuid::from_u128(1)).await.unwrap().unwrap();
     assert_eq!(creation.state, CreationState::Done(AudienceId::new(9)));
     assert!(store.operations().get("acme", id).await.unwrap().unwrap().done);
@@ -264,6 +264,6 @@ async fn what_was_read_of_audiences_is_kept_by_account_and_newest() {
     store.keep(&tenant(), account(), &[audience(1, "CUSTOM")], later).await.unwrap();
     store.listed(&tenant(), account(), later).await.unwrap();
     assert_eq!(ids(Listed { subtype: "", after: None, size: 9 }).await, [1], "what was not seen again is gone");
-    store.forget(&tenant(), account(), AudienceId::new(1), "callers/test", None).await.unwrap();
+    store.forget(&tenant(), account(), AudienceId::new(1), ("callers/test", None), None).await.unwrap();
     assert_eq!(ids(Listed { subtype: "", after: None, size: 9 }).await, [0; 0]);
 }

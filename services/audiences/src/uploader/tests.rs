@@ -52,7 +52,7 @@ impl Door for Meta {
         schema: &[calls::Key],
         rows: String,
         session: MetaSession,
-    ) -> Result<calls::Received, graph::Error> {
+    ) -> Result<graph::Answer<calls::Received>, graph::Error> {
         let rows: Vec<Vec<String>> = serde_json::from_str(&rows).unwrap();
         assert!(rows.iter().all(|row| row.len() == schema.len()));
         assert!(session.last_batch_flag && session.batch_seq == 1 && session.session_id > 0);
@@ -64,7 +64,8 @@ impl Door for Meta {
                 Some(error) => Err(error),
                 None => {
                     let received = inner.missing.map(|missing| i64::try_from(rows.len()).unwrap() - missing);
-                    Ok(calls::Received { num_received: received, num_invalid_entries: 1 })
+                    let value = calls::Received { num_received: received, num_invalid_entries: 1 };
+                    Ok(graph::Answer { value, trace_id: Some("ATRACE".to_owned()) })
                 }
             }
         })
@@ -275,12 +276,21 @@ async fn a_run_outlives_the_process_that_began_it() {
     // A worker claims it, plans and sends one session, and dies.
     let claimed = bench.store.operations().claim(&[RUN], Duration::ZERO).await.unwrap().unwrap();
     let sessions = bench.uploader.planned(&job).await.unwrap();
-    let sent = bench.uploader.send_session(&job, &sessions::schema(job.keys), sessions[0]).await.unwrap();
-    bench.store.session_sent(&claimed, job.id, &sent).await.unwrap();
+    let schema = sessions::schema(job.keys);
+    let (sent, trace) = bench.uploader.send_session(&job, &schema, sessions[0]).await.unwrap();
+    bench.store.session_sent(&claimed, &job, &sent, trace.as_deref()).await.unwrap();
     bench.round().await;
     assert_eq!(result(&bench.operation(&job).await).received, 2_000);
     assert_eq!(bench.meta.with(|meta| meta.sessions.len()), 2, "what was sent is not sent again");
-    assert!(bench.store.session_sent(&claimed, job.id, &sent).await.unwrap_err().is_fenced());
+    assert!(bench.store.session_sent(&claimed, &job, &sent, None).await.unwrap_err().is_fenced());
+    // Each session is in the audit once, with Meta's trace.
+    let client = bench.postgres.client().await.unwrap();
+    let listing = storage::audit::Listing { action: "members.add", size: 10, ..Default::default() };
+    let entries = storage::audit::list(&client, "acme", listing).await.unwrap();
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        assert_eq!((&entry.detail["fbtrace_id"], &entry.detail["rows"]), (&"ATRACE".into(), &1_000.into()));
+    }
 }
 
 #[tokio::test]

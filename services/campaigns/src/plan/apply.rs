@@ -23,6 +23,7 @@ use crate::{
     operations::Held,
     settings::Marker,
     store::{
+        accounts::Made,
         intents::{Intent, State},
         plans::Plan as Stored,
     },
@@ -120,12 +121,16 @@ impl<'a> Run<'a> {
         }
         self.held.change(|metadata| "making the label".clone_into(&mut metadata.phase));
         let call = graph::labels::create(self.stored.account, &diff::label_name(&self.stored));
-        match self.context.graph.send(&self.on(), call).await {
+        match self.context.graph.send_traced(&self.on(), call).await {
             Ok(made) => {
-                let client = self.context.store.postgres.client().await?;
-                let store = &self.context.store;
-                store.note_plan(&client, &self.tenant, self.stored.id, None, Some(&made.id), None).await?;
-                self.stored.label = Some(made.id);
+                let (store, label) = (&self.context.store, made.value.id);
+                let mut client = store.postgres.client().await?;
+                let transaction = client.transaction().await.map_err(storage::Error::from)?;
+                store.note_plan(&transaction, &self.tenant, self.stored.id, None, Some(&label), None).await?;
+                let made = Made { trace: made.trace_id, actor: self.actor, request: None };
+                store.label_made(&transaction, &self.tenant, self.stored.account, &label, made).await?;
+                transaction.commit().await.map_err(storage::Error::from)?;
+                self.stored.label = Some(label);
                 Ok(None)
             }
             Err(error) => Ok(Some(self.wait_or_fail(&Error::from(error)))),

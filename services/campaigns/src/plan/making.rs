@@ -74,7 +74,7 @@ impl Run<'_> {
                 objects::create(intent.kind, intent.account, form.clone(), intent.label.as_deref())
             })
             .collect();
-        let answers = match self.context.graph.send_all(&self.on(), calls).await {
+        let answers = match self.context.graph.send_all_traced(&self.on(), calls).await {
             Ok(answers) => answers,
             Err(graph::Error::OutcomeUnknown { .. } | graph::Error::Malformed { .. }) => {
                 for id in ids {
@@ -89,7 +89,11 @@ impl Run<'_> {
         };
         let mut sent = Vec::with_capacity(prepared.len());
         for ((intent, ..), answer) in prepared.iter().zip(answers) {
-            sent.push(self.context.settle(intent, answer, None).await?);
+            let (answer, trace) = match answer {
+                Ok(answer) => (Ok(answer.value), answer.trace_id),
+                Err(error) => (Err(error), None),
+            };
+            sent.push(self.context.settle(intent, answer, trace).await?);
         }
         Ok(Ok(sent))
     }

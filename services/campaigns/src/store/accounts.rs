@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
-use storage::Error;
+use storage::{Error, audit};
+use uuid::Uuid;
 use vocabulary::ids::{AdAccountId, TenantId};
 
 use super::{Store, account, id};
@@ -11,6 +12,17 @@ pub(crate) struct Account {
     pub(crate) id: AdAccountId,
     pub(crate) graph: Value,
     pub(crate) fetched: Timestamp,
+}
+
+/// Of something that was made at Meta: its trace, and who asked for it.
+#[derive(Debug)]
+pub(crate) struct Made<'a> {
+    /// Meta's trace.
+    pub(crate) trace: Option<String>,
+    /// Who.
+    pub(crate) actor: &'a str,
+    /// The request, where it was one.
+    pub(crate) request: Option<Uuid>,
 }
 
 impl Store {
@@ -83,8 +95,8 @@ impl Store {
         &self,
         tenant: &TenantId,
         of: AdAccountId,
-        name: &str,
-        label: &str,
+        (name, label): (&str, &str),
+        made: Made<'_>,
     ) -> Result<String, Error> {
         const SQL: &str = "
             INSERT INTO labels AS l (tenant_id, account_id, name, label_id)
@@ -92,10 +104,35 @@ impl Store {
             ON CONFLICT (tenant_id, account_id, name) DO UPDATE
                SET label_id = l.label_id
             RETURNING label_id";
-        let client = self.postgres.client().await?;
-        let statement = client.prepare_cached(SQL).await?;
-        let row = client.query_one(&statement, &[&tenant.as_str(), &account(of), &name, &label]).await?;
-        Ok(row.try_get(0)?)
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        let statement = transaction.prepare_cached(SQL).await?;
+        let row = transaction.query_one(&statement, &[&tenant.as_str(), &account(of), &name, &label]).await?;
+        let kept = row.try_get(0)?;
+        self.label_made(&transaction, tenant, of, label, made).await?;
+        transaction.commit().await?;
+        Ok(kept)
+    }
+
+    /// A label was made at Meta: the audit says so, in the transaction that keeps it.
+    pub(crate) async fn label_made(
+        &self,
+        transaction: &storage::Transaction<'_>,
+        tenant: &TenantId,
+        of: AdAccountId,
+        label: &str,
+        made: Made<'_>,
+    ) -> Result<(), Error> {
+        let resource = format!("adAccounts/{}/labels/{label}", of.act());
+        let entry = audit::Entry {
+            tenant: tenant.as_str(),
+            actor: made.actor,
+            action: "ad_label.create",
+            resource: &resource,
+            request_id: made.request,
+            detail: serde_json::json!({ "fbtrace_id": made.trace }),
+        };
+        audit::append(transaction, entry).await.map(drop)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use storage::Error;
+use storage::{Error, audit};
 use tokio_postgres::Row;
 use uuid::Uuid;
 use vocabulary::ids::{AdAccountId, TenantId};
@@ -86,6 +86,14 @@ impl Store {
             whole.extend_from_slice(row.try_get(0)?);
         }
         Ok(whole)
+    }
+
+    /// Meta took a picture: the audit says so. Nothing of ours changes with it.
+    pub(crate) async fn uploaded(&self, entry: audit::Entry<'_>) -> Result<(), Error> {
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        audit::append(&transaction, entry).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Meta has the picture, so the parts go.
