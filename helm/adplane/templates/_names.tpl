@@ -120,7 +120,7 @@ service_secret_file = "/etc/adplane/secrets/service"
 endpoint = "http://adplane-ratelimit:{{ $values.services.ratelimit.port }}"
 service_secret_file = "/etc/adplane/secrets/service"
 {{- end }}
-{{- if eq $service "gateway" }}
+{{- if or (eq $service "gateway") (eq $service "auth") }}
 
 [services]
 {{- range $callee := $own.calls }}

@@ -5,11 +5,12 @@
 //!   leaves it has exactly one ErrorInfo where it failed.
 //! - [`caller`] is who calls: verified here again by [`token`], never believed from a header.
 //! - [`pool`] holds HTTP/2 connections to one service; [`client`] adds to each call who we are, the deadline and the trace.
-//! - [`operations`] serves long work from a service's own rows.
+//! - [`operations`] serves long work from a service's own rows, [`chains`] its audit to auth.
 //!
 //! There are no globals but the service's name, so that several services run in one process in tests.
 
 pub mod caller;
+pub mod chains;
 pub mod client;
 pub mod deadline;
 pub mod fault;
@@ -25,6 +26,7 @@ mod context;
 mod identity;
 
 pub use caller::{Caller, Principal, Scopes, Tenants, open, open_untenanted};
+pub use chains::{ChainApi, ChainQuery, ChainStore};
 pub use client::{Channel, Peer, PeerSettings, ServiceIdentity, for_tenant, on_behalf};
 pub use fault::{
     Code, ErrorReason, Fault, FieldError, Fields, Precondition, QuotaViolation, Upstream, Violation, row_error, status,

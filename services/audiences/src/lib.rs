@@ -20,6 +20,7 @@
 
 mod audience;
 mod audiences;
+mod chains;
 mod error;
 mod flights;
 mod members;
@@ -39,9 +40,10 @@ use std::{sync::Arc, time::Duration};
 
 use proto::{
     audiences::v1::{audience_service_server::AudienceServiceServer, member_service_server::MemberServiceServer},
+    auth::v1::chain_service_server::ChainServiceServer,
     operations::v1::operation_service_server::OperationServiceServer,
 };
-use rpc::{Keys, OperationApi, Peer, ServiceIdentity, Verifier};
+use rpc::{ChainApi, Keys, OperationApi, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use vocabulary::{SystemClock, page::PageTokens};
@@ -52,6 +54,7 @@ pub use settings::{Settings, UploaderSettings};
 
 use crate::{
     audiences::Audiences,
+    chains::Chains,
     members::Members,
     operations::Rows,
     resolver::Resolver,
@@ -109,6 +112,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     process.tasks.spawn(Arc::clone(&verifier).watch(auth, process.stop.clone()));
 
     let sealer = Arc::new(Sealer::load(&settings.member_key_file)?);
+    let chains = Chains(postgres.clone());
     let (store, clock, woken) = (Store::new(postgres), SystemClock, Arc::new(Notify::new()));
     let resolver = Resolver::new(store.clone(), graph.clone(), clock, settings.settle_seconds);
     process.tasks.spawn(resolver.run(LOOK_EVERY, process.stop.clone()));
@@ -123,6 +127,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let audiences = Audiences::new(store.clone(), graph, clock, process.tasks.clone(), process.stop.clone());
     let members = Members::new(store.clone(), sealer, clock, settings.job_rows_max, woken);
     let rows = Rows(store.operations().clone());
+    let chains = ChainApi::new(chains, tokens.clone());
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
         .add(AudienceServiceServer::new(AudienceApi::new(audiences.clone(), tokens.clone(), clock)))
@@ -131,6 +136,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
                 .max_decoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX),
         )
+        .add(ChainServiceServer::new(chains).max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX))
         .add(OperationServiceServer::new(OperationApi::new(NAME, rows, tokens)));
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;

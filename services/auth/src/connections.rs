@@ -18,6 +18,7 @@ use crate::{
     meta_apps::{MetaApps, refused},
     now::Now,
     revocations::Subject,
+    sensitive,
     store::{self, Store, Told, connections, owners, revocations},
     tenants::Tenants,
     vault::{self, Cell, Sealed, Vault},
@@ -120,7 +121,7 @@ impl Connections {
         let claims = store_found(&transaction, &connection, &checked.found, now).await?;
         let connected = Connected { connection, found: checked.found, claims };
         let resource = names::of_connection(connected.connection.id);
-        let told = Told { action: told, resource: &resource, detail: connected.detail() };
+        let told = Told { action: told, resource: &resource, detail: self.detail(&connected).await };
         self.store.commit(transaction, by, told, Some((repeat, answer(&connected)))).await?;
         Ok(connected)
     }
@@ -178,7 +179,7 @@ impl Connections {
         let claims = store_found(&transaction, &connection, &found, (self.now)()).await?;
         let connected = Connected { connection, found, claims };
         let resource = names::of_connection(id);
-        let told = Told { action: "connections.discover", resource: &resource, detail: connected.detail() };
+        let told = Told { action: "connections.discover", resource: &resource, detail: self.detail(&connected).await };
         self.store.commit(transaction, by, told, None).await?;
         Ok(connected)
     }
@@ -218,7 +219,8 @@ impl Connections {
             return Err(Error::Stale { resource, etag: self.get(by, connection.id).await?.etag() });
         }
         revocations::append(&transaction, tenant, &Subject::Connection(connection.id), now).await?;
-        let told = Told { action: "connections.revoke", resource: &resource, detail: json!({"reason": reason}) };
+        let detail = json!({"reason": sensitive::text(&self.vault, tenant, reason).await});
+        let told = Told { action: "connections.revoke", resource: &resource, detail };
         Ok(self.store.commit(transaction, by, told, None).await?)
     }
 
@@ -284,6 +286,21 @@ impl Connections {
         Ok(self.vault.seal(&cell, connection.key_version, token.expose_secret().as_bytes()).await?)
     }
 
+    /// What the audit tells of a connection; the person at Meta as a keyed hash.
+    async fn detail(&self, connected: &Connected) -> serde_json::Value {
+        let Connected { connection, found, claims } = connected;
+        json!({
+            "meta_app": connection.app.to_string(),
+            "user": sensitive::hashed(&self.vault, connection.tenant.as_str(), &connection.user_id).await,
+            "state": connection.state.word(),
+            "token_version": connection.token_version,
+            "missing_scopes": grants::missing(&connection.expected_scopes, &connection.scopes),
+            "assets": found.len(),
+            "claimed": claims.claimed.len(),
+            "taken": claims.taken.len(),
+        })
+    }
+
     async fn find(&self, by: &By, id: ConnectionId) -> Result<(Connection, Option<Sealed>), Error> {
         let client = self.store.client().await?;
         let found = connections::get(&client, by.tenant.as_str(), id).await?;
@@ -339,21 +356,5 @@ impl Checked {
             created: older.map_or(now, |older| older.created),
             updated: now,
         }
-    }
-}
-
-impl Connected {
-    fn detail(&self) -> serde_json::Value {
-        let missing = grants::missing(&self.connection.expected_scopes, &self.connection.scopes);
-        json!({
-            "meta_app": self.connection.app.to_string(),
-            "user_id": self.connection.user_id,
-            "state": self.connection.state.word(),
-            "token_version": self.connection.token_version,
-            "missing_scopes": missing,
-            "assets": self.found.len(),
-            "claimed": self.claims.claimed.len(),
-            "taken": self.claims.taken.len(),
-        })
     }
 }

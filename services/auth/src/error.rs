@@ -117,6 +117,15 @@ pub enum Error {
         /// How many.
         rows: i64,
     },
+    /// Another service of ours does not answer.
+    #[error("{service} cannot be asked now")]
+    Unreachable {
+        /// Which one.
+        service: String,
+        /// What it answered, where it did.
+        #[source]
+        source: Option<rpc::Upstream>,
+    },
     /// Meta.
     #[error(transparent)]
     Meta(#[from] graph::Error),
@@ -187,6 +196,7 @@ impl Fault for Error {
             | Self::NotConnected { .. }
             | Self::NeedsConsent { .. }
             | Self::CredentialRefused { .. } => Code::FailedPrecondition,
+            Self::Unreachable { .. } => Code::Unavailable,
             Self::Meta(error) => error.code(),
             Self::NoSigner => Code::Unavailable,
             Self::Vault(_) | Self::Store(_) if self.outage() || self.sealed() => Code::Unavailable,
@@ -210,6 +220,7 @@ impl Fault for Error {
             Self::NotConnected { .. } => ErrorReason::NotConnected,
             Self::NeedsConsent { .. } => ErrorReason::ConnectionNeedsConsent,
             Self::CredentialRefused { .. } => ErrorReason::MetaRefusedCredential,
+            Self::Unreachable { .. } => ErrorReason::ServiceUnavailable,
             Self::Meta(error) => error.reason(),
             Self::Vault(_) | Self::Store(_) if self.outage() => ErrorReason::StoreUnavailable,
             Self::NoSigner => ErrorReason::VaultSealed,
@@ -244,6 +255,7 @@ impl Fault for Error {
             Self::RequestReused { request_id } | Self::RequestInFlight { request_id } => {
                 vec![("request_id", request_id.clone())]
             }
+            Self::Unreachable { service, .. } => vec![("upstream", service.clone())],
             Self::Meta(error) => error.metadata(),
             Self::Vault(VaultError::Closed(closed)) => {
                 vec![
@@ -261,6 +273,7 @@ impl Fault for Error {
             Self::Meta(error) => error.retry_after(),
             // A person has to act first.
             _ if self.closed().is_some() => Some(Duration::from_secs(30)),
+            Self::Unreachable { .. } => Some(Duration::from_secs(2)),
             _ if self.outage() || self.sealed() => Some(Duration::from_secs(2)),
             _ => None,
         }

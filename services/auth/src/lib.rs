@@ -3,17 +3,22 @@
 //! A caller proves itself with its secret and gets a JWT ([`tokens`]), which every service verifies by the keys at
 //! `/.well-known/jwks.json`. A tenant connects to Meta ([`connections`], [`logins`]); the token is sealed in the
 //! [`vault`] and never leaves it but as a lease of two minutes at most ([`leases`]), for a service that [`lease_rules`]
-//! names. What ends is told to every holder within two seconds ([`revocations`]). Every key of the vault can be rotated
-//! while all of this goes on ([`vault::rotation`]), and how an operator does it stands in `deploy/runbooks/keys.md`.
+//! names, and every lease is counted ([`usage`]). What ends is told to every holder within two seconds
+//! ([`revocations`]). The audit of all services is read here as one ([`chains`]), its heads are kept ([`anchors`]) and
+//! compared with what is there ([`verification`]).
+//! Every key of the vault can be rotated while all of this goes on ([`vault::rotation`]), and how an operator does it stands
+//! in `deploy/runbooks/keys.md`.
 //!
 //! Invariants: no token, secret or key is stored, logged or returned in clear, save in the one answer that is for it; a
 //! change, its audit entry, its revocation and the answer to its request are one transaction; no call to Meta is made
 //! while one is open; every statement on tenant data says whose.
 
+pub mod anchors;
 pub mod assets;
 pub mod bootstrap;
 pub mod by;
 pub mod callers;
+pub mod chains;
 pub mod connections;
 pub mod discovery;
 mod error;
@@ -22,10 +27,12 @@ pub mod lease_rules;
 pub mod leases;
 pub mod logins;
 pub mod meta_apps;
+pub mod meters;
 pub mod now;
 pub mod once;
 pub mod revocations;
 pub mod secret;
+pub mod sensitive;
 pub mod service;
 mod settings;
 pub mod signing;
@@ -34,7 +41,9 @@ pub mod sweeper;
 pub mod tenants;
 pub mod token;
 pub mod tokens;
+pub mod usage;
 pub mod vault;
+pub mod verification;
 pub mod wire;
 
 use std::{sync::Arc, time::Duration};
@@ -43,14 +52,14 @@ use anyhow::Context;
 use axum::{Json, Router, routing::get};
 use proto::{
     auth::v1::{
-        audit_service_server::AuditServiceServer, connection_service_server::ConnectionServiceServer,
-        credential_service_server::CredentialServiceServer, identity_service_server::IdentityServiceServer,
-        key_service_server::KeyServiceServer, meta_app_service_server::MetaAppServiceServer,
-        tenant_service_server::TenantServiceServer,
+        audit_service_server::AuditServiceServer, chain_service_server::ChainServiceServer,
+        connection_service_server::ConnectionServiceServer, credential_service_server::CredentialServiceServer,
+        identity_service_server::IdentityServiceServer, key_service_server::KeyServiceServer,
+        meta_app_service_server::MetaAppServiceServer, tenant_service_server::TenantServiceServer,
     },
     operations::v1::operation_service_server::OperationServiceServer,
 };
-use rpc::{OperationApi, Verifier};
+use rpc::{ChainApi, OperationApi, ROW_MESSAGE_BYTES_MAX, ServiceIdentity, Verifier};
 use runtime::{
     Process,
     admin::{self, Readiness},
@@ -60,21 +69,25 @@ use tokio::net::TcpListener;
 use vocabulary::{SystemClock, page::PageTokens};
 
 use self::{
+    anchors::Anchors,
     bootstrap::Bootstrap,
     callers::Callers,
+    chains::Chains,
     connections::Connections,
     discovery::{Discovery, Rows},
     leases::Leases,
     logins::Logins,
     meta_apps::MetaApps,
     revocations::Revocations,
-    service::{AuditApi, Common, ConnectionApi, CredentialApi, IdentityApi, KeyApi, MetaAppApi, TenantApi},
+    service::{AuditApi, Common, ConnectionApi, CredentialApi, IdentityApi, KeyApi, MetaAppApi, OwnChains, TenantApi},
     signing::SigningKeys,
     store::Store,
     sweeper::Sweeper,
     tenants::Tenants,
     tokens::Tokens,
+    usage::Usage,
     vault::{Vault, provider::Providers, rotation::Rotations, sealing::Seals, shredding::Shredding},
+    verification::Verification,
 };
 pub use self::{error::Error, settings::Settings};
 
@@ -94,6 +107,7 @@ pub fn migrations() -> Vec<storage::migrations::Source> {
         ("V5__vault", include_str!("../migrations/V5__vault.sql")),
         ("V6__connections", include_str!("../migrations/V6__connections.sql")),
         ("V8__key_rotation", include_str!("../migrations/V8__key_rotation.sql")),
+        ("V10__anchors", include_str!("../migrations/V10__anchors.sql")),
     ]
 }
 
@@ -151,11 +165,26 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     tasks.spawn(vault.clone().measure(stop.clone()));
     tasks.spawn(keys.clone().run(stop.clone()));
     tasks.spawn(discovery.clone().run(stop.clone()));
+    let tokens = Tokens::new(&settings, (store.clone(), now.clone()), keys.clone());
+    let usage = Usage::new(store.clone(), now.clone());
+    tasks.spawn(usage.clone().run(stop.clone()));
+    let ourselves = tokens.clone();
+    let identity = ServiceIdentity::issued(move || ourselves.for_ourselves());
+    let chains = Chains::connect(store.clone(), &settings.services, &identity)?;
+    let base = (store.clone(), vault.clone(), now.clone());
+    tasks.spawn(Anchors::new(base, chains.clone(), settings.anchor_every()).run(stop.clone()));
+    let audit = AuditApi {
+        common: common.clone(),
+        chains: chains.clone(),
+        verification: Verification::new(store.clone(), vault.clone(), chains),
+        usage: usage.clone(),
+    };
     let sweeper = Sweeper {
         store: store.clone(),
         connections: connections.clone(),
         logins: logins.clone(),
         revocations: revocations.clone(),
+        usage: usage.clone(),
         now: now.clone(),
     };
     tasks.spawn(sweeper.run(stop.clone()));
@@ -164,10 +193,11 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     let identity = IdentityApi {
         common: common.clone(),
         bootstrap: Bootstrap::new(&settings, (store.clone(), now.clone()), vault.clone()),
-        tokens: Tokens::new(&settings, (store.clone(), now.clone()), keys.clone()),
+        tokens,
         callers: Callers::new(store.clone(), now.clone()),
         now: now.clone(),
     };
+    let chain = ChainApi::new(OwnChains(store.clone()), common.pages.clone());
     let operations = OperationApi::new(NAME, Rows(store), common.pages.clone());
     rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
@@ -182,9 +212,10 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
             discovery,
             now,
         }))
-        .add(CredentialServiceServer::new(CredentialApi { leases, revocations }))
-        .add(KeyServiceServer::new(KeyApi { common: common.clone(), vault, rotations, seals, shredding }))
-        .add(AuditServiceServer::new(AuditApi { common }))
+        .add(CredentialServiceServer::new(CredentialApi { leases, revocations, usage }))
+        .add(KeyServiceServer::new(KeyApi { common, vault, rotations, seals, shredding }))
+        .add(AuditServiceServer::new(audit).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
+        .add(ChainServiceServer::new(chain).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(OperationServiceServer::new(operations))
         .serve(listener, process.stop.clone())
         .await?;

@@ -1,8 +1,10 @@
 //! The gRPC surface: open, decode, do, encode.
 
 mod audit;
+mod chain;
 mod connection;
 mod credential;
+mod export;
 mod identity;
 mod key;
 mod meta_app;
@@ -13,8 +15,8 @@ use tonic::{Request, Status};
 use vocabulary::page::PageTokens;
 
 pub use self::{
-    audit::AuditApi, connection::ConnectionApi, credential::CredentialApi, identity::IdentityApi, key::KeyApi,
-    meta_app::MetaAppApi, tenant::TenantApi,
+    audit::AuditApi, chain::OwnChains, connection::ConnectionApi, credential::CredentialApi, identity::IdentityApi,
+    key::KeyApi, meta_app::MetaAppApi, tenant::TenantApi,
 };
 use crate::{
     by::{self, By},

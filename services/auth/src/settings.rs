@@ -1,6 +1,6 @@
 //! What an operator sets. All that is wrong is reported at once, at start.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use runtime::{
     settings::{Check, Faults, Secret},
@@ -62,6 +62,11 @@ pub struct Settings {
     pub service_token_seconds: u32,
     /// How long a lease lives, in seconds. 10 to 120; default 120.
     pub lease_seconds: u32,
+    /// Where the services are whose audit is shown and anchored here: their names to `http://host:port`. Default: none, so
+    /// that only our own audit is.
+    pub services: BTreeMap<String, String>,
+    /// How often the heads of the audit's chains are anchored, in seconds. 1 to 60; default 60.
+    pub anchor_seconds: u32,
     /// Reflection on the gRPC port. Default off.
     pub reflection: bool,
     /// Logs, metrics and traces.
@@ -91,6 +96,8 @@ impl Default for Settings {
             token_seconds: 900,
             service_token_seconds: 3_600,
             lease_seconds: 120,
+            services: BTreeMap::new(),
+            anchor_seconds: 60,
             reflection: false,
             telemetry: TelemetrySettings::default(),
         }
@@ -128,6 +135,11 @@ impl Settings {
         Duration::from_secs(self.signing_publish_seconds.into())
     }
 
+    /// How often heads are anchored.
+    pub fn anchor_every(&self) -> Duration {
+        Duration::from_secs(self.anchor_seconds.into())
+    }
+
     /// How long a lease lives.
     pub fn lease_life(&self) -> Duration {
         Duration::from_secs(self.lease_seconds.into())
@@ -158,6 +170,12 @@ impl Check for Settings {
         faults.check(token.contains(&self.token_seconds), "token_seconds", "must be 60 to 86400");
         faults.check(token.contains(&self.service_token_seconds), "service_token_seconds", "must be 60 to 86400");
         faults.check((10..=120).contains(&self.lease_seconds), "lease_seconds", "must be 10 to 120");
+        for (service, endpoint) in &self.services {
+            let key = format!("services.{service}");
+            faults.check(service != crate::NAME, &key, "is this service, whose chain is read without a call");
+            faults.check(is_address(endpoint), &key, "must be an address such as http://campaigns:7430");
+        }
+        faults.check((1..=60).contains(&self.anchor_seconds), "anchor_seconds", "must be 1 to 60");
     }
 }
 

@@ -1,5 +1,6 @@
 //! All SQL of auth. Functions of a noun take a client or a transaction, so that a use case decides what belongs together.
 
+pub mod anchors;
 pub mod assets;
 pub mod bootstrap;
 pub mod callers;
@@ -11,6 +12,7 @@ pub mod owners;
 pub mod revocations;
 pub mod shreddings;
 pub mod tenants;
+pub mod usage;
 pub mod vault_state;
 
 use storage::{
@@ -39,7 +41,7 @@ pub struct Told<'a> {
     pub action: &'a str,
     /// To what.
     pub resource: &'a str,
-    /// What else an auditor needs. No secret.
+    /// What else an auditor needs. No secret, no person: those as keyed hashes.
     pub detail: serde_json::Value,
 }
 

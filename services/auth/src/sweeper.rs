@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{connections::Connections, error::Error, logins::Logins, now::Now, revocations::Revocations, store::Store};
+use crate::{
+    connections::Connections, error::Error, logins::Logins, now::Now, revocations::Revocations, store::Store,
+    usage::Usage,
+};
 
 const EVERY: Duration = Duration::from_secs(30);
 /// A revocation that is younger than this may still be under way.
@@ -23,6 +26,8 @@ pub struct Sweeper {
     pub logins: Logins,
     /// Forgets what ended long ago.
     pub revocations: Revocations,
+    /// Forgets hours of the past.
+    pub usage: Usage,
     /// The clock.
     pub now: Now,
 }
@@ -42,6 +47,7 @@ impl Sweeper {
         self.connections.bury_leftovers((self.now)() - LEFTOVER_AFTER).await?;
         self.logins.sweep().await?;
         self.revocations.sweep((self.now)()).await?;
+        self.usage.sweep().await?;
         self.store.requests().sweep().await?;
         self.store.operations().sweep(OPERATIONS_KEPT).await?;
         Ok(())

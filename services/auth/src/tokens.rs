@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
-    callers,
+    NAME, callers,
     error::Error,
     grants::Grant,
     now::Now,
@@ -86,6 +86,18 @@ impl Tokens {
             return Err(unproven());
         }
         self.sign(&Bearer::Service { name: service }, (self.now)(), self.service_life)
+    }
+
+    /// A token for auth itself, to call other services with, and how long it lives. `None` where none can be signed.
+    pub fn for_ourselves(&self) -> Option<(SecretString, Duration)> {
+        let signed = self.sign(&Bearer::Service { name: NAME }, (self.now)(), self.service_life);
+        match signed {
+            Ok((token, _)) => Some((token, self.service_life)),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "auth has no token for other services");
+                None
+            }
+        }
     }
 
     fn sign(&self, bearer: &Bearer<'_>, now: Timestamp, life: Duration) -> Result<(SecretString, Timestamp), Error> {

@@ -1,6 +1,7 @@
 //! Proto to domain and back.
 
 mod access;
+mod audit;
 mod connection;
 mod credential;
 mod key;
@@ -17,6 +18,7 @@ use vocabulary::{
 
 pub use self::{
     access::{bootstrap, caller, caller_id, issue, meta_app},
+    audit::{chain, entry, report, span, usage_listing, usage_page_key, wanted},
     connection::{asset_key, assets_filter, begin_connection, complete_connection, connection_filter, import, revoke},
     credential::{lease, lease_id, revocation},
     key::{rotate_key, seal_vault, shred_receipt, shred_tenant_key, unseal_vault},

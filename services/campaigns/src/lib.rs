@@ -16,6 +16,7 @@
 //! background; lists read Meta again when what is stored is too old.
 
 mod accounts;
+mod chains;
 mod context;
 mod crawl;
 mod creates;
@@ -44,6 +45,7 @@ mod worker;
 use std::sync::Arc;
 
 use proto::{
+    auth::v1::chain_service_server::ChainServiceServer,
     campaigns::v1::{
         ad_account_service_server::AdAccountServiceServer, ad_service_server::AdServiceServer,
         ad_set_service_server::AdSetServiceServer, campaign_service_server::CampaignServiceServer,
@@ -52,7 +54,7 @@ use proto::{
     operations::v1::operation_service_server::OperationServiceServer,
     plans::v1::plan_service_server::PlanServiceServer,
 };
-use rpc::{Keys, MESSAGE_BYTES_MAX, OperationApi, Peer, ROW_MESSAGE_BYTES_MAX, ServiceIdentity, Verifier};
+use rpc::{ChainApi, Keys, MESSAGE_BYTES_MAX, OperationApi, Peer, ROW_MESSAGE_BYTES_MAX, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use vocabulary::{SystemClock, page::PageTokens};
@@ -60,7 +62,7 @@ use vocabulary::{SystemClock, page::PageTokens};
 pub use migrations::migrations;
 pub use settings::{Marker, Settings};
 
-use crate::{context::Context, crawl::Crawls, operations::Rows, service::Api, store::Store};
+use crate::{chains::Chains, context::Context, crawl::Crawls, operations::Rows, service::Api, store::Store};
 
 /// The PostgreSQL schema of this service.
 pub const SCHEMA: &str = "campaigns";
@@ -123,6 +125,7 @@ async fn context(settings: Settings, auth: Peer, process: &runtime::Process) -> 
 fn server(context: &Context, verifier: Arc<Verifier>) -> rpc::Server {
     let api = Api::new(context.clone());
     let rows = Rows(context.store.operations.clone());
+    let chains = ChainApi::new(Chains(context.store.postgres.clone()), context.tokens.clone());
     rpc::Server::new(operations::SERVICE, verifier)
         .reflection(context.settings.reflection)
         .add(AdAccountServiceServer::new(api.clone()))
@@ -132,5 +135,6 @@ fn server(context: &Context, verifier: Arc<Verifier>) -> rpc::Server {
         .add(CreativeServiceServer::new(api.clone()).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(MediaServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(PlanServiceServer::new(api).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
+        .add(ChainServiceServer::new(chains).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(OperationServiceServer::new(OperationApi::new(operations::SERVICE, rows, context.tokens.clone())))
 }

@@ -13,9 +13,11 @@
 //! - No plain e-mail address, telephone number, name or birthday is stored; only what Meta wants as it is (the browser's
 //!   address and words, Meta's own ids) waits in clear, and goes when the event is delivered.
 //! - A dispatcher that lost its lease changes nothing.
+//! - What Meta took is in the audit, in the transaction that says so: an entry per call and caller, not per event.
 //!
 //! Deliberately absent: a transaction per event, and any retry below the dispatcher.
 
+mod chains;
 mod check;
 mod datasets;
 mod delivery;
@@ -31,8 +33,9 @@ mod wire;
 
 use std::sync::Arc;
 
+use proto::auth::v1::chain_service_server::ChainServiceServer;
 use proto::conversions::v1::{dataset_service_server::DatasetServiceServer, event_service_server::EventServiceServer};
-use rpc::{Keys, Peer, ServiceIdentity, Verifier};
+use rpc::{ChainApi, Keys, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, sync::Notify};
 use vocabulary::{SystemClock, page::PageTokens};
@@ -40,7 +43,7 @@ use vocabulary::{SystemClock, page::PageTokens};
 pub use error::Error;
 pub use settings::{DispatcherSettings, Settings};
 
-use crate::{datasets::Datasets, dispatcher::Dispatcher, events::Events, service::Api, store::Store};
+use crate::{chains::Chains, datasets::Datasets, dispatcher::Dispatcher, events::Events, service::Api, store::Store};
 
 /// The PostgreSQL schema of this service.
 pub const SCHEMA: &str = "conversions";
@@ -49,7 +52,7 @@ const NAME: &str = "conversions";
 
 /// The schema's migrations, in order.
 pub fn migrations() -> Vec<(&'static str, &'static str)> {
-    vec![("V1__events", include_str!("migrations/V1__events.sql"))]
+    vec![("V1__events", include_str!("migrations/V1__events.sql")), ("V2__audit", storage::audit::SQL)]
 }
 
 /// Binds the ports of the settings and serves until the process stops.
@@ -81,6 +84,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
     process.tasks.spawn(Arc::clone(&verifier).watch(auth.clone(), process.stop.clone()));
 
+    let chains = Chains(postgres.clone());
     let (store, clock, woken) = (Store::new(postgres), SystemClock, Arc::new(Notify::new()));
     for _ in 0..settings.dispatcher.workers {
         let dispatcher = Dispatcher::new(store.clone(), clock, woken.clone(), settings.dispatcher);
@@ -88,6 +92,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     }
     process.tasks.spawn(sweep::run(store.clone(), settings.ledger_days, process.stop.clone()));
     let tokens = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
+    let chains = ChainApi::new(chains, tokens.clone());
     let api = Api::new(Events::new(store, Datasets::new(auth), clock, woken), tokens);
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
@@ -96,7 +101,8 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
                 .max_decoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX),
         )
-        .add(DatasetServiceServer::new(api));
+        .add(DatasetServiceServer::new(api))
+        .add(ChainServiceServer::new(chains).max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX));
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
     readiness.drain();

@@ -14,6 +14,7 @@
 //!
 //! Deliberately absent: ratios computed here, sums of reach, and cutting by campaign where one day is too large.
 
+mod chains;
 mod error;
 mod export;
 mod operations;
@@ -34,13 +35,14 @@ mod wire;
 use std::sync::Arc;
 
 use proto::{
+    auth::v1::chain_service_server::ChainServiceServer,
     insights::v1::{
         field_service_server::FieldServiceServer, insight_service_server::InsightServiceServer,
         report_service_server::ReportServiceServer,
     },
     operations::v1::operation_service_server::OperationServiceServer,
 };
-use rpc::{Keys, OperationApi, Peer, ServiceIdentity, Verifier};
+use rpc::{ChainApi, Keys, OperationApi, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use vocabulary::{SystemClock, page::PageTokens};
@@ -49,6 +51,7 @@ pub use error::Error;
 pub use settings::{PollerSettings, Settings};
 
 use crate::{
+    chains::Chains,
     operations::Rows,
     poller::Poller,
     reports::Reports,
@@ -110,6 +113,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     }
     let requests = storage::requests::Requests::new(postgres.clone());
     process.tasks.spawn(sweep::run(rows.clone(), requests, process.stop.clone()));
+    let chains = ChainApi::new(Chains(postgres.clone()), tokens.clone());
     let reports = Reports::new(store, postgres, clock, also.clone());
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
@@ -122,6 +126,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
                 .max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX),
         )
         .add(FieldServiceServer::new(FieldApi::new(tokens.clone(), also, clock)))
+        .add(ChainServiceServer::new(chains).max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX))
         .add(OperationServiceServer::new(OperationApi::new(NAME, Rows(rows), tokens)));
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;

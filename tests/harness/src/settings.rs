@@ -1,6 +1,7 @@
 //! The settings of each service for a suite in one process: shorter times than production's, else the defaults.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -30,6 +31,8 @@ pub(crate) struct Places {
     pub(crate) gateway: String,
     pub(crate) auth: String,
     pub(crate) ratelimit: String,
+    /// The services that keep a chain of the audit, by name.
+    pub(crate) chains: BTreeMap<String, String>,
 }
 
 /// Writes every secret that the services read from files.
@@ -64,6 +67,8 @@ impl Places {
             bootstrap_code_file: Some(self.secrets.join("bootstrap_code")),
             page_key_file: self.secret("page_key"),
             public_base_url: self.gateway.clone(),
+            services: self.chains.clone(),
+            anchor_seconds: 1,
             ..auth::Settings::default()
         }
     }

@@ -80,6 +80,9 @@ impl Suite {
             gateway: at("gateway"),
             auth: at("auth"),
             ratelimit: at("ratelimit"),
+            chains: ["campaigns", "insights", "audiences", "conversions"]
+                .map(|name| (name.to_owned(), at(name)))
+                .into(),
         };
         let routes = ["auth", "ratelimit", "campaigns", "insights", "audiences", "conversions"];
         let routes: Vec<_> = routes.into_iter().map(|name| (name, at(name))).collect();

@@ -47,6 +47,15 @@ enum Kind {
     Nobody,
     Fixed(HeaderValue),
     Exchanged(Exchange),
+    Issued(Issued),
+}
+
+/// Makes a token that lives as long as it says.
+type Issue = Box<dyn Fn() -> Option<(SecretString, Duration)> + Send + Sync>;
+
+struct Issued {
+    issue: Issue,
+    held: ArcSwapOption<Held>,
 }
 
 struct Exchange {
@@ -72,6 +81,8 @@ enum Failure {
     Refused(#[source] Upstream),
     #[error("auth gave a token that no header can hold")]
     Malformed,
+    #[error("no token could be made for this service")]
+    NotIssued,
 }
 
 impl Fault for Failure {
@@ -121,13 +132,34 @@ impl ServiceIdentity {
         }))))
     }
 
+    /// Makes its tokens itself, which only auth can. Each serves for half of the life that comes with it.
+    pub fn issued(issue: impl Fn() -> Option<(SecretString, Duration)> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Kind::Issued(Issued { issue: Box::new(issue), held: ArcSwapOption::empty() })))
+    }
+
     /// The value for `x-adplane-service-authorization`. Fails where there is no token that still serves.
     pub(crate) async fn header(&self) -> Result<Option<HeaderValue>, Status> {
         match &*self.0 {
             Kind::Nobody => Ok(None),
             Kind::Fixed(header) => Ok(Some(header.clone())),
             Kind::Exchanged(exchange) => exchange.header().await.map(Some).map_err(|error| fault::status(&error)),
+            Kind::Issued(issued) => issued.header().map(Some).map_err(|error| fault::status(&error)),
         }
+    }
+}
+
+impl Issued {
+    /// Two that come at once may both make one, which harms nothing.
+    fn header(&self) -> Result<HeaderValue, Failure> {
+        let now = Instant::now();
+        if let Some(held) = self.held.load_full().filter(|held| now < held.renew_at) {
+            return Ok(held.header.clone());
+        }
+        let (token, life) = (self.issue)().ok_or(Failure::NotIssued)?;
+        let header = bearer(token.expose_secret()).ok_or(Failure::Malformed)?;
+        let held = Held { header: header.clone(), renew_at: now + life / 2, ends_at: now + life };
+        self.held.store(Some(Arc::new(held)));
+        Ok(header)
     }
 }
 

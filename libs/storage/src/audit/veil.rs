@@ -14,7 +14,7 @@ const NAMES: [&str; 5] = ["token", "secret", "password", "proof", "bearer"];
 
 /// The same text with every word that looks like a secret, an e-mail address or a telephone number replaced by what
 /// `replace` gives for it.
-pub fn veiled<'a>(text: &'a str, mut replace: impl FnMut(&str) -> String) -> Cow<'a, str> {
+pub fn veiled(text: &str, mut replace: impl FnMut(&str) -> String) -> Cow<'_, str> {
     let mut written = String::new();
     let mut rest = text;
     let mut changed = false;

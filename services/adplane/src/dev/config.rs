@@ -49,7 +49,11 @@ impl Config<'_> {
     }
 
     fn auth(&self) -> Table {
+        // Those that keep a chain of the audit; ratelimit changes nothing.
+        let chains = [Service::Campaigns, Service::Insights, Service::Audiences, Service::Conversions];
+        let chains = chains.map(|service| (service.name(), url(self.ports.of(service)).into()));
         table([
+            ("services", Value::Table(table(chains))),
             ("postgres", self.postgres().into()),
             ("graph", self.graph().into()),
             ("dialog_url", url(self.ports.sandbox()).into()),

@@ -12,6 +12,7 @@ use super::open;
 use crate::{
     leases::Leases,
     revocations::{Revocation, Revocations, Standing},
+    usage::Usage,
     wire,
 };
 
@@ -24,6 +25,8 @@ pub struct CredentialApi {
     pub leases: Leases,
     /// What ended.
     pub revocations: Revocations,
+    /// Counts leases.
+    pub usage: Usage,
 }
 
 #[tonic::async_trait]
@@ -36,6 +39,7 @@ impl CredentialService for CredentialApi {
         let (by, request) = open(request)?;
         let (resource, purpose, min_ttl) = wire::lease(request)?;
         let lease = self.leases.lease(&by, &service, (resource, &purpose), min_ttl).await?;
+        self.usage.count(&by, &service, lease.id.connection);
         Ok(Response::new(pb::LeaseCredentialResponse { lease: Some(lease.into()) }))
     }
 

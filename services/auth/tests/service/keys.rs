@@ -90,6 +90,9 @@ async fn until<T, E: std::fmt::Debug>(mut attempt: impl AsyncFnMut() -> Result<T
     tokio::time::timeout(Duration::from_secs(30), good).await.expect("it becomes good")
 }
 
+/// Everything that the key-encryption key wraps: tenants' keys, and those of their keyed hashes.
+const WRAPPED: &str = "SELECT (SELECT count(*) FROM tenant_keys) + (SELECT count(*) FROM hash_keys)";
+
 /// How many rows a statement finds.
 async fn count(world: &World, sql: &str) -> i64 {
     world.postgres().await.query_one(sql, &[]).await.unwrap().get(0)

@@ -1,6 +1,10 @@
 //! Auth over a real socket, against a real PostgreSQL and the sandbox's Meta.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod chains;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod credentials;
@@ -8,6 +12,8 @@ mod credentials;
 mod identity;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod usage;
 #[cfg(test)]
 mod vault;
 #[cfg(test)]

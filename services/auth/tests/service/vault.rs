@@ -99,7 +99,7 @@ async fn every_change_is_in_the_tenants_chain() {
     assert_eq!(actions, ["bootstrap", "connections.import"]);
     assert_eq!(entries[1].resource, imported.connection.unwrap().name);
     assert_eq!(entries[1].actor, first.answer.caller.as_ref().unwrap().name);
-    let verify = pb::VerifyAuditChainRequest {};
+    let verify = pb::VerifyAuditChainRequest::default();
     let verdict = audit.verify_audit_chain(bearing(&first.caller, verify)).await.unwrap().into_inner();
     assert!(verdict.intact && verdict.entries == 2);
 

@@ -53,12 +53,18 @@ impl Drop for World {
 impl World {
     /// Sandbox, database and auth, with nobody in it.
     pub(crate) async fn empty() -> Self {
+        Self::set(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn set(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = Process::detached();
         let (listener, sandbox) = free_port().await;
         process.tasks.spawn(sandbox::serve_on(listener, sandbox::Options::default(), process.stop.clone()));
         let database = shared().create_database().await.unwrap();
-        let settings = settings(folder.path(), &database, &sandbox);
+        let mut settings = settings(folder.path(), &database, &sandbox);
+        change(&mut settings);
         let postgres = Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await.unwrap();
         storage::migrations::run(&postgres, SCHEMA, &auth::migrations()).await.unwrap();
         let mut world = Self { endpoint: String::new(), settings, folder, process, auth: Process::detached() };

@@ -1,11 +1,15 @@
 //! Events go out: claims, and what became of them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use storage::Error;
+use serde_json::json;
+use storage::{Error, audit};
 use tokio_postgres::{Row, types::ToSql};
-use vocabulary::ids::{DatasetId, TenantId};
+use vocabulary::{
+    ids::{DatasetId, TenantId},
+    names,
+};
 
 use super::{Store, dataset_key, milliseconds};
 
@@ -130,7 +134,8 @@ impl Store {
         Ok(client.execute(&statement, &[&tenant, &dataset, &claim.fence, &milliseconds(lease)]).await?)
     }
 
-    /// Meta has them. Their payload goes. Says how many were still this claim's.
+    /// Meta has them. Their payload goes, and the audit has an entry for each caller who sent some of them. Says how many
+    /// were still this claim's.
     ///
     /// # Errors
     /// [`Error::Outage`] when the database is away: they are sent again under the same ids.
@@ -144,8 +149,28 @@ impl Store {
                    acknowledge_time = clock_timestamp()
               FROM unnest($4::text[], $5::text[]) AS key (event_name, event_id)
              WHERE e.tenant_id = $1 AND e.dataset_id = $2 AND e.fence = $3 AND e.state = 1
-               AND e.event_name = key.event_name AND e.event_id = key.event_id";
-        self.settle(SQL, claim, events, &[&trace]).await
+               AND e.event_name = key.event_name AND e.event_id = key.event_id
+            RETURNING e.subject";
+        let names: Vec<&str> = events.iter().map(|event| event.event_name.as_str()).collect();
+        let ids: Vec<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
+        let (tenant, dataset) = (claim.tenant.as_str(), dataset_key(claim.dataset));
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        let statement = transaction.prepare_cached(SQL).await?;
+        let rows = transaction.query(&statement, &[&tenant, &dataset, &claim.fence, &names, &ids, &trace]).await?;
+        let mut delivered: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in &rows {
+            *delivered.entry(row.try_get("subject")?).or_default() += 1;
+        }
+        let resource = names::of_dataset(claim.dataset);
+        for (actor, count) in &delivered {
+            let detail = json!({ "events": count, "events_in_call": events.len(), "fbtrace_id": trace });
+            let action = "events.deliver";
+            let entry = audit::Entry { tenant, actor, action, resource: &resource, request_id: None, detail };
+            audit::append(&transaction, entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(delivered.values().sum())
     }
 
     /// They go back, to be sent after `pause`. `unknown` says that Meta may have them nevertheless.

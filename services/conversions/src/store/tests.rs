@@ -298,3 +298,23 @@ async fn many_callers_with_the_same_events_lose_none_and_take_none_twice() {
     let new = tasks.join_all().await.into_iter().flatten().filter(|one| *one == Ingested::New).count();
     assert_eq!(new, 200);
 }
+
+#[tokio::test]
+async fn what_meta_took_is_in_the_audit_with_its_trace_and_nothing_else_is() {
+    let postgres = postgres().await;
+    let store = Store::new(postgres.clone());
+    ingest(&store, 2, &[event("1"), event("2"), event("3")]).await;
+    let stale = store.claim(SIZE, Duration::ZERO).await.unwrap().unwrap();
+    let claim = store.claim(SIZE, LEASE).await.unwrap().unwrap();
+    assert_eq!(store.delivered(&stale, &stale.events, Some("OLD")).await.unwrap(), 0);
+    assert_eq!(store.delivered(&claim, &claim.events[..2], Some("ATRACE")).await.unwrap(), 2);
+    store.bury(&claim, &claim.events[2..], b"why", Some("REFUSED")).await.unwrap();
+    let client = postgres.client().await.unwrap();
+    let all = storage::audit::Listing { size: 10, ..storage::audit::Listing::default() };
+    let entries = storage::audit::list(&client, "acme", all).await.unwrap();
+    assert_eq!(entries.len(), 1);
+    let entry = &entries[0];
+    let told = (entry.actor.as_str(), entry.action.as_str(), entry.resource.as_str());
+    assert_eq!(told, ("callers/test", "events.deliver", "datasets/2"));
+    assert_eq!(entry.detail, serde_json::json!({"events": 2, "events_in_call": 2, "fbtrace_id": "ATRACE"}));
+}

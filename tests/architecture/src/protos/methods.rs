@@ -49,10 +49,11 @@ const WITHOUT_REQUEST_ID: [(&str, &str); 5] = [
     ("AppendUpload", "the offset makes repeats safe"),
 ];
 
-const STREAMS: [(&str, &str); 5] = [
+const STREAMS: [(&str, &str); 6] = [
     ("WatchOperation", "changes as they come"),
     ("WatchRevocations", "changes as they come"),
     ("ExportReport", "a file of any length"),
+    ("ExportAuditEntries", "years of entries"),
     ("AddMembers", "millions of rows"),
     ("UploadImage", "a file"),
 ];

@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod audit;
 mod door;
 mod lost_answers;
 mod main_job;

@@ -147,7 +147,8 @@ async fn a_rotation_of_the_key_encryption_key_that_is_killed_at_any_step_heals()
         parts.store.client().await.unwrap().execute(over, &[]).await.unwrap();
         parts.rotations.round(&stop).await.unwrap();
         let told = result(&stored(&parts, &system, &began.unwrap()).await);
-        let under = "SELECT count(*), count(DISTINCT wrapped_by), min(wrapped_by) FROM tenant_keys";
+        let under = "SELECT count(*), count(DISTINCT wrapped_by), min(wrapped_by) 
+              FROM (SELECT wrapped_by FROM tenant_keys UNION ALL SELECT wrapped_by FROM hash_keys) AS keys";
         let row = parts.store.client().await.unwrap().query_one(under, &[]).await.unwrap();
         assert_eq!((row.get(0), row.get(1), row.get(2)), (told.rows, 1_i64, told.key_id));
         if cut.is_some() {

@@ -1,0 +1,101 @@
+//! How often tokens are leased, and when that is unusual.
+
+use proto::auth::v1::{self as pb, audit_service_client::AuditServiceClient};
+use rpc::for_tenant;
+
+use crate::{
+    chains::until,
+    world::{ACCOUNT, World, bearing},
+};
+
+async fn lease(world: &World) {
+    let request = pb::LeaseCredentialRequest {
+        resource: ACCOUNT.to_owned(),
+        purpose: "campaigns.read".to_owned(),
+        min_ttl: None,
+    };
+    world.service("campaigns").lease_credential(for_tenant(request, &"acme".parse().unwrap())).await.unwrap();
+}
+
+async fn usage(world: &World, token: &str, request: pb::ListCredentialUsageRequest) -> Vec<pb::CredentialUsage> {
+    let mut audit = AuditServiceClient::new(world.pool());
+    audit.list_credential_usage(bearing(token, request)).await.unwrap().into_inner().usage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_counted_by_service_caller_connection_and_hour() {
+    let (world, first, imported) = World::connected().await;
+    for _ in 0..3 {
+        lease(&world).await;
+    }
+    let all = pb::ListCredentialUsageRequest::default();
+    let leased = async || usage(&world, &first.caller, all.clone()).await.iter().map(|row| row.leases).sum::<i64>();
+    until("the leases are counted", async || leased().await >= 3).await;
+    let rows = usage(&world, &first.caller, all.clone()).await;
+    assert_eq!(leased().await, 3);
+    for row in rows {
+        assert_eq!((row.service.as_str(), row.caller.as_str()), ("campaigns", "services/campaigns"));
+        assert_eq!(row.connection, imported.connection.as_ref().unwrap().name);
+        assert_eq!(row.hour_time.unwrap().seconds % 3_600, 0);
+        assert!(!row.unusual);
+    }
+    let other = format!("connections/{}", uuid::Uuid::from_u128(1));
+    let request = pb::ListCredentialUsageRequest { connection: other, ..all.clone() };
+    assert!(usage(&world, &first.caller, request).await.is_empty());
+    // Another tenant sees nothing of it.
+    let mut audit = AuditServiceClient::new(world.pool());
+    let theirs = crate::world::for_tenant(bearing(&first.operator, all), "other");
+    assert!(audit.list_credential_usage(theirs).await.unwrap().into_inner().usage.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unusual_rise_is_told_once() {
+    let (world, first, _) = World::connected().await;
+    // This hour and the next, lest the test run over the hour; and the week before with a thousand in each such hour.
+    let past = "
+        INSERT INTO credential_usage (tenant_id, hour_at, service, caller, connection_id, leases)
+        SELECT tenant_id, date_trunc('hour', now()) - days * interval '1 day' + hours * interval '1 hour', 'campaigns',
+               'services/campaigns', id, CASE days WHEN 0 THEN 5000 ELSE 1000 END
+          FROM connections, generate_series(0, 7) AS days, generate_series(0, 1) AS hours";
+    let database = world.postgres().await;
+    assert_eq!(database.execute(past, &[]).await.unwrap(), 16);
+    let unusual = pb::ListCredentialUsageRequest { unusual_only: true, ..pb::ListCredentialUsageRequest::default() };
+    let found = async || usage(&world, &first.caller, unusual.clone()).await;
+    assert!(found().await.is_empty());
+    lease(&world).await;
+    until("the rise is seen", async || !found().await.is_empty()).await;
+    assert_eq!(found().await[0].leases, 5_001);
+    lease(&world).await;
+    until("the next lease is counted", async || found().await[0].leases == 5_002).await;
+
+    let filter = pb::AuditFilter { action: "credentials.unusual_use".to_owned(), ..pb::AuditFilter::default() };
+    let list = pb::ListAuditEntriesRequest { filter: Some(filter), ..pb::ListAuditEntriesRequest::default() };
+    let mut audit = AuditServiceClient::new(world.pool());
+    let entries = audit.list_audit_entries(bearing(&first.caller, list)).await.unwrap().into_inner().entries;
+    assert_eq!(entries.len(), 1, "once, however often it is used on");
+    let detail: serde_json::Value = serde_json::from_str(&entries[0].detail).unwrap();
+    assert_eq!((&detail["usual"], &detail["limit"]), (&1_000.into(), &5_000.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_come_in_pages_newest_first() {
+    let (world, first, _) = World::connected().await;
+    let rows = "
+        INSERT INTO credential_usage (tenant_id, hour_at, service, caller, connection_id, leases)
+        SELECT tenant_id, date_trunc('hour', now()) - hours * interval '1 hour', service, 'callers/a b', id, 1
+          FROM connections, generate_series(1, 3) AS hours, unnest(ARRAY['campaigns', 'insights']) AS service";
+    world.postgres().await.execute(rows, &[]).await.unwrap();
+    let mut request = pb::ListCredentialUsageRequest { page_size: 4, ..pb::ListCredentialUsageRequest::default() };
+    let mut audit = AuditServiceClient::new(world.pool());
+    let page = audit.list_credential_usage(bearing(&first.caller, request.clone())).await.unwrap().into_inner();
+    assert_eq!(page.usage.len(), 4);
+    request.page_token = page.next_page_token;
+    let rest = audit.list_credential_usage(bearing(&first.caller, request)).await.unwrap().into_inner();
+    assert!(rest.next_page_token.is_empty());
+    let all: Vec<_> = page.usage.iter().chain(&rest.usage).collect();
+    assert_eq!(all.len(), 6);
+    let hours: Vec<i64> = all.iter().map(|row| row.hour_time.unwrap().seconds).collect();
+    assert!(hours.is_sorted_by(|earlier, later| earlier >= later));
+    let distinct: std::collections::BTreeSet<_> = hours.iter().zip(all.iter().map(|row| &row.service)).collect();
+    assert_eq!(distinct.len(), 6);
+}
