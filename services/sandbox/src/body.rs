@@ -100,14 +100,19 @@ impl Text {
     }
 
     /// Most strings have nothing in them that must be escaped, which is quickly seen.
-    fn string(&mut self, text: &str) {
-        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-        if !text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+    pub(crate) fn string(&mut self, text: &str) {
+        if needs_escapes(text.as_bytes()) {
             return self.any(text);
         }
+        self.0.reserve(text.len() + 2);
         self.0.push(b'"');
         self.0.extend_from_slice(text.as_bytes());
         self.0.push(b'"');
+    }
+
+    /// A number as a string, as ids are.
+    pub(crate) fn digits(&mut self, number: u64) {
+        self.string(&number.to_string());
     }
 
     fn any(&mut self, value: &(impl Serialize + ?Sized)) {
@@ -125,6 +130,21 @@ impl Text {
     pub(crate) fn back_to(&mut self, mark: usize) {
         self.0.truncate(mark);
     }
+}
+
+/// Whether there is a quote, a backslash or a control character. Eight bytes at a time: in the highest bit of each byte
+/// stands whether it is less than a space or equal to one of the two.
+fn needs_escapes(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes & HIGH;
+    let found = |bytes: u64| {
+        let control = bytes.wrapping_sub(ONES * 0x20) & !bytes & HIGH;
+        control | is_zero(bytes ^ (ONES * 0x22)) | is_zero(bytes ^ (ONES * 0x5c))
+    };
+    let (eights, rest) = text.as_chunks::<8>();
+    let plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
+    eights.iter().any(|eight| found(u64::from_ne_bytes(*eight)) != 0) || !rest.iter().all(plain)
 }
 
 impl From<Text> for Body {
@@ -164,6 +184,22 @@ mod tests {
         text.value(&Value::from("d\ne"));
         text.close(b'}');
         assert_eq!(Body::from(text).into_text(), r#"{"a\"b":[1,2],"c":"d\ne"}"#);
+    }
+
+    #[test]
+    fn what_must_be_escaped_is_found_wherever_it_stands() {
+        for length in 1..20 {
+            for at in 0..length {
+                for (byte, escaped) in
+                    [(b'"', true), (b'\\', true), (0x1f, true), (0, true), (b' ', false), (b'!', false), (b'[', false)]
+                {
+                    let mut text = vec![b'a'; length];
+                    text[at] = byte;
+                    assert_eq!(needs_escapes(&text), escaped, "{byte} at {at} of {length}");
+                }
+            }
+            assert!(!needs_escapes("ä".repeat(length).as_bytes()));
+        }
     }
 
     #[test]

@@ -12,8 +12,8 @@ const DEPTH_MAX: usize = 8;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field {
     pub(crate) name: String,
-    /// The key in the answer, by `.as(key)`; else the name.
-    pub(crate) key: String,
+    /// The key in the answer, where `.as(key)` names another one than the name.
+    pub(crate) alias: Option<String>,
     /// `.limit(1)` and the like, as parameters of the edge.
     pub(crate) modifiers: Params,
     /// What stands in braces; empty when there are none.
@@ -22,7 +22,12 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) fn plain(name: &str) -> Self {
-        Self { name: name.to_owned(), key: name.to_owned(), modifiers: Params::default(), inner: Vec::new() }
+        Self { name: name.to_owned(), alias: None, modifiers: Params::default(), inner: Vec::new() }
+    }
+
+    /// The key in the answer.
+    pub(crate) fn key(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.name)
     }
 }
 
@@ -72,7 +77,7 @@ impl<'a> Reader<'a> {
                 return if self.rest.starts_with(',') { Err(self.fault("a field")) } else { Ok(fields) };
             }
             let field = self.field(name, depth)?;
-            if fields.iter().all(|other: &Field| other.key != field.key) {
+            if fields.iter().all(|other: &Field| other.key() != field.key()) {
                 fields.push(field);
             }
             self.space();
@@ -93,7 +98,7 @@ impl<'a> Reader<'a> {
                 }
                 let argument = self.argument()?;
                 match modifier {
-                    "as" => argument.trim().clone_into(&mut field.key),
+                    "as" => field.alias = Some(argument.trim().to_owned()),
                     // The older way to write braces.
                     "fields" => field.inner = nested(argument, depth + 1)?,
                     _ => field.modifiers.put(modifier, Value::String(argument.to_owned())),
@@ -175,7 +180,7 @@ mod tests {
     fn braces_nest_and_modifiers_chain() {
         let fields =
             parse("id, adset{id,campaign{name}},insights.date_preset(last_7d).limit(1).as(week){spend}").unwrap();
-        let names: Vec<_> = fields.iter().map(|field| field.key.as_str()).collect();
+        let names: Vec<_> = fields.iter().map(Field::key).collect();
         assert_eq!(names, ["id", "adset", "week"]);
         assert_eq!(fields[1].inner[1].inner[0].name, "name");
         assert_eq!(fields[2].modifiers.text("date_preset").unwrap(), "last_7d");
@@ -194,7 +199,7 @@ mod tests {
         let fields = parse(text).unwrap();
         let conditions = fields[0].modifiers.list("filtering").unwrap().unwrap();
         assert_eq!(conditions[0]["value"], "a)'(");
-        assert_eq!((fields[0].key.as_str(), fields[0].inner.len()), ("some", 1));
+        assert_eq!((fields[0].key(), fields[0].inner.len()), ("some", 1));
     }
 
     #[test]

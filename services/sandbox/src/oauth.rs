@@ -38,7 +38,7 @@ pub(crate) fn access_token(state: &mut State, params: &Params, now: Timestamp) -
         }
         Some("fb_exchange_token") => {
             let old = params.required("fb_exchange_token")?;
-            let mut grant = token::grant(state, &old, now)?;
+            let mut grant = Grant::clone(&*token::grant(state, &old, now)?);
             if grant.expires.is_some() && !is_young(&grant, now) {
                 grant.expires = Some(after(now, SignedDuration::from_hours(24 * TOKEN_DAYS)));
                 grant.issued = now;
@@ -84,7 +84,7 @@ pub(crate) fn debug_token(state: &State, caller: &Grant, params: &Params, now: T
 pub(crate) fn revoke(state: &mut State, params: &Params) -> Result<Value, Refusal> {
     client(params)?;
     let digest = sealed(&params.required("revoke_token")?);
-    if let Some(mut grant) = state.token(&digest).cloned() {
+    if let Some(mut grant) = state.token(&digest).map(|grant| Grant::clone(grant)) {
         grant.dead = Some(467);
         state.commit(Change::Token { digest, grant });
     }
@@ -107,8 +107,8 @@ pub(crate) fn client_code(state: &mut State, params: &Params, now: Timestamp) ->
         app: grant.app,
         redirect_uri: params.required("redirect_uri")?,
         person: grant.person,
-        scopes: grant.scopes,
-        declined: grant.declined,
+        scopes: grant.scopes.clone(),
+        declined: grant.declined.clone(),
         expires: after(now, SignedDuration::from_mins(CLIENT_CODE_MINUTES)),
         used: false,
     };

@@ -31,6 +31,10 @@ impl Params {
 
     /// Adds one value; `a[b]` and `a[]` nest.
     pub(crate) fn put(&mut self, key: &str, value: Value) {
+        if !key.contains('[') {
+            self.0.insert(key.to_owned(), value);
+            return;
+        }
         let keys = split_key(key);
         let Some((first, rest)) = keys.split_first() else { return };
         if rest.is_empty() || rest.len() > NESTING_MAX {

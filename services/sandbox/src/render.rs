@@ -12,7 +12,7 @@ use crate::insights;
 use crate::nodes;
 use crate::paging::{self, Link};
 use crate::params::Params;
-use crate::state::{Object, State, shown_id};
+use crate::state::{Kind, Object, State, shown_id};
 use crate::version::Version;
 
 /// From where the world is looked at.
@@ -32,6 +32,8 @@ pub(crate) struct View<'a> {
 #[derive(Debug)]
 pub(crate) enum Shown {
     Value(Value),
+    /// One of Meta's words.
+    Word(&'static str),
     /// What is kept under the field's name, as it is; absent where nothing is.
     Kept,
     /// Known, but not set; Meta leaves such members out.
@@ -108,14 +110,17 @@ impl View<'_> {
         text.open(b'{');
         for field in fields {
             let before = text.mark();
-            text.key(&field.key);
+            text.key(field.key());
             if !self.write_field(text, object, field)? {
                 text.back_to(before);
             }
         }
-        if fields.iter().all(|field| field.key != "id") {
+        if fields.iter().all(|field| field.key() != "id") {
             text.key("id");
-            text.value(&shown_id(object));
+            match object.kind {
+                Kind::AdAccount | Kind::Image => text.value(&shown_id(object)),
+                _ => text.digits(object.id),
+            }
         }
         text.close(b'}');
         Ok(())
@@ -126,6 +131,7 @@ impl View<'_> {
         let inner = (!field.inner.is_empty()).then_some(field.inner.as_slice());
         match nodes::show(self, object, &field.name) {
             Shown::Value(value) => text.value(&selected(value, inner)),
+            Shown::Word(word) => text.string(word),
             Shown::Kept => match object.fields.get(&field.name) {
                 None | Some(Value::Null) => return Ok(false),
                 Some(value) if inner.is_none() => text.value(value),
@@ -189,7 +195,7 @@ fn selected(value: Value, inner: Option<&[Field]>) -> Value {
             for field in fields {
                 if let Some(member) = map.remove(&field.name) {
                     let below = (!field.inner.is_empty()).then_some(field.inner.as_slice());
-                    kept.insert(field.key.clone(), selected(member, below));
+                    kept.insert(field.key().to_owned(), selected(member, below));
                 }
             }
             Value::Object(kept)

@@ -1,5 +1,7 @@
 //! Who calls: the token of a request, its proof, and what it may do.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -16,7 +18,7 @@ const PROOF_MINUTES: i64 = 5;
 pub(crate) struct Caller {
     /// The token as it was sent; it goes back out only in `next` links.
     pub(crate) token: String,
-    pub(crate) grant: Grant,
+    pub(crate) grant: Arc<Grant>,
 }
 
 /// Takes token and proof out of the parameters. The query wins over the header, as at Meta.
@@ -60,9 +62,9 @@ pub(crate) fn caller(
 }
 
 /// The grant behind a token that is alive.
-pub(crate) fn grant(state: &State, token: &str, now: Timestamp) -> Result<Grant, Refusal> {
+pub(crate) fn grant(state: &State, token: &str, now: Timestamp) -> Result<Arc<Grant>, Refusal> {
     if token == format!("{APP}|{APP_SECRET}") {
-        return Ok(app_grant(now));
+        return Ok(Arc::new(app_grant(now)));
     }
     alive(state, &sealed(token), now)
 }
@@ -72,7 +74,7 @@ pub(crate) fn holder(state: &State, digest: &str, now: Timestamp) -> Result<Call
     Ok(Caller { token: String::new(), grant: alive(state, digest, now)? })
 }
 
-fn alive(state: &State, digest: &str, now: Timestamp) -> Result<Grant, Refusal> {
+fn alive(state: &State, digest: &str, now: Timestamp) -> Result<Arc<Grant>, Refusal> {
     let Some(grant) = state.token(digest) else {
         return Err(Refusal::new(190, "Invalid OAuth access token - Cannot parse access token"));
     };
@@ -90,7 +92,7 @@ fn alive(state: &State, digest: &str, now: Timestamp) -> Result<Grant, Refusal> 
         );
         return Err(Refusal::new(190, message).subcode(463));
     }
-    Ok(grant.clone())
+    Ok(Arc::clone(grant))
 }
 
 pub(crate) fn app_grant(now: Timestamp) -> Grant {
@@ -189,7 +191,7 @@ pub(crate) fn dead(code: i64, subcode: i64, app: u64) -> Refusal {
 /// Lets a token die for good. The app's own, which is its id and secret, lives as long as the app.
 pub(crate) fn kill(state: &mut State, token: &str, code: i64, subcode: i64) {
     let digest = sealed(token);
-    if let Some(mut grant) = state.token(&digest).cloned() {
+    if let Some(mut grant) = state.token(&digest).map(|grant| Grant::clone(grant)) {
         grant.dead = Some(subcode);
         grant.dead_code = (code != 190).then_some(code);
         state.commit(Change::Token { digest, grant });

@@ -20,6 +20,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use figure::Figure;
+use tikv_jemallocator::Jemalloc;
+
+/// As the one binary has it; baselines too.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Some benchmarks that belong together. Its name is that of its file in `target/bench`.
 struct Suite {

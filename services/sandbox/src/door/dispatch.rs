@@ -334,7 +334,7 @@ fn arrived(inner: &Inner, raw: &Raw) -> Bucket {
         return Bucket::Free;
     }
     let token = raw.params.text("access_token").or_else(|| raw.bearer.clone()).unwrap_or_default();
-    let grant = token::grant(&inner.state, &token, raw.now).unwrap_or_else(|_| token::app_grant(raw.now));
+    let grant = token::grant(&inner.state, &token, raw.now).unwrap_or_else(|_| Arc::new(token::app_grant(raw.now)));
     let call = Call {
         verb: raw.verb,
         path: raw.parts.clone(),

@@ -4,7 +4,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_NONE_MATCH, USER_AGENT};
-use http::{HeaderMap, Request, StatusCode};
+use http::uri::Authority;
+use http::{HeaderName, Request, StatusCode};
 use serde_json::Value;
 
 use super::answer::{Wishes, takes_gzip};
@@ -40,43 +41,58 @@ pub(crate) struct Incoming {
 
 /// Reads a request; fails with the status to answer.
 pub(crate) async fn read(request: Request<Body>, scheme: Scheme) -> Result<Incoming, StatusCode> {
-    let method = request.method().as_str().to_owned();
-    let verb = match method.as_str() {
+    let (mut incoming, kind) = head(&request, scheme)?;
+    let mut params = if kind.starts_with("multipart/form-data") {
+        let (params, files) = multipart(request).await?;
+        incoming.files = files;
+        params
+    } else {
+        let body = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        let is_call = !incoming.path.starts_with("/__sandbox/");
+        let read = of_body(&kind, &body);
+        incoming.body = body;
+        read.or_else(|status| if is_call { Err(status) } else { Ok(Params::default()) })?
+    };
+    params.merge(std::mem::take(&mut incoming.params));
+    incoming.verb = overridden(incoming.verb, &mut params);
+    incoming.params = params;
+    Ok(incoming)
+}
+
+/// What stands before the body, and of which kind that is.
+fn head(request: &Request<Body>, scheme: Scheme) -> Result<(Incoming, String), StatusCode> {
+    let uri = request.uri();
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let announced = header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    if announced.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let verb = match request.method().as_str() {
         "GET" | "HEAD" => Verb::Get,
         "POST" => Verb::Post,
         "DELETE" => Verb::Delete,
         _ => return Err(StatusCode::METHOD_NOT_ALLOWED),
     };
-    let path = request.uri().path().to_owned();
-    let query = Params::from_form(request.uri().query().unwrap_or_default());
-    let headers = request.headers().clone();
-    let authority = request.uri().authority().map(ToString::to_string);
-    let host = text(&headers, HOST.as_str()).or(authority).unwrap_or_else(|| "localhost".to_owned());
-    let kind = text(&headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let announced = text(&headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
-    if announced.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
-    }
-    let (mut params, files, body) = if kind.starts_with("multipart/form-data") {
-        let (params, files) = multipart(request).await?;
-        (params, files, Bytes::new())
-    } else {
-        let body = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-        let is_call = !path.starts_with("/__sandbox/");
-        let params =
-            of_body(&kind, &body).or_else(|status| if is_call { Err(status) } else { Ok(Params::default()) })?;
-        (params, Vec::new(), body)
+    let host = header(HOST).or_else(|| uri.authority().map(Authority::as_str)).unwrap_or("localhost");
+    let (asked, parts) = Version::split(uri.path());
+    let incoming = Incoming {
+        verb,
+        method: request.method().as_str().to_owned(),
+        path: uri.path().to_owned(),
+        asked,
+        parts,
+        params: Params::from_form(uri.query().unwrap_or_default()),
+        files: Vec::new(),
+        body: Bytes::new(),
+        bearer: header(AUTHORIZATION).and_then(token).map(str::to_owned),
+        wishes: Wishes {
+            gzip: header(ACCEPT_ENCODING).is_some_and(takes_gzip),
+            if_none_match: header(IF_NONE_MATCH).map(str::to_owned),
+        },
+        base: base(scheme, host),
+        user_agent: header(USER_AGENT).map(str::to_owned),
     };
-    params.merge(query);
-    let verb = overridden(verb, &mut params);
-    let bearer = text(&headers, AUTHORIZATION.as_str());
-    let bearer = bearer.as_deref().and_then(token).map(str::to_owned);
-    let gzip = text(&headers, ACCEPT_ENCODING.as_str()).is_some_and(|accepted| takes_gzip(&accepted));
-    let wishes = Wishes { gzip, if_none_match: text(&headers, IF_NONE_MATCH.as_str()) };
-    let (asked, parts) = Version::split(&path);
-    let base = base(scheme, &host);
-    let user_agent = text(&headers, USER_AGENT.as_str());
-    Ok(Incoming { verb, method, path, asked, parts, params, files, body, bearer, wishes, base, user_agent })
+    Ok((incoming, header(CONTENT_TYPE).unwrap_or_default().to_owned()))
 }
 
 /// Scheme and host under which the caller reached us; without the port that goes without saying.
@@ -150,10 +166,6 @@ async fn multipart(mut request: Request<Body>) -> Result<(Params, Vec<File>), St
         }
     }
     Ok((params, files))
-}
-
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Which fields a kind of node has.
 
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use super::{
@@ -18,10 +19,17 @@ pub(crate) fn is_known(kind: Kind, name: &str) -> bool {
     static SORTED: [OnceLock<Vec<&'static str>>; KINDS_MAX] = [const { OnceLock::new() }; KINDS_MAX];
     let sorted = || {
         let mut names: Vec<&str> = fields(kind).split_whitespace().collect();
-        names.sort_unstable();
+        names.sort_unstable_by(|one, other| order(one, other));
         names
     };
-    SORTED.get(kind as usize).is_some_and(|names| names.get_or_init(sorted).binary_search(&name).is_ok())
+    SORTED
+        .get(kind as usize)
+        .is_some_and(|names| names.get_or_init(sorted).binary_search_by(|known| order(known, name)).is_ok())
+}
+
+/// By length first, which is quicker to compare than letters.
+fn order(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 /// The names of all fields of a kind, with spaces between; computed or not, and most of them never set here.

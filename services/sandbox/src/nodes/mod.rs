@@ -111,9 +111,9 @@ fn computed(view: &View<'_>, object: &Object, name: &str) -> Option<Shown> {
     match name {
         "account_id" if object.account != 0 => Some(Shown::text(object.account.to_string())),
         "account" if object.account != 0 && object.kind != AdAccount => Some(Shown::Node(object.account)),
-        "status" if has_status || matches!(object.kind, Creative | Image) => Some(Shown::text(object.status.word())),
-        "configured_status" if has_status => Some(Shown::text(object.status.word())),
-        "effective_status" if has_status => Some(Shown::text(effective(view.state, object, view.now))),
+        "status" if has_status || matches!(object.kind, Creative | Image) => Some(Shown::Word(object.status.word())),
+        "configured_status" if has_status => Some(Shown::Word(object.status.word())),
+        "effective_status" if has_status => Some(Shown::Word(effective(view.state, object, view.now))),
         "created_time" if has_times => Some(Shown::text(iso(view.state, object.account, object.created))),
         "updated_time" if has_times => Some(Shown::text(iso(view.state, object.account, object.updated))),
         "adlabels" if matches!(object.kind, Campaign | AdSet | Ad | Creative) => Some(labels::shown(view, object)),

@@ -170,7 +170,7 @@ mod tests {
             version: Version(25),
             now,
             base: String::new(),
-            caller: Caller { token: "T".to_owned(), grant },
+            caller: Caller { token: "T".to_owned(), grant: grant.into() },
             trace: String::new(),
             background: false,
         };

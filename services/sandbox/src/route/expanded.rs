@@ -28,7 +28,7 @@ pub(super) fn read(state: &mut State, call: &Call, refusal: Refusal) -> Result<B
         let rows = edge(state, call, name, &object, &field)?;
         // Without rows an edge is left out.
         if rows.get("data").and_then(Value::as_array).is_none_or(|rows| !rows.is_empty()) {
-            members.insert(field.key.clone(), rows);
+            members.insert(field.key().to_owned(), rows);
         }
     }
     Ok(Value::Object(members).into())
@@ -53,8 +53,8 @@ fn written(fields: &[Field]) -> String {
         for (name, value) in field.modifiers.iter() {
             text.extend([".", name, "(", &as_text(value), ")"]);
         }
-        if field.key != field.name {
-            text.extend([".as(", &field.key, ")"]);
+        if let Some(alias) = &field.alias {
+            text.extend([".as(", alias, ")"]);
         }
         if !field.inner.is_empty() {
             text.extend(["{", &written(&field.inner), "}"]);

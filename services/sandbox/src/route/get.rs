@@ -98,9 +98,10 @@ fn look_at_page(state: &mut State, call: &Call, ids: &Ids) -> Result<(), Refusal
     let view = View::of(state, call);
     let turned = ids.in_order(state, &call.params);
     let page = edge::page(&view, turned.as_ref().unwrap_or(ids), &filter, &call.params)?;
-    let shown: Vec<Object> = page.keys.iter().filter_map(|&id| state.object(id).cloned()).collect();
-    for video in &shown {
-        super::look(state, video);
+    let is_waited_for = |id: &u64| state.object(*id).is_some_and(super::is_waited_for);
+    let waited_for: Vec<u64> = page.keys.iter().copied().filter(is_waited_for).collect();
+    for video in waited_for {
+        state.poll(video);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Call, Verb};
+use super::Call;
 use crate::error::Refusal;
 use crate::state::State;
 
@@ -17,10 +17,8 @@ pub(super) fn read(state: &mut State, call: &Call) -> Result<Value, Refusal> {
     }
     let mut nodes = Map::new();
     for id in ids {
-        let Some(object) = super::node(state, &id).cloned() else {
-            return Err(Refusal::missing(Verb::Get.word(), &id));
-        };
-        nodes.insert(id, super::on_node(state, call, &object, &[])?.into_tree());
+        let node = super::read(state, call, &id)?.into_tree();
+        nodes.insert(id, node);
     }
     Ok(Value::Object(nodes))
 }

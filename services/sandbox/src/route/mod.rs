@@ -124,6 +124,7 @@ fn handle(state: &mut State, call: &Call) -> Result<Body, Refusal> {
         }
         (Verb::Get, ["dataset_quality"]) => datasets::quality::read(state, call).map(Body::from),
         (_, ["me", rest @ ..]) => me(state, call, rest),
+        (Verb::Get, [name]) => read(state, call, name),
         (_, [name, rest @ ..]) => {
             let found = node(state, name).filter(|object| !insights::is_gone_run(state, object, call.now));
             let Some(object) = found.cloned() else {
@@ -158,18 +159,27 @@ fn me(state: &mut State, call: &Call, rest: &[&str]) -> Result<Body, Refusal> {
     }
 }
 
+/// Shows a node. It is the most frequent call of all, so the object is not copied for it.
+fn read(state: &mut State, call: &Call, name: &str) -> Result<Body, Refusal> {
+    let missing = || Refusal::missing(call.verb.word(), name);
+    let object = node(state, name).filter(|object| !insights::is_gone_run(state, object, call.now));
+    let object = object.ok_or_else(missing)?;
+    if object.account != 0 {
+        call.caller.may_read()?;
+    }
+    let id = object.id;
+    if is_waited_for(object) {
+        state.poll(id);
+    }
+    let object = state.object(id).ok_or_else(missing)?;
+    if object.kind == Kind::Lead {
+        return leads::read(state, call, object).map(Body::from);
+    }
+    shown(state, call, object)
+}
+
 fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Result<Body, Refusal> {
     match (call.verb, rest) {
-        (Verb::Get, []) => {
-            if object.account != 0 {
-                call.caller.may_read()?;
-            }
-            look(state, object);
-            if object.kind == Kind::Lead {
-                return leads::read(state, call, object).map(Body::from);
-            }
-            shown(state, call, object)
-        }
         (Verb::Post, []) => post::node(state, call, object).map(Body::from),
         (Verb::Delete, []) => delete::node(state, call, object).map(Body::from),
         (_, ["permissions", permission @ ..]) if object.kind == Kind::Person => {
@@ -183,14 +193,11 @@ fn on_node(state: &mut State, call: &Call, object: &Object, rest: &[&str]) -> Re
 }
 
 /// Things that take their time move on when they are looked at.
-fn look(state: &mut State, object: &Object) {
-    let is_waited_for = match object.kind {
+fn is_waited_for(object: &Object) -> bool {
+    match object.kind {
         Kind::Run | Kind::Audience => true,
         Kind::Video => videos::is_whole(object),
         _ => false,
-    };
-    if is_waited_for {
-        state.poll(object.id);
     }
 }
 

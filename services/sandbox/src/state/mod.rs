@@ -26,6 +26,7 @@ mod zone;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeBounds;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -74,7 +75,7 @@ pub(crate) struct State {
     zones: HashMap<u64, TimeZone>,
     tallies: Tallies,
     remembered: Remembered,
-    tokens: HashMap<String, Grant>,
+    tokens: HashMap<String, Arc<Grant>>,
     codes: HashMap<String, Code>,
     pub(crate) media: Media,
     activities: activity::Activities,
@@ -205,7 +206,7 @@ impl State {
         match change {
             Change::Put(object) => self.put(*object),
             Change::Token { digest, grant } => {
-                self.tokens.insert(digest, grant);
+                self.tokens.insert(digest, Arc::new(grant));
             }
             Change::Code { digest, code } => {
                 self.codes.insert(digest, code);
@@ -342,12 +343,12 @@ impl State {
         self.index.creative(account, content)
     }
 
-    pub(crate) fn token(&self, digest: &str) -> Option<&Grant> {
+    pub(crate) fn token(&self, digest: &str) -> Option<&Arc<Grant>> {
         self.tokens.get(digest)
     }
 
     pub(crate) fn tokens(&self) -> impl Iterator<Item = (&String, &Grant)> {
-        self.tokens.iter()
+        self.tokens.iter().map(|(digest, grant)| (digest, &**grant))
     }
 
     pub(crate) fn code(&self, digest: &str) -> Option<&Code> {

@@ -36,26 +36,25 @@ pub(crate) fn iso(state: &State, account: u64, at: Timestamp) -> String {
     let local = offset.to_datetime(at);
     let minutes = offset.seconds() / 60;
     let mut text = String::with_capacity(24);
-    digits(&mut text, local.year().into(), 4);
-    for (mark, part) in [('-', local.month()), ('-', local.day()), ('T', local.hour())] {
+    two_digits(&mut text, local.year() / 100);
+    two_digits(&mut text, local.year() % 100);
+    let parts =
+        [('-', local.month()), ('-', local.day()), ('T', local.hour()), (':', local.minute()), (':', local.second())];
+    for (mark, part) in parts {
         text.push(mark);
-        digits(&mut text, part.into(), 2);
-    }
-    for part in [local.minute(), local.second()] {
-        text.push(':');
-        digits(&mut text, part.into(), 2);
+        two_digits(&mut text, part.into());
     }
     text.push(if minutes < 0 { '-' } else { '+' });
-    digits(&mut text, minutes.abs() / 60 * 100 + minutes.abs() % 60, 4);
+    for part in [minutes.abs() / 60, minutes.abs() % 60] {
+        two_digits(&mut text, i16::try_from(part).unwrap_or_default());
+    }
     text
 }
 
-/// The last `count` digits of a number.
-fn digits(text: &mut String, number: i32, count: u32) {
-    for place in (0..count).rev() {
-        let digit = number / 10_i32.pow(place) % 10;
-        text.push(u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 10)).unwrap_or('0'));
-    }
+fn two_digits(text: &mut String, number: i16) {
+    let number = u8::try_from(number).unwrap_or_default();
+    text.push(char::from(b'0' + number / 10 % 10));
+    text.push(char::from(b'0' + number % 10));
 }
 
 #[cfg(test)]

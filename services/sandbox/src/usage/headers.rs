@@ -1,7 +1,7 @@
-//! The usage headers. Percentages are whole numbers, but for those that Meta gives with two decimals.
+//! The usage headers, written as text since every answer has some. Percentages are whole numbers, but for those that
+//! Meta gives with two decimals.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 
 use super::meter::Level;
 use super::{Bucket, Charge, Header, Usage, UseCase, limit, score};
@@ -39,12 +39,9 @@ impl Usage {
         let levels: Vec<Level> =
             charge.buckets.iter().filter(platform).filter_map(|&bucket| self.level(state, bucket, now)).collect();
         let most = |of: fn(&Level) -> u64| levels.iter().map(of).max();
-        let text = json!({
-            "call_count": most(|level| level.calls)?,
-            "total_time": most(|level| level.wall)?,
-            "total_cputime": most(|level| level.cpu)?,
-        });
-        Some(("x-app-usage", text.to_string()))
+        let (calls, wall, cpu) = (most(|level| level.calls)?, most(|level| level.wall)?, most(|level| level.cpu)?);
+        let text = format!(r#"{{"call_count":{calls},"total_cputime":{cpu},"total_time":{wall}}}"#);
+        Some(("x-app-usage", text))
     }
 
     /// A member for each thing that the call was counted under; its own use case first, then others that it has used.
@@ -58,7 +55,7 @@ impl Usage {
                 None => things.push((id, vec![use_case])),
             }
         }
-        let mut text = Map::new();
+        let mut members: Vec<String> = Vec::new();
         let mut left = OBJECTS_MAX;
         for (id, mut use_cases) in things {
             let used = |use_case: &UseCase| !use_cases.contains(use_case) && self.is_used(*use_case, id, now);
@@ -66,28 +63,28 @@ impl Usage {
             use_cases.extend(others);
             use_cases.truncate(left);
             left -= use_cases.len();
-            let rows: Vec<Value> =
+            let rows: Vec<String> =
                 use_cases.into_iter().filter_map(|use_case| self.use_case_row(state, use_case, id, now)).collect();
             if !rows.is_empty() {
-                text.insert(id.to_string(), Value::Array(rows));
+                members.push(format!(r#""{id}":[{}]"#, rows.join(",")));
             }
         }
-        (!text.is_empty()).then(|| ("x-business-use-case-usage", Value::Object(text).to_string()))
+        (!members.is_empty()).then(|| ("x-business-use-case-usage", format!("{{{}}}", members.join(","))))
     }
 
-    fn use_case_row(&mut self, state: &State, use_case: UseCase, id: u64, now: Timestamp) -> Option<Value> {
+    fn use_case_row(&mut self, state: &State, use_case: UseCase, id: u64, now: Timestamp) -> Option<String> {
         let bucket = Bucket::UseCase(use_case, id);
         let level = self.level(state, bucket, now)?;
-        let mut row = Map::new();
-        row.insert("type".to_owned(), json!(use_case.word()));
-        row.insert("call_count".to_owned(), json!(level.calls));
-        row.insert("total_cputime".to_owned(), json!(level.cpu));
-        row.insert("total_time".to_owned(), json!(level.wall));
-        row.insert("estimated_time_to_regain_access".to_owned(), json!(self.minutes(state, bucket, now)));
-        if use_case.names_tier() {
-            row.insert("ads_api_access_tier".to_owned(), json!(state.settings.limits.tier.word()));
-        }
-        Some(Value::Object(row))
+        let (kind, minutes) = (use_case.word(), self.minutes(state, bucket, now));
+        let tier = if use_case.names_tier() {
+            format!(r#""ads_api_access_tier":"{}","#, state.settings.limits.tier.word())
+        } else {
+            String::new()
+        };
+        let Level { calls, cpu, wall } = level;
+        Some(format!(
+            r#"{{{tier}"call_count":{calls},"estimated_time_to_regain_access":{minutes},"total_cputime":{cpu},"total_time":{wall},"type":"{kind}"}}"#
+        ))
     }
 
     /// The share of the score that is reached; where no score is kept, the share of the hourly limit.
@@ -113,12 +110,10 @@ impl Usage {
             }
         }
         let (share, reset) = fullest?;
-        let text = json!({
-            "acc_id_util_pct": hundredths(share),
-            "reset_time_duration": reset,
-            "ads_api_access_tier": tier.word(),
-        });
-        Some(("x-ad-account-usage", text.to_string()))
+        let (share, tier) = (hundredths(share), tier.word());
+        let text =
+            format!(r#"{{"acc_id_util_pct":{share},"ads_api_access_tier":"{tier}","reset_time_duration":{reset}}}"#);
+        Some(("x-ad-account-usage", text))
     }
 
     fn throttle(&mut self, state: &State, of_account: Bucket, now: Timestamp) -> String {
@@ -127,12 +122,9 @@ impl Usage {
             let calls = self.meter(bucket).calls.total(now.as_second());
             hundredths(calls.saturating_mul(10_000 * limit::CALL) / allowed)
         };
-        json!({
-            "app_id_util_pct": share(Bucket::InsightsApp),
-            "acc_id_util_pct": share(of_account),
-            "ads_api_access_tier": state.settings.limits.tier.word(),
-        })
-        .to_string()
+        let (of_app, of_account) = (share(Bucket::InsightsApp), share(of_account));
+        let tier = state.settings.limits.tier.word();
+        format!(r#"{{"acc_id_util_pct":{of_account},"ads_api_access_tier":"{tier}","app_id_util_pct":{of_app}}}"#)
     }
 
     /// Minutes until the limit is no longer full; Meta counts these in minutes.
@@ -143,10 +135,9 @@ impl Usage {
     }
 }
 
-/// A percentage with two decimals, as a JSON number.
-fn hundredths(hundredths: u64) -> Value {
-    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    text.parse::<f64>().map_or(Value::from(0), Value::from)
+/// A percentage with two decimals, as it stands in JSON.
+fn hundredths(hundredths: u64) -> String {
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
 #[cfg(test)]
@@ -155,8 +146,8 @@ mod tests {
 
     #[test]
     fn shares_have_two_decimals() {
-        assert_eq!(hundredths(33), json!(0.33));
-        assert_eq!(hundredths(1_666), json!(16.66));
-        assert_eq!(hundredths(0), json!(0.0));
+        assert_eq!(hundredths(33), "0.33");
+        assert_eq!(hundredths(1_666), "16.66");
+        assert_eq!(hundredths(0), "0.00");
     }
 }

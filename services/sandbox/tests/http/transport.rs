@@ -107,7 +107,7 @@ async fn what_is_unchanged_is_not_sent_again_to_the_same_token() {
     let url = server.url(&format!("{ACT}?fields=name"));
     let first = server.send(server.client().get(&url)).await;
     let tag = first.header("etag").to_owned();
-    assert_eq!(tag.len(), 42, "{tag}");
+    assert_eq!(tag.len(), 18, "{tag}");
     let again = server.send(server.client().get(&url).header("if-none-match", &tag)).await;
     assert_eq!((again.status, &again.body, again.header("etag")), (304, &Value::Null, tag.as_str()));
     let label = [("name", "x"), ("access_token", TOKEN)];
