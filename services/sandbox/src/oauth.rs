@@ -39,6 +39,13 @@ pub(crate) fn access_token(state: &mut State, params: &Params, now: Timestamp) -
         Some("fb_exchange_token") => {
             let old = params.required("fb_exchange_token")?;
             let mut grant = Grant::clone(&*token::grant(state, &old, now)?);
+            // Meta, "System users: refresh an expiring token": required, and true.
+            if grant.holder == Holder::SystemUser
+                && grant.expires.is_some()
+                && !params.boolean("set_token_expires_in_60_days")?
+            {
+                return Err(Refusal::required("set_token_expires_in_60_days"));
+            }
             if grant.expires.is_some() && !is_young(&grant, now) {
                 grant.expires = Some(after(now, SignedDuration::from_hours(24 * TOKEN_DAYS)));
                 grant.issued = now;
@@ -164,6 +171,7 @@ fn redeem(state: &mut State, params: &Params, now: Timestamp) -> Result<Value, R
         scopes: code.scopes,
         declined: code.declined,
         issued: now,
+        logged_in: Some(now),
         expires: Some(after(now, SignedDuration::from_hours(24 * TOKEN_DAYS))),
         dead: None,
         dead_code: None,
@@ -192,7 +200,7 @@ fn token_for(state: &mut State, grant: Grant) -> String {
 
 fn described(state: &State, grant: &Grant) -> Map<String, Value> {
     let second = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_second);
-    let data_access = grant.expires.map(|_| after(grant.issued, SignedDuration::from_hours(24 * DATA_ACCESS_DAYS)));
+    let data_access = grant.logged_in.map(|login| after(login, SignedDuration::from_hours(24 * DATA_ACCESS_DAYS)));
     let accounts: Vec<String> =
         crate::state::ACCOUNTS.iter().filter(|&&id| state.object(id).is_some()).map(u64::to_string).collect();
     let granular: Vec<Value> = grant

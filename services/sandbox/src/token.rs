@@ -104,6 +104,7 @@ pub(crate) fn app_grant(now: Timestamp) -> Grant {
         scopes: std::collections::BTreeSet::new(),
         declined: std::collections::BTreeSet::new(),
         issued: now,
+        logged_in: None,
         expires: None,
         dead: None,
         dead_code: None,

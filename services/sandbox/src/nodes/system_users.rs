@@ -146,6 +146,7 @@ fn give(state: &mut State, call: &Call, user: u64, token: &str, scopes: BTreeSet
         scopes,
         declined: BTreeSet::new(),
         issued: call.now,
+        logged_in: None,
         expires,
         dead: None,
         dead_code: None,

@@ -23,20 +23,29 @@ pub(crate) enum Event {
     Revoked,
     /// The person lost the role on the page.
     RoleLost,
+    /// The person did what Facebook asked for: tokens that a checkpoint or a missing confirmation stopped work again.
+    CheckpointPassed,
 }
 
+/// The subcodes of what a person can undo.
+const HEALS: [i64; 2] = [459, 464];
+
 impl Event {
-    /// The subcode of 190 that says so (Meta, "Access token debugging and error handling").
-    fn subcode(self) -> Option<i64> {
-        match self {
-            Self::Expired => None,
+    /// What becomes of a grant: 190 with the subcode that says so (Meta, "Access token debugging and error handling").
+    fn befall(self, grant: &mut Grant, now: Timestamp) {
+        grant.dead = match self {
+            Self::Expired => {
+                grant.expires = Some(now);
+                return;
+            }
             Self::AppRemoved => Some(458),
             Self::Checkpoint => Some(459),
             Self::PasswordChanged => Some(460),
             Self::Unconfirmed => Some(464),
             Self::Revoked => Some(467),
             Self::RoleLost => Some(492),
-        }
+            Self::CheckpointPassed => grant.dead.filter(|subcode| !HEALS.contains(subcode)),
+        };
     }
 }
 
@@ -81,10 +90,7 @@ pub(crate) fn happen(state: &mut State, death: &Death, now: Timestamp) -> usize 
         .collect();
     let count = hit.len();
     for (digest, mut grant) in hit {
-        match death.event.subcode() {
-            Some(subcode) => grant.dead = Some(subcode),
-            None => grant.expires = Some(now),
-        }
+        death.event.befall(&mut grant, now);
         state.commit(Change::Token { digest, grant });
     }
     count

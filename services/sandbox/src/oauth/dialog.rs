@@ -173,6 +173,7 @@ fn back(
             scopes,
             declined,
             issued: now,
+            logged_in: Some(now),
             expires: Some(expires),
             dead: None,
             dead_code: None,

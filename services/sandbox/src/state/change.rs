@@ -68,6 +68,9 @@ pub(crate) struct Grant {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) declined: BTreeSet<String>,
     pub(crate) issued: Timestamp,
+    /// When the person last logged in; an exchange does not change that. None for what is no person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) logged_in: Option<Timestamp>,
     /// None: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires: Option<Timestamp>,

@@ -48,6 +48,7 @@ pub(super) fn fill(state: &mut State, places: Places, start: Timestamp, now: Tim
         scopes: std::collections::BTreeSet::new(),
         declined: std::collections::BTreeSet::new(),
         issued: start,
+        logged_in: None,
         expires: None,
         dead: None,
         dead_code: None,

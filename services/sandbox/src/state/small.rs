@@ -72,6 +72,7 @@ pub(super) fn around(state: &mut State, now: Timestamp, ads: impl FnOnce(&mut St
         scopes,
         declined: std::collections::BTreeSet::new(),
         issued: start,
+        logged_in: None,
         expires: None,
         dead: None,
         dead_code: None,

@@ -195,6 +195,43 @@ async fn a_token_is_made_younger_at_most_once_a_day() {
 }
 
 #[tokio::test]
+async fn an_exchange_makes_a_token_younger_and_not_the_log_in() {
+    let server = Server::start().await;
+    let token = logged_in(&server).await;
+    let before = inspect(&server, &token).await;
+    server.control("POST", "clock", r#"{"advance_seconds":172800}"#).await;
+    let again = exchange(&server, &[("grant_type", "fb_exchange_token"), ("fb_exchange_token", &token)]).await;
+    let after = inspect(&server, again.body["access_token"].as_str().unwrap()).await;
+    assert_eq!(after["data_access_expires_at"], before["data_access_expires_at"]);
+    assert_eq!(after["expires_at"].as_i64(), before["expires_at"].as_i64().map(|at| at + 172_800));
+}
+
+#[tokio::test]
+async fn a_system_users_token_is_exchanged_only_for_one_that_ends() {
+    let server = Server::start().await;
+    let wanted = [("business_app", APP), ("scope", "ads_read"), ("set_token_expires_in_60_days", "true")];
+    let made = server.post("5000000000000002/access_tokens", &wanted).await.body;
+    let form = [("grant_type", "fb_exchange_token"), ("fb_exchange_token", made["access_token"].as_str().unwrap())];
+    assert_eq!(exchange(&server, &form).await.code(), 100);
+    server.control("POST", "clock", r#"{"advance_seconds":172800}"#).await;
+    let form = [form[0], form[1], ("set_token_expires_in_60_days", "true")];
+    assert_eq!(exchange(&server, &form).await.body["expires_in"], 60 * 86_400);
+}
+
+#[tokio::test]
+async fn a_person_who_passes_the_checkpoint_has_the_token_back_and_nobody_else_has() {
+    let server = Server::start().await;
+    for (event, alive) in [("checkpoint", true), ("unconfirmed", true), ("password_changed", false)] {
+        let token = logged_in(&server).await;
+        for event in [event, "checkpoint_passed"] {
+            let what = serde_json::json!({ "event": event, "token": token });
+            server.control("POST", "tokens", &what.to_string()).await;
+        }
+        assert_eq!(me(&server, &token).await.status == 200, alive, "{event}");
+    }
+}
+
+#[tokio::test]
 async fn a_device_gets_a_token_of_its_own_without_the_secret() {
     let server = Server::start().await;
     let token = logged_in(&server).await;

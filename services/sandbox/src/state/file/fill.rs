@@ -142,6 +142,7 @@ fn add_token(builder: &mut Builder<'_>, row: &Token) {
         scopes: row.scopes.clone(),
         declined: std::collections::BTreeSet::new(),
         issued: builder.made,
+        logged_in: (row.holder == Holder::User).then_some(builder.made),
         expires,
         dead: None,
         dead_code: None,
