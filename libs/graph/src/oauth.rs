@@ -7,6 +7,7 @@
 
 mod assets;
 mod refusal;
+mod remedy;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -19,6 +20,7 @@ use vocabulary::ids::MetaAppId;
 pub use self::{
     assets::{AdAccount, Business, Dataset, InstagramUser, Page},
     refusal::refusal,
+    remedy::{Remedy, remedy, remedy_of},
 };
 use crate::{
     call::{Call, Replay},
@@ -78,6 +80,8 @@ pub struct Inspection {
     pub data_access_expires_at: Option<i64>,
     /// Why it does not work, in Meta's words.
     pub problem: Option<String>,
+    /// What helps; `None` where it works.
+    pub remedy: Option<Remedy>,
 }
 
 /// A permission that holds for some objects only.
@@ -131,12 +135,28 @@ impl Oauth {
         self.exchange(app, &form, Replay::Never, "POST oauth/access_token code").await
     }
 
-    /// A living token for one that lives 60 days. The old one works on, so this may be repeated.
+    /// A person's living token for one that lives 60 days. The old one works on, so this may be repeated. Meta makes a
+    /// token younger once a day at most (Meta, "Long-lived access tokens").
     ///
     /// # Errors
     /// `NeedsConsent` where the token is dead.
     pub async fn exchange_long_lived(&self, app: &App, token: &SecretString) -> Result<Granted, Error> {
         let form = [("grant_type", "fb_exchange_token"), ("fb_exchange_token", token.expose_secret())];
+        self.exchange(app, &form, Replay::Safe, "POST oauth/access_token fb_exchange_token").await
+    }
+
+    /// A system user's expiring token for one that lives 60 days from now. Without the last field Meta would make one of
+    /// another kind. The old one works on until its own end, so this may be repeated (Meta, "System users: refresh an
+    /// expiring token").
+    ///
+    /// # Errors
+    /// `NeedsConsent` where the token is dead.
+    pub async fn refresh_system_user(&self, app: &App, token: &SecretString) -> Result<Granted, Error> {
+        let form = [
+            ("grant_type", "fb_exchange_token"),
+            ("fb_exchange_token", token.expose_secret()),
+            ("set_token_expires_in_60_days", "true"),
+        ];
         self.exchange(app, &form, Replay::Safe, "POST oauth/access_token fb_exchange_token").await
     }
 
@@ -309,12 +329,21 @@ struct Debugged {
 struct DebuggedError {
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    code: i64,
+    subcode: Option<i64>,
 }
 
 impl From<Debugged> for Inspection {
     fn from(debugged: Debugged) -> Self {
         let moment = |seconds: i64| (seconds > 0).then_some(seconds); // zero is never
+        let remedy = match &debugged.error {
+            _ if debugged.is_valid => None,
+            Some(error) => Some(remedy(error.code, error.subcode)),
+            None => Some(Remedy::Consent), // dead without a word
+        };
         Self {
+            remedy,
             is_valid: debugged.is_valid,
             app: debugged.app_id.and_then(|id| id.parse().ok()),
             kind: debugged.kind,
@@ -372,7 +401,7 @@ mod tests {
         assert!(inspection.is_valid);
         assert_eq!(inspection.app, Some(MetaAppId::new(138)));
         assert_eq!(inspection.kind, SYSTEM_USER);
-        assert_eq!(inspection.expires_at, None);
+        assert_eq!((inspection.expires_at, inspection.remedy), (None, None));
         assert_eq!(inspection.data_access_expires_at, Some(1_774_000_000));
         assert_eq!(inspection.granular_scopes[1].target_ids, Vec::<String>::new());
     }
@@ -385,6 +414,7 @@ mod tests {
         assert!(!inspection.is_valid);
         assert_eq!(inspection.app, None);
         assert_eq!(inspection.problem.as_deref(), Some("Error validating access token"));
+        assert_eq!(inspection.remedy, Some(Remedy::Renew));
     }
 
     #[test]
