@@ -98,6 +98,19 @@ pub struct Asset {
     pub discovered: Timestamp,
 }
 
+/// What stops with a connection, and what goes on without it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Blast {
+    /// What no other connection that works reaches; at most a thousand.
+    pub lost: Vec<Asset>,
+    /// How many there are of these.
+    pub lost_total: i64,
+    /// What others that work reach as well; at most a thousand.
+    pub kept: Vec<Asset>,
+    /// How many there are of these.
+    pub kept_total: i64,
+}
+
 /// What became of the ad accounts that were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
@@ -154,6 +167,14 @@ pub async fn list(
 ) -> Result<Vec<Asset>, Error> {
     let client = store.client().await?;
     Ok(assets::list(&client, by.tenant.as_str(), only, after, limit).await?)
+}
+
+/// What stops with a connection.
+pub async fn blast(store: &Store, by: &By, id: ConnectionId) -> Result<Blast, Error> {
+    let client = store.client().await?;
+    let (lost, lost_total) = assets::of_connection(&client, by.tenant.as_str(), id, false).await?;
+    let (kept, kept_total) = assets::of_connection(&client, by.tenant.as_str(), id, true).await?;
+    Ok(Blast { lost, lost_total, kept, kept_total })
 }
 
 #[cfg(test)]

@@ -13,20 +13,29 @@ use vocabulary::{
 use crate::{
     assets::{self, Claims, Found},
     by::{By, Repeat},
+    connection_events::{Event, EventKind, of_change},
     error::Error,
     grants,
+    lifecycle::plan::Plan,
     meta_apps::{MetaApps, refused},
     now::Now,
     revocations::Subject,
     sensitive,
-    store::{self, Store, Told, connections, owners, revocations},
+    store::{self, Store, Told, connection_events, connections, owners, revocations},
     tenants::Tenants,
     vault::{self, Cell, Sealed, Vault},
 };
 
+mod inspect;
 mod model;
+#[cfg(test)]
+pub(crate) mod testing;
+mod upkeep;
 
-pub use self::model::{Connection, ConnectionKind, ConnectionState, Listing, Standing, standing};
+pub use self::{
+    model::{Connection, ConnectionKind, ConnectionState, Listing, Standing, standing},
+    upkeep::Upkeep,
+};
 
 /// The use cases.
 #[derive(Clone)]
@@ -36,6 +45,7 @@ pub struct Connections {
     apps: MetaApps,
     tenants: Tenants,
     oauth: Oauth,
+    plan: Plan,
     now: Now,
 }
 
@@ -63,8 +73,12 @@ pub struct Connected {
 
 impl Connections {
     /// Over the store, the vault and Meta.
-    pub fn new((store, vault, now): (Store, Vault, Now), (apps, tenants): (MetaApps, Tenants), oauth: Oauth) -> Self {
-        Self { store, vault, apps, tenants, oauth, now }
+    pub fn new(
+        (store, vault, now): (Store, Vault, Now),
+        (apps, tenants): (MetaApps, Tenants),
+        (oauth, plan): (Oauth, Plan),
+    ) -> Self {
+        Self { store, vault, apps, tenants, oauth, plan, now }
     }
 
     /// Our app, in the version of the tenant of `by`.
@@ -96,7 +110,7 @@ impl Connections {
         let found = match standing.state {
             ConnectionState::Active => assets::discover(&self.oauth, &app, &token).await?,
             // A token that lacks a permission is kept, not used.
-            ConnectionState::NeedsConsent | ConnectionState::Revoked => Vec::new(),
+            ConnectionState::NeedsConsent | ConnectionState::Checkpoint | ConnectionState::Revoked => Vec::new(),
         };
         Ok(Checked { token, app, kind, inspection, expected, standing, found })
     }
@@ -115,11 +129,18 @@ impl Connections {
         let transaction = client.transaction().await?;
         let user = &checked.inspection.user_id;
         let older = connections::of_user(&transaction, tenant.as_str(), checked.app.id, checked.kind, user).await?;
-        let connection = checked.connection(tenant.clone(), older.as_ref(), now);
+        let connection = checked.connection(tenant.clone(), older.as_ref(), now).begun(&self.plan, now);
         let sealed = self.seal(&connection, &checked.token).await?;
         connections::put(&transaction, &connection, &sealed).await?;
         let claims = store_found(&transaction, &connection, &checked.found, now).await?;
         let connected = Connected { connection, found: checked.found, claims };
+        let event = Event::of(&connected.connection, EventKind::Connected, now);
+        connection_events::append(&transaction, tenant.as_str(), &event).await?;
+        if connected.connection.token_version > 1 {
+            // Holders of the older token take up this one at once.
+            let subject = Subject::Connection(connected.connection.id);
+            revocations::append(&transaction, tenant.as_str(), &subject, now).await?;
+        }
         let resource = names::of_connection(connected.connection.id);
         let told = Told { action: told, resource: &resource, detail: self.detail(&connected).await };
         self.store.commit(transaction, by, told, Some((repeat, answer(&connected)))).await?;
@@ -141,31 +162,6 @@ impl Connections {
     pub async fn list(&self, by: &By, listing: &Listing) -> Result<Vec<Connection>, Error> {
         let client = self.store.client().await?;
         Ok(connections::list(&client, by.tenant.as_str(), listing).await?)
-    }
-
-    /// Asks Meta how the token stands, and stores the answer.
-    pub async fn inspect(&self, by: &By, id: ConnectionId) -> Result<Connection, Error> {
-        let (connection, token) = self.open(by, id).await?;
-        let app = self.app(by, connection.app).await?;
-        let inspection = self.oauth.inspect(&app, &token).await.map_err(refused)?;
-        let before = connection.state;
-        let connection = connection.noted(&inspection, (self.now)());
-        let mut client = self.store.client().await?;
-        let transaction = client.transaction().await?;
-        if !connections::note(&transaction, &connection).await? {
-            // A newer token came meanwhile: what Meta said of the older one is of no interest.
-            transaction.rollback().await?;
-            return self.get(by, id).await;
-        }
-        if before == ConnectionState::Active && connection.state != before {
-            let (tenant, subject) = (by.tenant.as_str(), Subject::Connection(id));
-            revocations::append(&transaction, tenant, &subject, (self.now)()).await?;
-        }
-        let resource = names::of_connection(id);
-        let detail = json!({"state": connection.state.word(), "reason": connection.state_reason});
-        let told = Told { action: "connections.inspect", resource: &resource, detail };
-        self.store.commit(transaction, by, told, None).await?;
-        self.get(by, id).await
     }
 
     /// Looks again at what a connection reaches, and stores it.
@@ -218,6 +214,11 @@ impl Connections {
         if !connections::revoke(&transaction, connection, reason, now).await? {
             return Err(Error::Stale { resource, etag: self.get(by, connection.id).await?.etag() });
         }
+        let ended =
+            Connection { state: ConnectionState::Revoked, state_reason: reason.to_owned(), ..connection.clone() };
+        for event in of_change(connection, &ended, now) {
+            connection_events::append(&transaction, tenant, &event).await?;
+        }
         revocations::append(&transaction, tenant, &Subject::Connection(connection.id), now).await?;
         let detail = json!({"reason": sensitive::text(&self.vault, tenant, reason).await});
         let told = Told { action: "connections.revoke", resource: &resource, detail };
@@ -252,6 +253,36 @@ impl Connections {
         Ok(self.oauth.revoke(&app, &token, &connection.user_id).await?)
     }
 
+    /// Removes a revoked connection from every list. A token that a crash left there is destroyed first.
+    pub async fn delete(
+        &self,
+        by: &By,
+        connection: &Connection,
+        (repeat, answer): (&Repeat, Vec<u8>),
+    ) -> Result<(), Error> {
+        let (tenant, now) = (by.tenant.as_str(), (self.now)());
+        self.bury(by, connection.id).await?;
+        let resource = names::of_connection(connection.id);
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        if !connections::delete(&transaction, connection).await? {
+            return Err(Error::Stale { resource, etag: self.get(by, connection.id).await?.etag() });
+        }
+        let event = Event::of(connection, EventKind::Deleted, now);
+        connection_events::append(&transaction, tenant, &event).await?;
+        let told = Told { action: "connections.delete", resource: &resource, detail: json!({}) };
+        Ok(self.store.commit(transaction, by, told, Some((repeat, answer))).await?)
+    }
+
+    /// The connection as it stands, where this etag allows to remove it.
+    pub async fn deletable(&self, by: &By, id: ConnectionId, etag: &str) -> Result<Connection, Error> {
+        let (connection, _) = self.revocable(by, id, etag).await?;
+        match connection.state {
+            ConnectionState::Revoked => Ok(connection),
+            state => Err(Error::WrongState { resource: names::of_connection(id), state: state.shown() }),
+        }
+    }
+
     /// Finishes what a crash left between ending a connection and destroying its token.
     pub async fn bury_leftovers(&self, before: Timestamp) -> Result<(), Error> {
         let leftovers = connections::to_shred(&self.store.client().await?, before).await?;
@@ -279,8 +310,9 @@ impl Connections {
         Ok(vault::text(&self.vault.open(&cell(connection.tenant.as_str(), &row), sealed).await?)?)
     }
 
-    /// Seals a token for a connection as it was read. The row has to stay as it is until the sealed token is stored.
-    async fn seal(&self, connection: &Connection, token: &SecretString) -> Result<Sealed, Error> {
+    /// Seals a token for a connection as it was read, under a new key of its row: with the older key gone, the older token
+    /// does not open any more. The row has to stay as it is until the sealed token is stored.
+    pub(crate) async fn seal(&self, connection: &Connection, token: &SecretString) -> Result<Sealed, Error> {
         let row = connection.id.to_string();
         let cell = cell(connection.tenant.as_str(), &row);
         Ok(self.vault.seal(&cell, connection.key_version, token.expose_secret().as_bytes()).await?)
@@ -299,6 +331,12 @@ impl Connections {
             "claimed": claims.claimed.len(),
             "taken": claims.taken.len(),
         })
+    }
+
+    /// The app of a connection, in the version of its tenant, whether or not that is suspended: its tokens are kept alive.
+    pub(crate) async fn app_of(&self, connection: &Connection) -> Result<App, Error> {
+        let tenant = self.tenants.get(&By::ourselves(connection.tenant.clone())).await?;
+        self.apps.open(connection.app, &tenant.meta_version).await
     }
 
     async fn find(&self, by: &By, id: ConnectionId) -> Result<(Connection, Option<Sealed>), Error> {
@@ -350,6 +388,7 @@ impl Checked {
             expires: model::moment(self.inspection.expires_at),
             data_access_expires: model::moment(self.inspection.data_access_expires_at),
             inspected: now,
+            upkeep: Upkeep::default(),
             token_version: older.map_or(1, |older| older.token_version + 1),
             key_version: older.map_or(0, |older| older.key_version),
             version: older.map_or(1, |older| older.version + 1),

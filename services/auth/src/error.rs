@@ -77,6 +77,14 @@ pub enum Error {
         /// Why, for a person.
         cause: String,
     },
+    /// A refresh did not work now; the token that is there still does.
+    #[error("{connection} could not be refreshed now, and its token works on: {cause}")]
+    RefreshFailed {
+        /// Its resource name.
+        connection: String,
+        /// Why, for a person.
+        cause: String,
+    },
     /// Meta refused our app, our secret, a code or a token.
     #[error("Meta refused the credential: {cause}")]
     CredentialRefused {
@@ -197,6 +205,7 @@ impl Fault for Error {
             | Self::NeedsConsent { .. }
             | Self::CredentialRefused { .. } => Code::FailedPrecondition,
             Self::Unreachable { .. } => Code::Unavailable,
+            Self::RefreshFailed { .. } => Code::Unavailable,
             Self::Meta(error) => error.code(),
             Self::NoSigner => Code::Unavailable,
             Self::Vault(_) | Self::Store(_) if self.outage() || self.sealed() => Code::Unavailable,
@@ -221,6 +230,7 @@ impl Fault for Error {
             Self::NeedsConsent { .. } => ErrorReason::ConnectionNeedsConsent,
             Self::CredentialRefused { .. } => ErrorReason::MetaRefusedCredential,
             Self::Unreachable { .. } => ErrorReason::ServiceUnavailable,
+            Self::RefreshFailed { .. } => ErrorReason::MetaUnavailable,
             Self::Meta(error) => error.reason(),
             Self::Vault(_) | Self::Store(_) if self.outage() => ErrorReason::StoreUnavailable,
             Self::NoSigner => ErrorReason::VaultSealed,
@@ -246,7 +256,9 @@ impl Fault for Error {
             Self::Unproven { what } => vec![("cause", (*what).to_owned())],
             Self::Lacking { lacks } => vec![("scope", lacks.join(","))],
             Self::Taken { account } => vec![("resource", vocabulary::names::of_ad_account(*account))],
-            Self::NeedsConsent { connection, .. } => vec![("connection", connection.clone())],
+            Self::NeedsConsent { connection, .. } | Self::RefreshFailed { connection, .. } => {
+                vec![("connection", connection.clone())]
+            }
             Self::CredentialRefused { cause, source } => {
                 let mut metadata = vec![("cause", (*cause).to_owned())];
                 metadata.extend(source.iter().flat_map(Fault::metadata));
@@ -270,6 +282,7 @@ impl Fault for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RequestInFlight { .. } => Some(Duration::from_secs(1)),
+            Self::RefreshFailed { .. } => Some(Duration::from_mins(1)),
             Self::Meta(error) => error.retry_after(),
             // A person has to act first.
             _ if self.closed().is_some() => Some(Duration::from_secs(30)),

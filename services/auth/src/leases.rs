@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use graph::oauth::Remedy;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -110,6 +111,8 @@ pub enum Verdict {
     RetryWithNewLease,
     /// Somebody must consent again.
     NeedsConsent,
+    /// The token's owner must do something at Facebook first.
+    Checkpoint,
     /// The token is not to blame.
     NotTheToken,
 }
@@ -159,21 +162,14 @@ impl Leases {
     /// does not stop a tenant.
     pub async fn failed(&self, by: &By, lease: LeaseId, (code, subcode): (i32, i32)) -> Result<Verdict, Error> {
         let connection = self.connections.get(by, lease.connection).await?;
-        if connection.token_version > lease.token_version {
-            return Ok(Verdict::RetryWithNewLease);
-        }
-        if connection.state != ConnectionState::Active {
-            return Ok(Verdict::NeedsConsent);
+        if let Some(verdict) = known(&connection, lease) {
+            return Ok(verdict);
         }
         if !blames_token(code, subcode) {
             return Ok(Verdict::NotTheToken);
         }
         let connection = self.connections.inspect(by, lease.connection).await?;
-        Ok(match connection.state {
-            _ if connection.token_version > lease.token_version => Verdict::RetryWithNewLease,
-            ConnectionState::Active => Verdict::NotTheToken,
-            ConnectionState::NeedsConsent | ConnectionState::Revoked => Verdict::NeedsConsent,
-        })
+        Ok(known(&connection, lease).unwrap_or(Verdict::NotTheToken))
     }
 
     async fn serving(&self, by: &By, resource: Resource, min_ttl: Duration) -> Result<(Connection, Sealed), Error> {
@@ -217,11 +213,23 @@ fn dead_because(connection: &Connection) -> String {
     if connection.state_reason.is_empty() { "its token ends".to_owned() } else { connection.state_reason.clone() }
 }
 
+/// What the connection as it stands says of a lease that Meta refused; `None` where it knows of no harm.
+fn known(connection: &Connection, lease: LeaseId) -> Option<Verdict> {
+    match connection.state {
+        _ if connection.token_version > lease.token_version => Some(Verdict::RetryWithNewLease),
+        ConnectionState::Active => None,
+        ConnectionState::Checkpoint => Some(Verdict::Checkpoint),
+        ConnectionState::NeedsConsent | ConnectionState::Revoked => Some(Verdict::NeedsConsent),
+    }
+}
+
 /// Does Meta's code speak of the token itself?
 fn blames_token(code: i32, subcode: i32) -> bool {
     let subcode = Some(i64::from(subcode)).filter(|subcode| *subcode != 0);
-    let error = graph::MetaError { code: code.into(), subcode, ..graph::MetaError::default() };
-    error.verdict() == graph::Verdict::Token
+    match graph::oauth::remedy(code.into(), subcode) {
+        Remedy::Renew | Remedy::Consent | Remedy::Checkpoint => true,
+        Remedy::Wait | Remedy::Elsewhere => false,
+    }
 }
 
 #[cfg(test)]
@@ -240,8 +248,8 @@ mod tests {
 
     #[test]
     fn only_codes_of_the_token_blame_it() {
-        assert!(blames_token(190, 463) && blames_token(190, 0));
-        for code in [4, 10, 100, 200, 294, 368] {
+        assert!(blames_token(190, 463) && blames_token(190, 0) && blames_token(190, 459));
+        for code in [1, 4, 10, 100, 200, 294, 368] {
             assert!(!blames_token(code, 0), "{code}");
         }
     }

@@ -9,6 +9,9 @@
 //! Every key of the vault can be rotated while all of this goes on ([`vault::rotation`]), and how an operator does it stands
 //! in `deploy/runbooks/keys.md`.
 //!
+//! Tokens end too: each is refreshed long before, by one replica, and inspected daily ([`lifecycle`]). What happens to a
+//! connection is an event that its tenant can watch ([`connection_events`]).
+//!
 //! Invariants: no token, secret or key is stored, logged or returned in clear, save in the one answer that is for it; a
 //! change, its audit entry, its revocation and the answer to its request are one transaction; no call to Meta is made
 //! while one is open; every statement on tenant data says whose.
@@ -19,12 +22,14 @@ pub mod bootstrap;
 pub mod by;
 pub mod callers;
 pub mod chains;
+pub mod connection_events;
 pub mod connections;
 pub mod discovery;
 mod error;
 pub mod grants;
 pub mod lease_rules;
 pub mod leases;
+pub mod lifecycle;
 pub mod logins;
 pub mod meta_apps;
 pub mod meters;
@@ -73,11 +78,14 @@ use self::{
     bootstrap::Bootstrap,
     callers::Callers,
     chains::Chains,
+    connection_events::ConnectionEvents,
     connections::Connections,
     discovery::{Discovery, Rows},
     leases::Leases,
+    lifecycle::Lifecycle,
     logins::Logins,
     meta_apps::MetaApps,
+    now::Now,
     revocations::Revocations,
     service::{AuditApi, Common, ConnectionApi, CredentialApi, IdentityApi, KeyApi, MetaAppApi, OwnChains, TenantApi},
     signing::SigningKeys,
@@ -106,6 +114,7 @@ pub fn migrations() -> Vec<storage::migrations::Source> {
         ("V4__identity", include_str!("../migrations/V4__identity.sql")),
         ("V5__vault", include_str!("../migrations/V5__vault.sql")),
         ("V6__connections", include_str!("../migrations/V6__connections.sql")),
+        ("V7__lifecycle", include_str!("../migrations/V7__lifecycle.sql")),
         ("V8__key_rotation", include_str!("../migrations/V8__key_rotation.sql")),
         ("V10__anchors", include_str!("../migrations/V10__anchors.sql")),
     ]
@@ -134,7 +143,14 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
 /// # Errors
 /// As [`serve`].
 pub async fn serve_on(listener: TcpListener, settings: Settings, process: Process) -> anyhow::Result<()> {
-    let now = now::of(SystemClock);
+    serve_at(listener, settings, process, now::of(SystemClock)).await
+}
+
+/// Like [`serve_on`], by a clock that can be turned. The tokens that it issues and checks go by the machine's all the same.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_at(listener: TcpListener, settings: Settings, process: Process, now: Now) -> anyhow::Result<()> {
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
     let store = Store::new(postgres);
@@ -149,7 +165,11 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
     let tenants = Tenants::new(store.clone(), vault.clone(), now.clone());
     let apps = MetaApps::new(store.clone(), vault.clone(), oauth.clone(), now.clone());
     let base = (store.clone(), vault.clone(), now.clone());
-    let connections = Connections::new(base, (apps.clone(), tenants.clone()), oauth.clone());
+    let plan = settings.lifecycle.plan();
+    let connections = Connections::new(base, (apps.clone(), tenants.clone()), (oauth.clone(), plan));
+    let to_meta = (connections.clone(), oauth.clone());
+    let lifecycle = Lifecycle::new(&settings.lifecycle, (store.clone(), now.clone()), to_meta, process.tasks.clone());
+    let events = ConnectionEvents::new(store.clone(), settings.lifecycle.events_kept(), now.clone());
     let discovery = Discovery::new(store.clone(), connections.clone(), now.clone());
     let logins = Logins::new(&settings, (store.clone(), now.clone()), connections.clone(), oauth);
     let revocations = Revocations::start(store.clone()).await?;
@@ -179,10 +199,12 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
         verification: Verification::new(store.clone(), vault.clone(), chains),
         usage: usage.clone(),
     };
+    tasks.spawn(lifecycle.clone().run(stop.clone()));
     let sweeper = Sweeper {
         store: store.clone(),
         connections: connections.clone(),
         logins: logins.clone(),
+        events: events.clone(),
         revocations: revocations.clone(),
         usage: usage.clone(),
         now: now.clone(),
@@ -210,6 +232,8 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
             connections,
             logins,
             discovery,
+            lifecycle,
+            events,
             now,
         }))
         .add(CredentialServiceServer::new(CredentialApi { leases, revocations, usage }))

@@ -9,6 +9,7 @@ mod identity;
 mod key;
 mod meta_app;
 mod tenant;
+mod watch;
 
 use rpc::{Principal, Scopes, Tenants};
 use tonic::{Request, Status};

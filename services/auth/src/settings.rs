@@ -10,6 +10,7 @@ use serde::Deserialize;
 use storage::PostgresSettings;
 
 use crate::{
+    lifecycle::LifecycleSettings,
     token::Algorithm,
     vault::{ProviderKind, TransitSettings, VaultSettings},
 };
@@ -67,6 +68,8 @@ pub struct Settings {
     pub services: BTreeMap<String, String>,
     /// How often the heads of the audit's chains are anchored, in seconds. 1 to 60; default 60.
     pub anchor_seconds: u32,
+    /// The life of connections: refreshes, inspections, events.
+    pub lifecycle: LifecycleSettings,
     /// Reflection on the gRPC port. Default off.
     pub reflection: bool,
     /// Logs, metrics and traces.
@@ -98,6 +101,7 @@ impl Default for Settings {
             lease_seconds: 120,
             services: BTreeMap::new(),
             anchor_seconds: 60,
+            lifecycle: LifecycleSettings::default(),
             reflection: false,
             telemetry: TelemetrySettings::default(),
         }
@@ -150,6 +154,7 @@ impl Check for Settings {
     fn check(&self, faults: &mut Faults) {
         faults.nested("postgres", self.postgres.faults());
         faults.nested("graph", self.graph.faults());
+        faults.section("lifecycle", &self.lifecycle);
         faults.check(is_address(&self.dialog_url), "dialog_url", "must be an http or https address");
         faults.check(is_address(&self.public_base_url), "public_base_url", "must be an http or https address");
         match self.key_provider {

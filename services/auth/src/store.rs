@@ -4,6 +4,7 @@ pub mod anchors;
 pub mod assets;
 pub mod bootstrap;
 pub mod callers;
+pub mod connection_events;
 pub mod connections;
 pub mod keys;
 pub mod login_states;
@@ -12,6 +13,7 @@ pub mod owners;
 pub mod revocations;
 pub mod shreddings;
 pub mod tenants;
+pub mod upkeep;
 pub mod usage;
 pub mod vault_state;
 

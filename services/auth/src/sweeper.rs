@@ -1,4 +1,4 @@
-//! What time takes away: answers to old requests, ended operations and log-ins, and what a crash left of a revocation.
+//! What time takes away: answers to old requests, events of long ago, ended operations and log-ins, and what a crash left of a revocation.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    connections::Connections, error::Error, logins::Logins, now::Now, revocations::Revocations, store::Store,
-    usage::Usage,
+    connection_events::ConnectionEvents, connections::Connections, error::Error, logins::Logins, now::Now,
+    revocations::Revocations, store::Store, usage::Usage,
 };
 
 const EVERY: Duration = Duration::from_secs(30);
@@ -24,6 +24,8 @@ pub struct Sweeper {
     pub connections: Connections,
     /// Forgets log-ins.
     pub logins: Logins,
+    /// Forgets what happened to connections long ago.
+    pub events: ConnectionEvents,
     /// Forgets what ended long ago.
     pub revocations: Revocations,
     /// Forgets hours of the past.
@@ -46,6 +48,7 @@ impl Sweeper {
     async fn round(&self) -> Result<(), Error> {
         self.connections.bury_leftovers((self.now)() - LEFTOVER_AFTER).await?;
         self.logins.sweep().await?;
+        self.events.sweep().await?;
         self.revocations.sweep((self.now)()).await?;
         self.usage.sweep().await?;
         self.store.requests().sweep().await?;

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod connection;
+mod connection_event;
 mod credential;
 mod key;
 
@@ -19,7 +20,11 @@ use vocabulary::{
 pub use self::{
     access::{bootstrap, caller, caller_id, issue, meta_app},
     audit::{chain, entry, report, span, usage_listing, usage_page_key, wanted},
-    connection::{asset_key, assets_filter, begin_connection, complete_connection, connection_filter, import, revoke},
+    connection::{
+        asset_key, assets_filter, begin_connection, complete_connection, connection_filter, delete, import, refresh,
+        revoke,
+    },
+    connection_event::{connection_event, health},
     credential::{lease, lease_id, revocation},
     key::{rotate_key, seal_vault, shred_receipt, shred_tenant_key, unseal_vault},
 };

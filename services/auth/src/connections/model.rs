@@ -1,12 +1,13 @@
 //! A connection as a value, and what Meta's words about a token make of it.
 
-use graph::oauth::{GranularScope, Inspection};
+use graph::oauth::{GranularScope, Inspection, Remedy};
 use jiff::Timestamp;
 use vocabulary::{
     ids::{ConnectionId, MetaAppId, TenantId},
     names,
 };
 
+use super::Upkeep;
 use crate::{error::Error, grants};
 
 /// One token of one person or system user, for one app; the token itself is not in here.
@@ -38,6 +39,8 @@ pub struct Connection {
     pub data_access_expires: Option<Timestamp>,
     /// When Meta last told how it stands.
     pub inspected: Timestamp,
+    /// What keeps it alive.
+    pub upkeep: Upkeep,
     /// Grows with every new token.
     pub token_version: i64,
     /// The version of the key that seals the token, as it was read; grows with every value that is sealed.
@@ -66,6 +69,8 @@ pub enum ConnectionState {
     Active,
     /// Kept, and not leased.
     NeedsConsent,
+    /// Kept, and not leased until its owner has done what Facebook asks for.
+    Checkpoint,
     /// Ended by us.
     Revoked,
 }
@@ -98,7 +103,11 @@ pub fn standing(inspection: &Inspection, expected: &[String]) -> Standing {
     let needs = |reason: String| Standing { state: ConnectionState::NeedsConsent, reason };
     if !inspection.is_valid {
         let problem = inspection.problem.as_deref().unwrap_or("the token is not valid");
-        needs(format!("Meta says: {problem}"))
+        let reason = format!("Meta says: {problem}");
+        match inspection.remedy {
+            Some(Remedy::Checkpoint) => Standing { state: ConnectionState::Checkpoint, reason },
+            _ => needs(reason),
+        }
     } else if missing.is_empty() {
         Standing { state: ConnectionState::Active, reason: String::new() }
     } else {
@@ -133,7 +142,9 @@ impl Connection {
         let connection = names::of_connection(self.id);
         match self.state {
             ConnectionState::Active => Ok(()),
-            ConnectionState::NeedsConsent => Err(Error::NeedsConsent { connection, cause: self.state_reason.clone() }),
+            ConnectionState::NeedsConsent | ConnectionState::Checkpoint => {
+                Err(Error::NeedsConsent { connection, cause: self.state_reason.clone() })
+            }
             ConnectionState::Revoked => Err(Error::WrongState { resource: connection, state: "REVOKED" }),
         }
     }
@@ -173,13 +184,26 @@ impl ConnectionState {
         match self {
             Self::Active => "active",
             Self::NeedsConsent => "needs_consent",
+            Self::Checkpoint => "checkpoint",
             Self::Revoked => "revoked",
+        }
+    }
+
+    /// As callers see it.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::NeedsConsent => "NEEDS_CONSENT",
+            Self::Checkpoint => "CHECKPOINT",
+            Self::Revoked => "REVOKED",
         }
     }
 
     /// From what was stored.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Active, Self::NeedsConsent, Self::Revoked].into_iter().find(|state| state.word() == word)
+        [Self::Active, Self::NeedsConsent, Self::Checkpoint, Self::Revoked]
+            .into_iter()
+            .find(|state| state.word() == word)
     }
 }
 
@@ -198,6 +222,7 @@ mod tests {
             expires_at: None,
             data_access_expires_at: None,
             problem: None,
+            remedy: (!is_valid).then_some(Remedy::Consent),
         }
     }
 
@@ -219,11 +244,19 @@ mod tests {
     fn a_dead_token_needs_consent_in_metas_words() {
         let dead = Inspection { problem: Some("Session has expired".to_owned()), ..inspection(false, &[]) };
         assert_eq!(standing(&dead, &[]).reason, "Meta says: Session has expired");
+        assert_eq!(standing(&dead, &[]).state, ConnectionState::NeedsConsent);
+    }
+
+    #[test]
+    fn a_checkpoint_is_told_from_lost_consent() {
+        let stopped = Inspection { remedy: Some(Remedy::Checkpoint), ..inspection(false, &[]) };
+        assert_eq!(standing(&stopped, &[]).state, ConnectionState::Checkpoint);
     }
 
     #[test]
     fn words_read_back_as_they_were_stored() {
-        for state in [ConnectionState::Active, ConnectionState::NeedsConsent, ConnectionState::Revoked] {
+        use ConnectionState::{Active, Checkpoint, NeedsConsent, Revoked};
+        for state in [Active, NeedsConsent, Checkpoint, Revoked] {
             assert_eq!(ConnectionState::from_word(state.word()), Some(state));
         }
         for kind in [ConnectionKind::User, ConnectionKind::SystemUser] {

@@ -1,5 +1,6 @@
 //! `ConnectionService`.
 
+use futures::stream::BoxStream;
 use prost::Message;
 use proto::auth::v1::{self as pb, connection_service_server::ConnectionService};
 use proto::operations::v1::Operation;
@@ -8,13 +9,15 @@ use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 use vocabulary::{ids::ConnectionId, names};
 
-use super::{Common, known_caller, open};
+use super::{Common, known_caller, open, watch};
 use crate::{
     assets,
     by::Repeat,
+    connection_events::ConnectionEvents,
     connections::{Connected, Connection, ConnectionKind, Connections},
     discovery::Discovery,
     error::Error,
+    lifecycle::Lifecycle,
     logins::Logins,
     now::Now,
     once::once,
@@ -31,6 +34,10 @@ pub struct ConnectionApi {
     pub logins: Logins,
     /// Discovery as long work.
     pub discovery: Discovery,
+    /// Refreshing.
+    pub lifecycle: Lifecycle,
+    /// What happens to connections.
+    pub events: ConnectionEvents,
     /// The clock.
     pub now: Now,
 }
@@ -156,6 +163,73 @@ impl ConnectionService for ConnectionApi {
         };
         let days_left = connection.days_left((self.now)());
         Ok(Response::new(pb::InspectConnectionResponse { connection: Some((&connection).into()), days_left }))
+    }
+
+    async fn refresh_connection(
+        &self,
+        request: Request<pb::RefreshConnectionRequest>,
+    ) -> Result<Response<pb::RefreshConnectionResponse>, Status> {
+        let (by, request) = open(request)?;
+        let (id, request_id) = wire::refresh(&request)?;
+        let repeat = Repeat::of("RefreshConnection", request_id, &request);
+        let answer = |connection: &Connection, refreshed| pb::RefreshConnectionResponse {
+            connection: Some(connection.into()),
+            refreshed,
+        };
+        if request.validate_only {
+            let (connection, _) = self.lifecycle.refreshable(&by, id).await?;
+            return Ok(Response::new(answer(&connection, false)));
+        }
+        let work = async {
+            let (connection, refreshed) = Box::pin(self.lifecycle.refresh_now(&by, id)).await?;
+            let answer = answer(&connection, refreshed);
+            self.common.store.answer(&by, &repeat, &answer.encode_to_vec()).await?;
+            Ok(answer)
+        };
+        Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+
+    async fn delete_connection(
+        &self,
+        request: Request<pb::DeleteConnectionRequest>,
+    ) -> Result<Response<pb::DeleteConnectionResponse>, Status> {
+        let (by, request) = open(request)?;
+        let (id, request_id) = wire::delete(&request)?;
+        let repeat = Repeat::of("DeleteConnection", request_id, &request);
+        let work = async {
+            let connection = self.connections.deletable(&by, id, &request.etag).await?;
+            let answer = pb::DeleteConnectionResponse {};
+            if !request.validate_only {
+                self.connections.delete(&by, &connection, (&repeat, answer.encode_to_vec())).await?;
+            }
+            Ok(answer)
+        };
+        if request.validate_only {
+            return Ok(Response::new(work.await?));
+        }
+        Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+
+    async fn get_blast_radius(
+        &self,
+        request: Request<pb::GetBlastRadiusRequest>,
+    ) -> Result<Response<pb::GetBlastRadiusResponse>, Status> {
+        let (by, request) = open(request)?;
+        let connection = self.connections.get(&by, id(&request.name)?).await?;
+        Ok(Response::new((&assets::blast(&self.common.store, &by, connection.id).await?).into()))
+    }
+
+    type WatchConnectionsStream = BoxStream<'static, Result<pb::WatchConnectionsResponse, Status>>;
+
+    async fn watch_connections(
+        &self,
+        request: Request<pb::WatchConnectionsRequest>,
+    ) -> Result<Response<Self::WatchConnectionsStream>, Status> {
+        let (by, request) = open(request)?;
+        let from = watch::start(&self.common.pages, &by.tenant, &request)?;
+        let seen = self.events.begin(&by.tenant, from).await?;
+        let events = watch::events(self.events.clone(), self.common.pages.clone(), (by.tenant, seen));
+        Ok(Response::new(events))
     }
 
     async fn revoke_connection(

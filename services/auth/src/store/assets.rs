@@ -62,6 +62,53 @@ pub async fn list(
     client.query(&statement, values).await?.iter().map(read).collect()
 }
 
+/// What a connection reaches, by kind and id, at most a thousand, and how many there are: what other connections that
+/// work reach as well, or what they do not. `reachable_by` names those others, and where there are none the connection.
+pub async fn of_connection(
+    client: &impl GenericClient,
+    tenant: &str,
+    connection: ConnectionId,
+    reached_by_others: bool,
+) -> Result<(Vec<Asset>, i64), Error> {
+    const SQL: &str = "
+        WITH reached AS (
+            SELECT a.kind,
+                   a.meta_id,
+                   a.display_name,
+                   a.roles,
+                   a.discovered_at,
+                   ARRAY(
+                       SELECT o.connection_id
+                         FROM assets AS o JOIN connections AS c ON c.tenant_id = $1 AND c.id = o.connection_id
+                        WHERE o.tenant_id = $1
+                          AND o.kind = a.kind
+                          AND o.meta_id = a.meta_id
+                          AND o.connection_id <> $2
+                          AND c.state = 'active'
+                        ORDER BY o.connection_id) AS others
+              FROM assets AS a
+             WHERE a.tenant_id = $1 AND a.connection_id = $2)
+        SELECT kind,
+               meta_id,
+               display_name,
+               roles,
+               discovered_at,
+               CASE WHEN others = '{}' THEN ARRAY[$2] ELSE others END AS reachable_by,
+               kind <> $4 OR EXISTS (
+                   SELECT FROM ad_account_owners AS o WHERE o.account_id = meta_id AND o.tenant_id = $1) AS owned,
+               count(*) OVER () AS total
+          FROM reached
+         WHERE (others <> '{}') = $3
+         ORDER BY kind, meta_id
+         LIMIT 1000";
+    let statement = client.prepare_cached(SQL).await?;
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&tenant, &connection.0, &reached_by_others, &AssetKind::AdAccount.number()];
+    let rows = client.query(&statement, values).await?;
+    let total = rows.first().map_or(Ok(0), |row| row.try_get("total"))?;
+    Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
+}
+
 fn read(row: &Row) -> Result<Asset, Error> {
     let kind = AssetKind::from_number(row.try_get("kind")?);
     let reachable_by: Vec<uuid::Uuid> = row.try_get("reachable_by")?;

@@ -7,14 +7,16 @@ use vocabulary::ids::{ConnectionId, MetaAppId};
 
 use super::keys::sealed;
 use crate::{
-    connections::{Connection, ConnectionKind, ConnectionState, Listing},
+    connections::{Connection, ConnectionKind, ConnectionState, Listing, Upkeep},
     vault::Sealed,
 };
 
-const COLUMNS: &str = "
+/// What [`with_token`] reads.
+pub const COLUMNS: &str = "
     tenant_id, id, kind, state, state_reason, app_id, user_id, scopes, expected_scopes, granular_scopes, expires_at,
     data_access_expires_at, inspected_at, token_version, version, tenant_key_version, key_version, wrapped_key,
-    sealed_token, created_at, updated_at";
+    sealed_token, created_at, updated_at, next_refresh_at, next_inspection_at, next_notice_at, refreshed_at,
+    refresh_failures, refresh_problem, told_days, told_data_days";
 
 /// The connection of that app, kind and user that has not been revoked. Until the transaction ends nobody else can change
 /// it, nor make one where there is none.
@@ -40,14 +42,16 @@ pub async fn of_user(
     row.as_ref().map(read).transpose()
 }
 
-/// Stores a connection and its token; one of the same id is replaced.
+/// Stores a connection and its token; one of the same id is replaced, and whoever works on that has lost its claim.
 pub async fn put(client: &impl GenericClient, connection: &Connection, token: &Sealed) -> Result<(), Error> {
     const SQL: &str = "
         INSERT INTO connections
                (tenant_id, id, kind, state, state_reason, app_id, user_id, scopes, expected_scopes, granular_scopes,
                 expires_at, data_access_expires_at, inspected_at, token_version, version, tenant_key_version,
-                key_version, wrapped_key, sealed_token, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                key_version, wrapped_key, sealed_token, created_at, updated_at, next_refresh_at, next_inspection_at,
+                next_notice_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                $23, $24)
         ON CONFLICT (tenant_id, id) DO UPDATE
            SET state = EXCLUDED.state,
                state_reason = EXCLUDED.state_reason,
@@ -63,7 +67,17 @@ pub async fn put(client: &impl GenericClient, connection: &Connection, token: &S
                key_version = EXCLUDED.key_version,
                wrapped_key = EXCLUDED.wrapped_key,
                sealed_token = EXCLUDED.sealed_token,
-               updated_at = EXCLUDED.updated_at";
+               updated_at = EXCLUDED.updated_at,
+               next_refresh_at = EXCLUDED.next_refresh_at,
+               next_inspection_at = EXCLUDED.next_inspection_at,
+               next_notice_at = EXCLUDED.next_notice_at,
+               refreshed_at = EXCLUDED.refreshed_at,
+               refresh_failures = EXCLUDED.refresh_failures,
+               refresh_problem = EXCLUDED.refresh_problem,
+               told_days = EXCLUDED.told_days,
+               told_data_days = EXCLUDED.told_data_days,
+               claim = connections.claim + 1,
+               claimed_until = NULL";
     let statement = client.prepare_cached(SQL).await?;
     let c = connection;
     let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[
@@ -88,6 +102,9 @@ pub async fn put(client: &impl GenericClient, connection: &Connection, token: &S
         &token.value,
         &c.created,
         &c.updated,
+        &c.upkeep.next_refresh,
+        &c.upkeep.next_inspection,
+        &c.upkeep.next_notice,
     ];
     client.execute(&statement, values).await?;
     Ok(())
@@ -105,6 +122,11 @@ pub async fn note(client: &impl GenericClient, connection: &Connection) -> Resul
                expires_at = $8,
                data_access_expires_at = $9,
                inspected_at = $10,
+               next_refresh_at = $11,
+               next_inspection_at = $12,
+               next_notice_at = $13,
+               told_days = $14,
+               told_data_days = $15,
                version = version + 1,
                updated_at = $10
          WHERE tenant_id = $1 AND id = $2 AND version = $3";
@@ -121,6 +143,11 @@ pub async fn note(client: &impl GenericClient, connection: &Connection) -> Resul
         &c.expires,
         &c.data_access_expires,
         &c.inspected,
+        &c.upkeep.next_refresh,
+        &c.upkeep.next_inspection,
+        &c.upkeep.next_notice,
+        &c.upkeep.told,
+        &c.upkeep.told_data,
     ];
     Ok(client.execute(&statement, values).await? == 1)
 }
@@ -225,7 +252,18 @@ pub async fn list(client: &impl GenericClient, tenant: &str, listing: &Listing) 
     client.query(&statement, values).await?.iter().map(read).collect()
 }
 
-fn with_token(row: &Row) -> Result<(Connection, Option<Sealed>), Error> {
+/// Removes a revoked connection whose token is gone, unless it has changed since. What it reached goes with it.
+pub async fn delete(client: &impl GenericClient, connection: &Connection) -> Result<bool, Error> {
+    const SQL: &str = "
+        DELETE FROM connections
+         WHERE tenant_id = $1 AND id = $2 AND version = $3 AND state = 'revoked' AND sealed_token IS NULL";
+    let statement = client.prepare_cached(SQL).await?;
+    let c = connection;
+    Ok(client.execute(&statement, &[&c.tenant.as_str(), &c.id.0, &c.version]).await? == 1)
+}
+
+/// Reads a row of [`COLUMNS`]; no token where it was shredded.
+pub fn with_token(row: &Row) -> Result<(Connection, Option<Sealed>), Error> {
     let shredded = row.try_get::<_, Option<&[u8]>>("sealed_token")?.is_none();
     let token = if shredded { None } else { Some(sealed(row, "sealed_token")?) };
     Ok((read(row)?, token))
@@ -247,6 +285,16 @@ fn read(row: &Row) -> Result<Connection, Error> {
         expires: row.try_get("expires_at")?,
         data_access_expires: row.try_get("data_access_expires_at")?,
         inspected: row.try_get("inspected_at")?,
+        upkeep: Upkeep {
+            next_refresh: row.try_get("next_refresh_at")?,
+            next_inspection: row.try_get("next_inspection_at")?,
+            next_notice: row.try_get("next_notice_at")?,
+            refreshed: row.try_get("refreshed_at")?,
+            failures: row.try_get("refresh_failures")?,
+            problem: row.try_get("refresh_problem")?,
+            told: row.try_get("told_days")?,
+            told_data: row.try_get("told_data_days")?,
+        },
         token_version: row.try_get("token_version")?,
         key_version: row.try_get("key_version")?,
         version: row.try_get("version")?,

@@ -9,7 +9,7 @@ use vocabulary::{
     page::{PageError, PageRequest},
 };
 
-use super::{limit, moment, named, permissions, request_id, secret, timestamp};
+use super::{health, limit, moment, named, permissions, request_id, secret, timestamp};
 use crate::{
     assets::{Asset, AssetKind},
     connections::{Connected, Connection, ConnectionKind, ConnectionState, Listing},
@@ -61,6 +61,24 @@ pub fn revoke(request: &pb::RevokeConnectionRequest) -> Result<(ConnectionId, Op
     Ok((id.ok_or_else(|| FieldError::required("name"))?, request_id))
 }
 
+/// A connection to be refreshed.
+pub fn refresh(request: &pb::RefreshConnectionRequest) -> Result<(ConnectionId, Option<RequestId>), FieldError> {
+    one(&request.name, &request.request_id, true)
+}
+
+/// A connection to be removed.
+pub fn delete(request: &pb::DeleteConnectionRequest) -> Result<(ConnectionId, Option<RequestId>), FieldError> {
+    one(&request.name, &request.request_id, false)
+}
+
+fn one(name: &str, id: &str, required: bool) -> Result<(ConnectionId, Option<RequestId>), FieldError> {
+    let mut fields = Fields::new();
+    let connection = fields.take(named("name", names::connection(name)));
+    let request_id = request_id(&mut fields, id, required);
+    fields.finish()?;
+    Ok((connection.ok_or_else(|| FieldError::required("name"))?, request_id))
+}
+
 /// Which connections to list.
 pub fn connection_filter(filter: pb::ConnectionFilter, page: &PageRequest) -> Result<Listing, FieldError> {
     let state = match pb::ConnectionState::try_from(filter.state) {
@@ -68,6 +86,7 @@ pub fn connection_filter(filter: pb::ConnectionFilter, page: &PageRequest) -> Re
         Ok(pb::ConnectionState::Active) => Some(ConnectionState::Active),
         Ok(pb::ConnectionState::NeedsConsent) => Some(ConnectionState::NeedsConsent),
         Ok(pb::ConnectionState::Revoked) => Some(ConnectionState::Revoked),
+        Ok(pb::ConnectionState::Checkpoint) => Some(ConnectionState::Checkpoint),
         Err(_) => return Err(FieldError::new("filter.state", "must be a state that is known here", "ENUM")),
     };
     let expires_before = moment("filter.expires_before", filter.expires_before)?;
@@ -102,11 +121,6 @@ impl From<&Connection> for pb::Connection {
             ConnectionKind::User => pb::ConnectionKind::User,
             ConnectionKind::SystemUser => pb::ConnectionKind::SystemUser,
         };
-        let state = match connection.state {
-            ConnectionState::Active => pb::ConnectionState::Active,
-            ConnectionState::NeedsConsent => pb::ConnectionState::NeedsConsent,
-            ConnectionState::Revoked => pb::ConnectionState::Revoked,
-        };
         let granular = connection.granular_scopes.iter().map(|granular| pb::GranularScope {
             scope: granular.scope.clone(),
             target_ids: granular.target_ids.iter().take(1_000).cloned().collect(),
@@ -115,7 +129,7 @@ impl From<&Connection> for pb::Connection {
             name: names::of_connection(connection.id),
             etag: connection.etag(),
             kind: kind.into(),
-            state: state.into(),
+            state: pb::ConnectionState::from(connection.state).into(),
             meta_app: names::of_meta_app(connection.app),
             user_id: connection.user_id.clone(),
             scopes: connection.scopes.iter().take(100).cloned().collect(),
@@ -127,8 +141,17 @@ impl From<&Connection> for pb::Connection {
             state_reason: connection.state_reason.clone(),
             create_time: Some(timestamp(connection.created)),
             update_time: Some(timestamp(connection.updated)),
+            next_refresh_time: next_refresh(connection).map(timestamp),
+            refresh_time: connection.upkeep.refreshed.map(timestamp),
+            health: health(connection).into(),
+            refresh_problem: connection.upkeep.problem.clone(),
         }
     }
+}
+
+/// Only what works is refreshed.
+fn next_refresh(connection: &Connection) -> Option<jiff::Timestamp> {
+    connection.upkeep.next_refresh.filter(|_| connection.state == ConnectionState::Active)
 }
 
 impl From<&Connected> for pb::DiscoverAssetsResult {

@@ -65,6 +65,7 @@ impl From<Verdict> for pb::CredentialVerdict {
         match verdict {
             Verdict::RetryWithNewLease => Self::RetryWithNewLease,
             Verdict::NeedsConsent => Self::NeedsConsent,
+            Verdict::Checkpoint => Self::Checkpoint,
             Verdict::NotTheToken => Self::NotTheToken,
         }
     }

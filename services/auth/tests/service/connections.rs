@@ -99,7 +99,7 @@ async fn an_app_with_a_wrong_secret_is_not_registered() {
 }
 
 /// Begins a log-in and lets the sandbox's person agree: the state and the code.
-async fn logged_in(world: &World, first: &First) -> (String, String) {
+pub(crate) async fn logged_in(world: &World, first: &First) -> (String, String) {
     let request = pb::BeginConnectionRequest { meta_app: format!("metaApps/{APP}"), ..Default::default() };
     let begun = world.connections().begin_connection(bearing(&first.caller, request)).await.unwrap().into_inner();
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();

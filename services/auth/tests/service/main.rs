@@ -9,9 +9,19 @@ mod connections;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod kills;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod meta;
+#[cfg(test)]
+mod refresh;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

@@ -1,8 +1,16 @@
 //! A world per test: a sandbox, a database, an auth, and who calls it.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use auth::{SCHEMA, Settings};
+use auth::{SCHEMA, Settings, lifecycle::LifecycleSettings, now::Now};
 use devstack::shared;
 use proto::auth::v1::{
     self as pb, connection_service_client::ConnectionServiceClient, credential_service_client::CredentialServiceClient,
@@ -16,6 +24,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
+use vocabulary::{SystemClock, clock::Clock};
 
 pub(crate) const APP: &str = "1000000000000001";
 pub(crate) const APP_SECRET: &str = "sandbox-app-secret";
@@ -29,6 +38,8 @@ const SERVICES: [&str; 4] = ["campaigns", "insights", "audiences", "conversions"
 pub(crate) struct World {
     pub(crate) endpoint: String,
     pub(crate) settings: Settings,
+    /// How far auth's clock is ahead of the machine's, in seconds.
+    ahead: Arc<AtomicU64>,
     /// Holds the settings' files as long as they are needed.
     folder: TempDir,
     process: Process,
@@ -67,7 +78,14 @@ impl World {
         change(&mut settings);
         let postgres = Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await.unwrap();
         storage::migrations::run(&postgres, SCHEMA, &auth::migrations()).await.unwrap();
-        let mut world = Self { endpoint: String::new(), settings, folder, process, auth: Process::detached() };
+        let mut world = Self {
+            endpoint: String::new(),
+            settings,
+            ahead: Arc::default(),
+            folder,
+            process,
+            auth: Process::detached(),
+        };
         world.start().await;
         world
     }
@@ -75,7 +93,7 @@ impl World {
     /// Starts the first auth with the settings as they are now.
     async fn start(&mut self) {
         self.auth = Process::detached();
-        self.endpoint = self.serve(self.auth.clone()).await;
+        self.endpoint = self.serve(self.settings.clone(), self.auth.clone()).await;
     }
 
     /// Stops the first auth and waits until nothing of it runs.
@@ -98,14 +116,42 @@ impl World {
 
     /// One more auth on the same database; its address.
     pub(crate) async fn replica(&self) -> String {
-        self.serve(self.process.clone()).await
+        self.serve(self.settings.clone(), self.process.clone()).await
     }
 
-    async fn serve(&self, process: Process) -> String {
+    /// One more auth with settings of its own; its address.
+    pub(crate) async fn replica_with(&self, settings: Settings) -> String {
+        self.serve(settings, self.process.clone()).await
+    }
+
+    async fn serve(&self, settings: Settings, process: Process) -> String {
         let (listener, endpoint) = free_port().await;
-        let (settings, tasks) = (self.settings.clone(), process.tasks.clone());
-        tasks.spawn(async move { auth::serve_on(listener, settings, process).await.unwrap() });
+        let (tasks, now) = (process.tasks.clone(), self.now());
+        tasks.spawn(async move { auth::serve_at(listener, settings, process, now).await.unwrap() });
         endpoint
+    }
+
+    /// The clock of every auth here. Tokens of callers go by the machine's: take them before it is turned.
+    pub(crate) fn now(&self) -> Now {
+        let ahead = Arc::clone(&self.ahead);
+        Arc::new(move || SystemClock.now() + Duration::from_secs(ahead.load(Ordering::SeqCst)))
+    }
+
+    /// Turns the clock of every auth and of the sandbox ahead.
+    pub(crate) async fn turn(&self, by: Duration) {
+        let seconds = by.as_secs();
+        self.control("clock", &serde_json::json!({ "advance_seconds": seconds })).await;
+        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Tells the sandbox what is to happen; what it answers.
+    pub(crate) async fn control(&self, name: &str, body: &serde_json::Value) -> String {
+        let url = format!("{}/__sandbox/{name}", self.settings.graph.base_url);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.post(url).body(body.to_string()).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{name}: {text}");
+        text
     }
 
     /// With the first operator, tenant and caller, and the sandbox's app registered.
@@ -282,6 +328,8 @@ fn settings(folder: &Path, database: &str, sandbox: &str) -> Settings {
         service_secrets_dir: folder.join("services"),
         bootstrap_code_file: Some(write("code", BOOTSTRAP_CODE)),
         page_key_file: Secret::in_file(write("page_key", "a key for pages")),
+        // Tests that want what falls due to be done have replicas of their own for it.
+        lifecycle: LifecycleSettings { look_milliseconds: 300_000, ..LifecycleSettings::default() },
         ..Settings::default()
     }
 }

@@ -49,7 +49,8 @@ const WITHOUT_REQUEST_ID: [(&str, &str); 5] = [
     ("AppendUpload", "the offset makes repeats safe"),
 ];
 
-const STREAMS: [(&str, &str); 6] = [
+const STREAMS: [(&str, &str); 7] = [
+    ("WatchConnections", "changes as they come"),
     ("WatchOperation", "changes as they come"),
     ("WatchRevocations", "changes as they come"),
     ("ExportReport", "a file of any length"),
