@@ -4,7 +4,7 @@ CARGO ?= cargo
 ADPLANE = target/debug/adplane
 TOOLS = target/tools
 
-.PHONY: run up test test-tools test-rust test-python test-official test-peers test-chart bench lint servers build help
+.PHONY: run up test test-tools test-rust test-python test-browser test-official test-peers test-chart bench lint servers build help
 
 help:
 	@echo "make run    the main job, from an empty machine to its results"
@@ -27,7 +27,7 @@ build: servers
 servers:
 	@sh deploy/dev/install-servers.sh
 
-test: test-tools test-rust test-python test-official test-peers test-chart
+test: test-tools test-rust test-python test-browser test-official test-peers test-chart
 
 # Python and npm, for the client in another language and for Helm; installed where they are missing.
 test-tools:
@@ -39,6 +39,10 @@ test-rust: build
 # A program in another language, with nothing of ours but proto/.
 test-python: build
 	@sh tests/clients/python/run.sh $(ADPLANE)
+
+# A person in a browser, through Meta's log-in and back.
+test-browser: build test-tools
+	@sh tests/clients/browser/run.sh $(ADPLANE)
 
 # Meta's own SDKs, against the sandbox.
 test-official: build test-tools

@@ -1,17 +1,20 @@
 //! The plain HTTP addresses: the page that Meta's log-in sends a person back to, and a health check for those who speak
 //! no gRPC.
 
+mod words;
+
 use axum::{
     Router,
     extract::{Query, State, rejection::QueryRejection},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use proto::auth::v1::{CompleteConnectionRequest, connection_service_client::ConnectionServiceClient};
-use rpc::Pool;
+use rpc::{Pool, Upstream};
 use serde::Deserialize;
-use tonic::Code;
+
+use self::words::Words;
 
 /// The doors; `auth` completes what a log-in began.
 pub(crate) fn routes(auth: Pool) -> Router {
@@ -31,18 +34,10 @@ struct Redirect {
 async fn callback(State(auth): State<Pool>, redirect: Result<Query<Redirect>, QueryRejection>) -> Response {
     let redirect = redirect.map(|Query(redirect)| redirect).unwrap_or_default();
     if !redirect.error.is_empty() {
-        return page(
-            StatusCode::OK,
-            "Nothing was connected",
-            "Meta says that the permission was not given. You can close this page, or begin again.",
-        );
+        return page(&words::denied());
     }
     if redirect.state.is_empty() || redirect.code.is_empty() {
-        return page(
-            StatusCode::BAD_REQUEST,
-            "This page was opened without a log-in",
-            "Begin the connection again from where you started.",
-        );
+        return page(&words::opened_by_hand());
     }
     let request = CompleteConnectionRequest {
         state: redirect.state,
@@ -50,35 +45,17 @@ async fn callback(State(auth): State<Pool>, redirect: Result<Query<Redirect>, Qu
         ..CompleteConnectionRequest::default()
     };
     match ConnectionServiceClient::new(auth).complete_connection(request).await {
-        Ok(_) => page(
-            StatusCode::OK,
-            "Connected",
-            "Adplane can now use the ad accounts that you chose. You can close this page.",
-        ),
-        Err(status) => refusal(status.code()),
-    }
-}
-
-/// In plain words; what exactly went wrong stands in auth's answer to those who began.
-fn refusal(code: Code) -> Response {
-    match code {
-        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Internal => page(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This did not work just now",
-            "Adplane or Meta is busy. Begin the connection again in a few minutes.",
-        ),
-        _ => page(
-            StatusCode::BAD_REQUEST,
-            "This log-in is no longer good",
-            "It was used already, took longer than ten minutes, or Meta refused it. Begin the connection again.",
-        ),
+        Ok(answer) => page(&words::completed(&answer.into_inner().connection.unwrap_or_default())),
+        Err(status) => page(&words::refused(&Upstream::from(status))),
     }
 }
 
 /// A page without anything that could carry its address, which holds the code, elsewhere.
-fn page(status: StatusCode, title: &str, text: &str) -> Response {
+fn page(words: &Words) -> Response {
+    let Words { status, title, text } = words;
     let html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
          <body style=\"font:1.1rem/1.5 system-ui;max-width:32rem;margin:15vh auto;padding:0 1rem\">\
          <h1>{title}</h1><p>{text}</p></body></html>"
     );
@@ -91,5 +68,5 @@ fn page(status: StatusCode, title: &str, text: &str) -> Response {
             HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
         ),
     ];
-    (status, headers, html).into_response()
+    (*status, headers, html).into_response()
 }

@@ -8,7 +8,6 @@ adplane=$1
 here=$(dirname "$0")
 root=$(cd "$here/../../.." && pwd)
 tools=$root/target/tools/python
-made=$root/target/clients/python
 
 if [ ! -x "$tools/bin/python" ]; then
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -19,9 +18,6 @@ if [ ! -x "$tools/bin/python" ]; then
 fi
 "$tools/bin/pip" install --quiet --disable-pip-version-check $(grep '^grpcio' "$root/deploy/dev/tools.txt")
 
-rm -rf "$made"
-mkdir -p "$made"
-find "$root/proto" -name '*.proto' | sort | xargs "$tools/bin/python" -m grpc_tools.protoc \
-    -I "$root/proto" --python_out="$made" --grpc_python_out="$made"
+sh "$here/generate.sh" "$tools/bin/python"
 
-PYTHONPATH=$made exec "$tools/bin/python" "$here/walk.py" "$adplane"
+PYTHONPATH=$root/target/clients/python exec "$tools/bin/python" "$here/walk.py" "$adplane"

@@ -10,7 +10,6 @@ import hashlib
 import json
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ import urllib.request
 import uuid
 
 import grpc
+
+from ports import free_port_base
 
 from adplane.audiences.v1 import audience_pb2, audience_service_pb2, audience_service_pb2_grpc
 from adplane.audiences.v1 import member_pb2, member_service_pb2, member_service_pb2_grpc
@@ -345,19 +346,6 @@ class Count:
         else:
             self.passed += 1
             print(f"ok      {name}  ({time.monotonic() - began:.1f} s)", flush=True)
-
-
-def free_port_base():
-    """A base whose ports are free now; the stack checks again."""
-    for base in range(17_400, 30_000, 100):
-        with contextlib.ExitStack() as held:
-            try:
-                for port in range(base, base + 91):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return base
-    raise RuntimeError("no free ports")
 
 
 def main(adplane):

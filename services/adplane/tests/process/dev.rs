@@ -1,6 +1,7 @@
 //! `adplane dev`: ready in one line, killed without a trace, back with everything.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -22,7 +23,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::program::{PATIENCE, Program, adplane, all_gone, files, port_base};
+use crate::collector::Collector;
+use crate::program::{PATIENCE, Pid, Program, adplane, all_gone, files, port_base};
 use crate::sandbox::metas_client;
 
 /// Must never be seen outside of the vault and the sandbox.
@@ -70,8 +72,11 @@ struct Stack {
 }
 
 impl Stack {
-    fn start(data: &Path, ports: &str) -> Self {
-        let mut program = adplane(&["dev", "--data", data.to_str().unwrap(), "--port-base", ports], &[]);
+    fn start(data: &Path, ports: &str, collector: &Collector) -> Self {
+        let environment = collector.environment();
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut program = adplane(&["dev", "--data", data.to_str().unwrap(), "--port-base", ports], &environment);
         let ready: Value = serde_json::from_str(&program.line()).expect("the first line is JSON");
         assert_eq!(ready["ready"], true, "{ready}");
         Self { program, ready }
@@ -97,8 +102,8 @@ impl Stack {
 #[tokio::test]
 async fn a_killed_stack_leaves_no_process_and_comes_back_with_everything() {
     let data = Kept(tempfile::tempdir().unwrap());
-    let ports = port_base();
-    let stack = Stack::start(data.path(), &ports);
+    let (ports, collector) = (port_base(), Collector::start().await);
+    let stack = Stack::start(data.path(), &ports, &collector);
     assert_eq!(stack.word("gateway"), format!("http://127.0.0.1:{ports}"));
     let campaign = campaign(&stack).await;
     person(&stack).await;
@@ -107,14 +112,16 @@ async fn a_killed_stack_leaves_no_process_and_comes_back_with_everything() {
     let campaigns = campaigns(&stack).await;
     assert!(campaigns.contains(&campaign), "{campaigns:?}");
     metrics_are_clean(&stack).await;
+    traces_are_clean(&collector).await;
 
     let processes = stack.program.processes();
+    arguments_are_clean(&processes);
     assert!(processes.len() > 8, "the services, the sandbox and two servers: {processes:?}");
     stack.program.signal("KILL");
     assert!(stack.program.end().code().is_none());
     all_gone(&processes, Duration::from_secs(20));
 
-    let stack = Stack::start(data.path(), &ports);
+    let stack = Stack::start(data.path(), &ports, &collector);
     assert_eq!(self::campaigns(&stack).await, campaigns);
     vault_still_opens(&stack, &campaign).await;
     delivered(&stack).await;
@@ -253,6 +260,29 @@ async fn metrics_are_clean(stack: &Stack) {
     for planted in SECRETS.iter().chain(&PERSON) {
         assert!(!text.contains(planted), "{planted} is in the metrics");
     }
+}
+
+/// What the services tell a collector of the same work.
+async fn traces_are_clean(collector: &Collector) {
+    let text = collector.heard_of(&["gateway", "campaigns", "audiences", "conversions"]).await;
+    for planted in SECRETS.iter().chain(&PERSON) {
+        assert!(!text.contains(planted), "{planted} is in the traces");
+    }
+}
+
+/// What anybody on the machine can read of a process, and what whoever runs it can.
+fn arguments_are_clean(processes: &BTreeSet<Pid>) {
+    let mut seen = 0;
+    for pid in processes {
+        let (arguments, environment) = pid.arguments_and_environment();
+        seen += arguments.len();
+        for planted in SECRETS.iter().chain(&PERSON) {
+            let holds = |bytes: &[u8]| bytes.windows(planted.len()).any(|part| part == planted.as_bytes());
+            assert!(!holds(&arguments), "{planted} is in an argument");
+            assert!(!holds(&environment), "{planted} is in the environment");
+        }
+    }
+    assert!(seen > 0, "processes without an argument prove nothing");
 }
 
 /// Logs, settings, and the files of PostgreSQL and Redis with their journals.

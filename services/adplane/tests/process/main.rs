@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod collector;
 mod demo;
 mod dev;
 mod program;

@@ -28,6 +28,14 @@ pub(crate) struct Pid {
     began: u64,
 }
 
+impl Pid {
+    /// Empty where the process has ended.
+    pub(crate) fn arguments_and_environment(self) -> (Vec<u8>, Vec<u8>) {
+        let read = |what: &str| fs::read(format!("/proc/{}/{what}", self.number)).unwrap_or_default();
+        (read("cmdline"), read("environ"))
+    }
+}
+
 /// A running `adplane` and all that it has started so far. Dropped, it is killed.
 pub(crate) struct Program {
     child: Child,
