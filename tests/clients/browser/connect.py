@@ -116,7 +116,7 @@ class Walk:
 
     def a_person_who_allows_all_is_connected(self):
         self.open_dialog()
-        shown = {box.get_attribute("value") for box in self.browser.find_elements(By.NAME, "sandbox_scope")}
+        shown = {box.get_attribute("value") for box in self.browser.find_elements(By.NAME, "sandbox_scope[]")}
         assert shown >= set(SCOPES), shown
         self.decide("grant")
         self.reads("Connected", "close this page")

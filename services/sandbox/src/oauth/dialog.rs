@@ -78,7 +78,7 @@ enum Decision {
 }
 
 /// `GET /dialog/oauth`. The settings say whether the person grants at once, denies, or is asked by a page; its buttons,
-/// and programs that play the person, decide with `sandbox_decision=grant` or `deny` and one `sandbox_scope` for each
+/// and programs that play the person, decide with `sandbox_decision=grant` or `deny` and one `sandbox_scope[]` for each
 /// scope that is granted (default: all).
 pub(crate) fn dialog(state: &mut State, params: &Params, now: Timestamp) -> Dialogue {
     let text = |name: &str| params.text(name).unwrap_or_default();

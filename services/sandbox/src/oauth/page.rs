@@ -36,7 +36,9 @@ fn kept(name: &str, value: &str) -> String {
 fn tick(scope: &str) -> String {
     let fixed = if scope == "public_profile" { " disabled" } else { "" };
     let scope = safe(scope);
-    format!("<label><input type=\"checkbox\" name=\"sandbox_scope\" value=\"{scope}\" checked{fixed}> {scope}</label>")
+    format!(
+        "<label><input type=\"checkbox\" name=\"sandbox_scope[]\" value=\"{scope}\" checked{fixed}> {scope}</label>"
+    )
 }
 
 fn page(inside: &str) -> String {

@@ -160,13 +160,19 @@ async fn a_person_may_be_asked_by_a_page_and_leave_scopes_out() {
     let page = server.client().get(server.url(&format!("dialog/oauth?{query}"))).send().await.unwrap();
     assert_eq!(page.status(), 200);
     let html = page.text().await.unwrap();
-    assert!(html.contains(r#"name="sandbox_scope" value="ads_management" checked"#), "{html}");
+    assert!(html.contains(r#"name="sandbox_scope[]" value="ads_management" checked"#), "{html}");
     assert!(html.contains(r#"name="state" value="s1""#), "{html}");
-    let back = dialog(&server, "&sandbox_decision=grant&sandbox_scope=ads_read").await;
-    let code = param(&back, "code").unwrap();
-    let reply = exchange(&server, &[("code", &code), ("redirect_uri", BACK)]).await;
-    let data = inspect(&server, reply.body["access_token"].as_str().unwrap()).await;
-    assert_eq!(data["scopes"], serde_json::json!(["ads_read", "public_profile"]));
+    let both = "&sandbox_scope[]=ads_management&sandbox_scope[]=ads_read";
+    for (ticked, scopes) in [
+        ("&sandbox_scope[]=ads_read", serde_json::json!(["ads_read", "public_profile"])),
+        (both, serde_json::json!(["ads_management", "ads_read", "public_profile"])),
+    ] {
+        let back = dialog(&server, &format!("&sandbox_decision=grant{ticked}")).await;
+        let code = param(&back, "code").unwrap();
+        let reply = exchange(&server, &[("code", &code), ("redirect_uri", BACK)]).await;
+        let data = inspect(&server, reply.body["access_token"].as_str().unwrap()).await;
+        assert_eq!(data["scopes"], scopes);
+    }
 }
 
 #[tokio::test]
