@@ -53,7 +53,8 @@ impl Lease {
     }
 }
 
-type Key = (TenantId, Asset);
+/// With the purpose, because a token that may only read serves who reads, and not who writes.
+type Key = (TenantId, Asset, &'static str);
 
 /// All leases of this process.
 #[derive(Clone)]
@@ -78,7 +79,7 @@ impl Leases {
 
     /// The lease for this call: from memory while the revocation stream is alive, else asked for anew.
     pub(crate) async fn get(&self, on: &On) -> Result<Arc<Lease>, Error> {
-        let key = (on.tenant.clone(), on.asset);
+        let key = (on.tenant.clone(), on.asset, on.purpose);
         if let Some(lease) = self.held.get(&key).await {
             match (lease.is_good(), self.hears()) {
                 (true, true) => return Ok(lease),
@@ -143,7 +144,7 @@ impl Leases {
 
     /// Tells auth that Meta refused the token. `true` means: lease again, once.
     pub(crate) async fn refused(&self, on: &On, lease: &Lease, meta: &MetaError) -> Result<bool, Error> {
-        self.held.invalidate(&(on.tenant.clone(), on.asset)).await;
+        self.held.invalidate(&(on.tenant.clone(), on.asset, on.purpose)).await;
         let mut request = Request::new(ReportCredentialFailureRequest {
             lease_id: lease.id.clone(),
             meta_code: i32::try_from(meta.code).unwrap_or(0),
@@ -206,7 +207,7 @@ impl Leases {
             Some(Subject::WholeTenant(_)) => {
                 self.held.invalidate_entries_if(move |_, lease| lease.tenant.as_str() == tenant)
             }
-            Some(Subject::Caller(_) | Subject::SigningKey(_)) | None => return, // no token of Meta's depends on these
+            Some(Subject::Caller(_) | Subject::SigningKey(_) | Subject::TenantResumed(_)) | None => return, // no token of Meta's depends on these
         };
         if forgotten.is_err() {
             self.held.invalidate_all(); // a predicate that cannot be kept must not leave a revoked token in use

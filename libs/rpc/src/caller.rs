@@ -122,6 +122,8 @@ pub struct Principal {
     pub service: Option<Arc<str>>,
     /// The caller's token, to be passed on. `None` where a service works by its own identity.
     pub token: Option<Arc<SecretString>>,
+    /// An operator has stopped the tenant. Only operators and services of ours come this far then.
+    pub suspended: bool,
 }
 
 /// Who calls, for which tenant.
@@ -137,6 +139,8 @@ pub struct Caller {
     pub service: Option<Arc<str>>,
     /// The caller's token, to be passed on. `None` where a service works by its own identity.
     pub token: Option<Arc<SecretString>>,
+    /// An operator has stopped the tenant. Only operators and services of ours come this far then.
+    pub suspended: bool,
 }
 
 impl Caller {
@@ -145,9 +149,14 @@ impl Caller {
         self.service.as_deref().ok_or_else(|| fault::status(&CallerError::NoService))
     }
 
+    /// Fails where an operator has stopped the tenant.
+    pub fn require_working_tenant(&self) -> Result<(), Status> {
+        if self.suspended { Err(fault::status(&CallerError::Suspended(self.tenant.clone()))) } else { Ok(()) }
+    }
+
     /// A caller that is not in a request: a worker that goes on with what `subject` began, or a test.
     pub fn resumed(tenant: TenantId, subject: impl Into<Arc<str>>, scopes: Scopes) -> Self {
-        Self { tenant, subject: subject.into(), scopes, service: None, token: None }
+        Self { tenant, subject: subject.into(), scopes, service: None, token: None, suspended: false }
     }
 }
 
@@ -165,8 +174,8 @@ pub fn open<T>(request: Request<T>) -> Result<(Caller, T), Status> {
     let Some(tenant) = principal.tenant else {
         return Err(fault::status(&CallerError::NoTenant(principal.tenants)));
     };
-    let Principal { subject, scopes, service, token, .. } = principal;
-    Ok((Caller { tenant, subject, scopes, service, token }, message))
+    let Principal { subject, scopes, service, token, suspended, .. } = principal;
+    Ok((Caller { tenant, subject, scopes, service, token, suspended }, message))
 }
 
 /// Like [`open`], for methods that are about no tenant, such as listing all tenants.
@@ -187,6 +196,8 @@ pub(crate) enum CallerError {
     NotVerified,
     #[error("the token lacks the scope {0}")]
     NoScope(String),
+    #[error("tenants/{0} is suspended: an operator has to resume it")]
+    Suspended(TenantId),
 }
 
 impl Fault for CallerError {
@@ -195,6 +206,7 @@ impl Fault for CallerError {
             Self::NoTenant(_) => Code::InvalidArgument,
             Self::NoService | Self::NoScope(_) => Code::PermissionDenied,
             Self::NotVerified => Code::Internal,
+            Self::Suspended(_) => Code::FailedPrecondition,
         }
     }
 
@@ -203,6 +215,7 @@ impl Fault for CallerError {
             Self::NoTenant(_) => ErrorReason::TenantNotSelected,
             Self::NoService | Self::NoScope(_) => ErrorReason::ScopeMissing,
             Self::NotVerified => ErrorReason::Internal,
+            Self::Suspended(_) => ErrorReason::WrongState,
         }
     }
 
@@ -215,6 +228,9 @@ impl Fault for CallerError {
             }
             Self::NoService => vec![("scope", "internal".to_owned())],
             Self::NoScope(scope) => vec![("scope", scope.clone())],
+            Self::Suspended(tenant) => {
+                vec![("resource", format!("tenants/{tenant}")), ("state", "SUSPENDED".to_owned())]
+            }
             Self::NotVerified => Vec::new(),
         }
     }

@@ -28,12 +28,22 @@ pub(crate) async fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Re
         None => None,
     };
     let Some(bearer) = caller.as_ref().or(service.as_ref()) else { return Ok(None) };
+    let tenant = select(&bearer.tenants, headers.get(TENANT))?;
+    let mut suspended = false;
+    if let Some(tenant) = &tenant {
+        verifier.require_alive(bearer, tenant)?;
+        suspended = verifier.is_suspended(tenant);
+        if suspended && bearer.tenants != Tenants::All {
+            return Err(fault::status(&CallerError::Suspended(tenant.clone())));
+        }
+    }
     Ok(Some(Principal {
-        tenant: select(&bearer.tenants, headers.get(TENANT))?,
-        tenants: bearer.tenants.clone(),
+        tenants: bearer.tenants_like(tenant.as_ref()),
         subject: Arc::clone(&bearer.subject),
-        scopes: bearer.scopes.clone(),
+        scopes: bearer.scopes_for(tenant.as_ref()).clone(),
         service: service_name,
+        suspended,
+        tenant,
         token: caller.map(|token| Arc::clone(&token.token)),
     }))
 }

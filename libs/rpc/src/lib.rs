@@ -34,7 +34,7 @@ pub use fault::{
 pub use operations::{OperationApi, OperationPage, OperationStore};
 pub use pool::Pool;
 pub use server::{Error, Server, stopping};
-pub use token::{Claims, Keys, TokenError, Verified, Verifier};
+pub use token::{Claims, Keys, Rule, TokenError, Trust, TrustedIssuer, Verified, Verifier};
 
 /// The largest message of a service, in bytes, unless it says otherwise: hand it to the generated server's
 /// `max_decoding_message_size` and `max_encoding_message_size`.

@@ -13,6 +13,10 @@ use vocabulary::{Clock, SystemClock};
 use crate::caller::{Scopes, Tenants};
 use crate::token::{AUDIENCE, Claims, Keys, Verifier};
 
+mod outsider;
+
+pub use outsider::{Outsider, rule};
+
 const LIFE_SECONDS: i64 = 3600;
 
 /// Stands for auth: signs tokens that [`Issuer::verifier`] takes.
@@ -46,6 +50,11 @@ impl Issuer {
     /// The public half, as auth would publish it.
     pub fn jwks(&self) -> &JwkSet {
         &self.public
+    }
+
+    /// The id of its key.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
     }
 
     /// A caller's token for one tenant, good for an hour.

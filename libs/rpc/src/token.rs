@@ -1,22 +1,31 @@
 //! Tokens: JWTs that say who calls, for which tenants, with which scopes. Verified by every service again.
+//!
+//! A token is ours or that of an issuer outside ([`trust`]); the issuer and the key id that it names choose the key, and
+//! the key has one algorithm, whatever the token says. What was verified once is remembered by the SHA-256 of the token
+//! until it ends, or until something else is trusted; what was revoked is asked each time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
-use jsonwebtoken::{Algorithm, Validation, decode, decode_header, errors::ErrorKind};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
+use vocabulary::ids::TenantId;
 use vocabulary::{Clock, SystemClock};
 
 use crate::caller::{Scopes, Tenants};
 use crate::fault::{self, ErrorReason, Fault};
 
+mod decode;
 mod keys;
+mod mapping;
 mod revocations;
+mod trust;
 
-pub use keys::{Keys, KeysError};
+pub use jsonwebtoken::Algorithm;
+pub use keys::{Keys, KeysError, Reader, Wanted};
+pub use trust::{Rule, Trust, TrustedIssuer, usable_keys};
 
 /// For whom our tokens are.
 pub const AUDIENCE: &str = "adplane";
@@ -65,6 +74,27 @@ pub struct Verified {
     pub expires: i64,
     /// The token itself, to be passed on.
     pub token: Arc<SecretString>,
+    /// Where scopes differ by tenant: which for which. Empty for our own tokens.
+    given: BTreeMap<TenantId, Scopes>,
+    /// The key of ours that signed it.
+    key_id: Option<String>,
+}
+
+impl Verified {
+    /// What it may do for this tenant; without one, what it may do for each of its tenants.
+    pub fn scopes_for(&self, tenant: Option<&TenantId>) -> &Scopes {
+        tenant.and_then(|tenant| self.given.get(tenant)).unwrap_or(&self.scopes)
+    }
+
+    /// The tenants for which it may do all that it may do for this one.
+    pub fn tenants_like(&self, tenant: Option<&TenantId>) -> Tenants {
+        let Some(Scopes::Only(scopes)) = tenant.and_then(|tenant| self.given.get(tenant)) else {
+            return self.tenants.clone();
+        };
+        let holds = |other: &Scopes| scopes.iter().all(|scope| other.contains(scope));
+        let like = self.given.iter().filter(|(_, other)| holds(other));
+        Tenants::Only(like.map(|(tenant, _)| tenant.clone()).collect())
+    }
 }
 
 /// Why a token was not taken.
@@ -117,10 +147,16 @@ impl From<TokenError> for Status {
 
 type Digest = [u8; 32];
 
+/// A verified token, and what was trusted then.
+struct Remembered {
+    generation: u64,
+    verified: Arc<Verified>,
+}
+
 /// Verifies tokens, each once until it ends.
 pub struct Verifier {
     keys: Keys,
-    remembered: Mutex<HashMap<Digest, Arc<Verified>>>,
+    remembered: Mutex<HashMap<Digest, Remembered>>,
     ended: Mutex<revocations::Ended>,
 }
 
@@ -132,10 +168,10 @@ impl Verifier {
 
     /// What the token says. Fails where it is not good, or where its key cannot be read.
     pub async fn verify(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
+        decode::require_size(token)?;
         let digest = digest_of(token);
         let now = SystemClock.now().as_second();
-        let known = lock(&self.remembered).get(&digest).filter(|known| known.expires > now).map(Arc::clone);
-        let verified = match known {
+        let verified = match self.recall(&digest, now) {
             Some(verified) => verified,
             None => self.verify_anew(token, digest, now).await?,
         };
@@ -143,65 +179,32 @@ impl Verifier {
         if lock(&self.ended).covers(&verified) { Err(TokenError::Refused("revoked")) } else { Ok(verified) }
     }
 
-    /// From now on refuses every token of this subject, as auth's stream of revocations tells.
-    pub fn refuse(&self, subject: &str) {
-        lock(&self.ended).add_subject(subject);
+    fn recall(&self, digest: &Digest, now: i64) -> Option<Arc<Verified>> {
+        let generation = self.keys.generation();
+        let remembered = lock(&self.remembered);
+        let known = remembered.get(digest).filter(|known| known.generation == generation);
+        known.filter(|known| known.verified.expires > now).map(|known| Arc::clone(&known.verified))
     }
 
     async fn verify_anew(&self, token: &str, digest: Digest, now: i64) -> Result<Arc<Verified>, TokenError> {
-        let claims = self.decode(token).await?;
-        let verified = Arc::new(Verified {
-            subject: claims.sub.into(),
-            tenants: claims.tenants,
-            scopes: claims.scopes,
-            service: claims.service.map(Arc::from),
-            issued: claims.iat,
-            expires: claims.exp,
-            token: Arc::new(SecretString::from(token)),
-        });
-        self.remember(digest, &verified, now);
+        let head = decode::head(token)?;
+        let found = self.keys.find(&head, now).await?;
+        // Read after the key was found: where something else is trusted by now, the token is looked at once more.
+        let generation = self.keys.generation();
+        let verified = Arc::new(decode::verified(token, head, &found, now)?);
+        self.remember(digest, Remembered { generation, verified: Arc::clone(&verified) }, now);
         Ok(verified)
     }
 
-    async fn decode(&self, token: &str) -> Result<Claims, TokenError> {
-        let header = decode_header(token).map_err(|_| TokenError::Refused("malformed"))?;
-        if !matches!(header.alg, Algorithm::EdDSA | Algorithm::ES256) {
-            return Err(TokenError::Refused("algorithm"));
-        }
-        let kid = header.kid.ok_or(TokenError::Refused("no_key_id"))?;
-        let key = self.keys.find(&kid).await?.ok_or(TokenError::Refused("unknown_key"))?;
-        if key.algorithm != header.alg {
-            return Err(TokenError::Refused("algorithm"));
-        }
-        let mut validation = Validation::new(header.alg);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "aud", "sub"]);
-        validation.validate_nbf = true;
-        validation.leeway = 5;
-        let decoded = decode::<Claims>(token, &key.key, &validation);
-        decoded.map(|data| data.claims).map_err(|error| TokenError::Refused(cause(error.kind())))
-    }
-
-    fn remember(&self, digest: Digest, verified: &Arc<Verified>, now: i64) {
+    fn remember(&self, digest: Digest, known: Remembered, now: i64) {
         let mut remembered = lock(&self.remembered);
         if remembered.len() >= REMEMBERED_MAX {
-            remembered.retain(|_, verified| verified.expires > now);
+            remembered.retain(|_, old| old.verified.expires > now && old.generation == known.generation);
         }
         if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
-        remembered.insert(digest, Arc::clone(verified));
-    }
-}
-
-fn cause(kind: &ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::ExpiredSignature => "expired",
-        ErrorKind::ImmatureSignature => "not_yet_valid",
-        ErrorKind::InvalidAudience => "audience",
-        ErrorKind::InvalidSignature => "signature",
-        ErrorKind::MissingRequiredClaim(_) | ErrorKind::Json(_) => "claims",
-        _ => "malformed",
+        remembered.insert(digest, known);
     }
 }
 
@@ -214,5 +217,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod outside_tests;
 #[cfg(test)]
 mod tests;

@@ -96,8 +96,7 @@ impl Settings {
 impl Check for Settings {
     fn check(&self, faults: &mut Faults) {
         faults.nested("postgres", self.postgres.in_schema(crate::SCHEMA).faults());
-        let secret = &self.auth.service_secret_file;
-        faults.check(!secret.as_os_str().is_empty(), "auth.service_secret_file", "must name a file");
+        faults.check(self.auth.names_a_proof(), "auth.service_secret_file", "must name a file");
         faults.nested("graph", self.graph.faults());
         self.page_key_file.check("page_key_file", faults);
         self.member_key_file.check("member_key_file", faults);

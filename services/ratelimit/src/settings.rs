@@ -80,8 +80,7 @@ impl Check for Settings {
         faults.nested("redis", self.redis.faults());
         let plain = self.auth.endpoint.starts_with("http://");
         faults.check(plain, "auth.endpoint", "must be http://host:port");
-        let secret = &self.auth.service_secret_file;
-        faults.check(!secret.as_os_str().is_empty(), "auth.service_secret_file", "must name a file");
+        faults.check(self.auth.names_a_proof(), "auth.service_secret_file", "must name a file");
         self.permit_key_file.check("permit_key_file", faults);
         self.page_key_file.check("page_key_file", faults);
         faults.check((1..=60).contains(&self.send_before_seconds), "send_before_seconds", "must be 1 to 60");

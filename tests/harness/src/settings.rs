@@ -152,7 +152,7 @@ impl Places {
 
     fn peer(&self, endpoint: &str, service: &str) -> PeerSettings {
         let service_secret_file = self.secrets.join("services").join(service);
-        PeerSettings { endpoint: endpoint.to_owned(), service_secret_file }
+        PeerSettings { endpoint: endpoint.to_owned(), service_secret_file, ..PeerSettings::default() }
     }
 
     fn secret(&self, name: &str) -> Secret {

@@ -29,13 +29,26 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct PeerSettings {
     /// `http://host:port` of auth. Default: the one of `adplane dev`.
     pub endpoint: String,
-    /// The file that holds this service's secret. No default.
+    /// The file that holds this service's secret. No default; not read where there is a `service_account_token_file`.
     pub service_secret_file: PathBuf,
+    /// The file into which Kubernetes projects this pod's token for auth, in the place of a secret. Default: none.
+    pub service_account_token_file: Option<PathBuf>,
 }
 
 impl Default for PeerSettings {
     fn default() -> Self {
-        Self { endpoint: "http://127.0.0.1:7410".to_owned(), service_secret_file: PathBuf::new() }
+        Self {
+            endpoint: "http://127.0.0.1:7410".to_owned(),
+            service_secret_file: PathBuf::new(),
+            service_account_token_file: None,
+        }
+    }
+}
+
+impl PeerSettings {
+    /// Whether there is a file that proves to auth who we are.
+    pub fn names_a_proof(&self) -> bool {
+        self.service_account_token_file.as_ref().unwrap_or(&self.service_secret_file).as_os_str() != ""
     }
 }
 
@@ -60,11 +73,17 @@ struct Issued {
 
 struct Exchange {
     service: String,
-    secret_file: PathBuf,
+    proof: ProofFile,
     auth: Pool,
     held: ArcSwapOption<Held>,
     /// Held while asking auth, so that one asks and the others wait.
     asking: Mutex<()>,
+}
+
+/// What proves who we are. Read anew each time: secrets are changed, and the kubelet renews its tokens.
+enum ProofFile {
+    Secret(PathBuf),
+    ServiceAccountToken(PathBuf),
 }
 
 struct Held {
@@ -75,7 +94,7 @@ struct Held {
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("the service's secret cannot be read")]
+    #[error("what proves who this service is cannot be read")]
     Secret(#[source] std::io::Error),
     #[error("auth gave no token for this service")]
     Refused(#[source] Upstream),
@@ -121,11 +140,14 @@ impl ServiceIdentity {
         Self(Arc::new(bearer(token).map_or(Kind::Nobody, Kind::Fixed)))
     }
 
-    /// Gets its tokens from auth for the secret in the file, which is read again each time.
+    /// Gets its tokens from auth for what the file holds, which is read again each time.
     pub fn of_service(service: &str, settings: &PeerSettings) -> Result<Self, AddressError> {
         Ok(Self(Arc::new(Kind::Exchanged(Exchange {
             service: service.to_owned(),
-            secret_file: settings.service_secret_file.clone(),
+            proof: match settings.service_account_token_file.clone() {
+                Some(file) => ProofFile::ServiceAccountToken(file),
+                None => ProofFile::Secret(settings.service_secret_file.clone()),
+            },
             auth: pool_of(&settings.endpoint)?,
             held: ArcSwapOption::empty(),
             asking: Mutex::new(()),
@@ -186,9 +208,7 @@ impl Exchange {
     }
 
     async fn exchange(&self) -> Result<HeaderValue, Failure> {
-        let secret = SecretString::from(tokio::fs::read_to_string(&self.secret_file).await.map_err(Failure::Secret)?);
-        let secret = ServiceSecret { service: self.service.clone(), secret: secret.expose_secret().trim().to_owned() };
-        let mut request = Request::new(ExchangeServiceTokenRequest { proof: Some(Proof::Secret(secret)) });
+        let mut request = Request::new(ExchangeServiceTokenRequest { proof: Some(self.proof().await?) });
         request.set_timeout(EXCHANGE_TIMEOUT);
         let mut auth = IdentityServiceClient::new(self.auth.clone());
         let answer = tokio::time::timeout(EXCHANGE_TIMEOUT, auth.exchange_service_token(request)).await;
@@ -200,6 +220,18 @@ impl Exchange {
         let held = Held { header: header.clone(), renew_at: now + life / 2, ends_at: now + life };
         self.held.store(Some(Arc::new(held)));
         Ok(header)
+    }
+}
+
+impl Exchange {
+    async fn proof(&self) -> Result<Proof, Failure> {
+        let (ProofFile::Secret(file) | ProofFile::ServiceAccountToken(file)) = &self.proof;
+        let text = SecretString::from(tokio::fs::read_to_string(file).await.map_err(Failure::Secret)?);
+        let text = text.expose_secret().trim().to_owned();
+        Ok(match &self.proof {
+            ProofFile::Secret(_) => Proof::Secret(ServiceSecret { service: self.service.clone(), secret: text }),
+            ProofFile::ServiceAccountToken(_) => Proof::ServiceAccountToken(text),
+        })
     }
 }
 

@@ -54,6 +54,7 @@ fn of<T>(tenant: &str, message: T) -> Request<T> {
         scopes: Scopes::All,
         service: None,
         token: None,
+        suspended: false,
     });
     request
 }

@@ -316,6 +316,7 @@ async fn a_service_gets_its_token_from_auth_once() {
     let settings = crate::PeerSettings {
         endpoint: format!("http://{}", auth.pool.authority()),
         service_secret_file: secret.path().to_owned(),
+        ..Default::default()
     };
     let identity = crate::ServiceIdentity::of_service("campaigns", &settings).unwrap();
     for _ in 0..2 {

@@ -1,42 +1,63 @@
-//! The public keys that verify tokens, as auth publishes them (JWKS, RFC 7517).
+//! The public keys that verify tokens, and whose they are: given, or read from auth and kept.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
 use http::Request;
 use http_body_util::{BodyExt, Limited};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::Mutex;
 use tower::ServiceExt;
 
 use super::TokenError;
+use super::decode::Head;
+use super::trust::{Key, Signer, Trust, Trusted};
 use crate::pool::Pool;
 
 const PATH: &str = "/.well-known/jwks.json";
-/// An unknown key id asks auth again, but a forged one must not make every call do so.
+/// An unknown key id asks again, but a forged one must not make every call do so.
 const UNKNOWN_AFTER: Duration = Duration::from_secs(10);
 const REFRESH_AFTER: Duration = Duration::from_secs(300);
+/// After a failure everybody fails for a moment, rather than one after the other after a long wait.
+const FAILED_FOR: Duration = Duration::from_secs(1);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
-const BYTES_MAX: usize = 256 * 1024;
+const BYTES_MAX: usize = 4 << 20;
+/// A longer key id is not asked for.
+const KEY_ID_BYTES_MAX: usize = 200;
 
-/// One key and the only algorithm it is for.
-pub(super) struct Key {
-    pub(super) algorithm: Algorithm,
-    pub(super) key: DecodingKey,
+/// A key that a token names and nobody here knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The issuer that the token names.
+    pub issuer: String,
+    /// The key's id.
+    pub key_id: String,
 }
 
-/// The keys, given or read from auth.
+/// Gives all that is trusted; where a key is wanted, after having looked for it.
+pub type Reader = Arc<dyn Fn(Option<Wanted>) -> BoxFuture<'static, Result<Trust, KeysError>> + Send + Sync>;
+
+/// The keys, given or read. Clones share them.
 #[derive(Clone)]
 pub struct Keys(Arc<Inner>);
 
 struct Inner {
-    known: ArcSwap<HashMap<String, Arc<Key>>>,
-    auth: Option<Pool>,
-    /// When auth was last asked. Held while asking, so that one asks and the others wait.
-    asked: Mutex<Option<Instant>>,
+    trusted: ArcSwap<Trusted>,
+    reader: Option<Reader>,
+    /// Held while reading, so that one reads and the others wait.
+    asked: Mutex<Asked>,
+}
+
+/// When was read what.
+#[derive(Default)]
+struct Asked {
+    read: Option<Instant>,
+    failed: Option<Instant>,
+    /// For a key that was unknown, by issuer; no issuer that is not trusted gets in here.
+    unknown: HashMap<String, Instant>,
 }
 
 /// Why the keys could not be read.
@@ -48,68 +69,141 @@ pub enum KeysError {
     /// Auth answered something else.
     #[error("auth answered no key set")]
     Malformed,
+    /// Auth could not read the keys of an issuer for too long, or not yet.
+    #[error("the keys of {0} could not be read, or are too old")]
+    Stale(String),
+}
+
+/// A key and whose it is.
+pub(super) struct Found {
+    pub(super) signer: Signer,
+    pub(super) key: Arc<Key>,
 }
 
 impl Keys {
-    /// Reads the keys from auth when the first token comes.
+    /// Reads what is trusted from auth when the first token comes.
     pub fn of_auth(auth: Pool) -> Self {
-        Self::new(HashMap::new(), Some(auth))
+        Self::read_by(Arc::new(move |wanted| {
+            let auth = auth.clone();
+            Box::pin(fetch(auth, wanted))
+        }))
     }
 
-    /// Just these: in auth itself, and in tests.
+    /// Reads in this way: in auth itself, which reads the keys of issuers outside.
+    pub fn read_by(reader: Reader) -> Self {
+        Self::new(Trusted::default(), Some(reader))
+    }
+
+    /// Just these, and no issuer outside.
     pub fn fixed(keys: &JwkSet) -> Self {
-        Self::new(parse(keys), None)
+        Self::new(Trusted::default().after(of_keys(keys)), None)
     }
 
-    /// Puts others in their place, as auth does when it rotates.
+    /// Just this, in tests.
+    pub fn trusting(trust: Trust) -> Self {
+        Self::new(Trusted::default().after(trust), None)
+    }
+
+    /// Puts others in the place of our own keys; who else is trusted stays as it is.
     pub fn replace(&self, keys: &JwkSet) {
-        self.0.known.store(Arc::new(parse(keys)));
+        self.0.trusted.rcu(|trusted| trusted.after(Trust { keys: of_keys(keys).keys, ..trusted.source().clone() }));
     }
 
-    fn new(known: HashMap<String, Arc<Key>>, auth: Option<Pool>) -> Self {
-        Self(Arc::new(Inner { known: ArcSwap::from_pointee(known), auth, asked: Mutex::new(None) }))
+    /// What is trusted now, in the place of what was.
+    pub fn put(&self, trust: &Trust) {
+        self.0.trusted.rcu(|trusted| trusted.after(trust.clone()));
     }
 
-    /// The key of this id. Fails only where auth had to be asked and did not answer; a key that is known serves on.
-    pub(super) async fn find(&self, id: &str) -> Result<Option<Arc<Key>>, TokenError> {
-        let Some(auth) = &self.0.auth else { return Ok(self.known(id)) };
-        match self.known(id) {
-            Some(key) => {
-                if let Ok(mut asked) = self.0.asked.try_lock()
-                    && is_older(*asked, REFRESH_AFTER)
-                {
-                    *asked = Some(Instant::now());
-                    // The key at hand is still good; the next call after the pause tries again.
-                    drop(self.refresh(auth).await);
+    fn new(trusted: Trusted, reader: Option<Reader>) -> Self {
+        Self(Arc::new(Inner { trusted: ArcSwap::from_pointee(trusted), reader, asked: Mutex::default() }))
+    }
+
+    /// Grows whenever something else is trusted: what was verified before is to be verified again.
+    pub(super) fn generation(&self) -> u64 {
+        self.0.trusted.load().generation
+    }
+
+    /// The key that a token names, of the issuer that it names. Fails as unreachable only where a key had to be asked for
+    /// and nobody answered; a key that is known serves on.
+    pub(super) async fn find(&self, head: &Head, now: i64) -> Result<Found, TokenError> {
+        self.keep_fresh().await?;
+        if let Some(found) = self.known(head, now)? {
+            return Ok(found);
+        }
+        let signer = self.ask_for(head).await?;
+        match self.known(head, now)? {
+            Some(found) => Ok(found),
+            None => match signer {
+                Signer::Outside(outside) if Signer::Outside(Arc::clone(&outside)).is_stale(now) => {
+                    Err(TokenError::Keys(Arc::new(KeysError::Stale(outside.issuer.name.clone()))))
                 }
-                Ok(Some(key))
-            }
-            None => self.find_unknown(auth, id).await,
+                _ => Err(TokenError::Refused("unknown_key")),
+            },
         }
     }
 
-    async fn find_unknown(&self, auth: &Pool, id: &str) -> Result<Option<Arc<Key>>, TokenError> {
-        let mut asked = self.0.asked.lock().await;
-        if let Some(key) = self.known(id) {
-            return Ok(Some(key));
+    fn known(&self, head: &Head, now: i64) -> Result<Option<Found>, TokenError> {
+        let trusted = self.0.trusted.load();
+        let signer = trusted.signer(head.issuer.as_deref()).ok_or(TokenError::Refused("issuer"))?;
+        if !signer.allows(head.algorithm) {
+            return Err(TokenError::Refused("algorithm"));
         }
-        if is_older(*asked, UNKNOWN_AFTER) {
-            // A failed look-up does not count, or a service that starts before auth would refuse tokens for a while.
-            self.refresh(auth).await.map_err(|error| TokenError::Keys(Arc::new(error)))?;
-            *asked = Some(Instant::now());
-        }
-        Ok(self.known(id))
+        let key = trusted.key(&signer, &head.key_id).filter(|_| !signer.is_stale(now));
+        Ok(key.map(|key| Found { signer, key }))
     }
 
-    fn known(&self, id: &str) -> Option<Arc<Key>> {
-        self.0.known.load().get(id).cloned()
-    }
-
-    async fn refresh(&self, auth: &Pool) -> Result<(), KeysError> {
-        let fetched = tokio::time::timeout(FETCH_TIMEOUT, fetch(auth.clone())).await;
-        let keys = fetched.map_err(|_| KeysError::Unreachable("it took too long".to_owned()))??;
-        self.0.known.store(Arc::new(parse(&keys)));
+    /// Reads what was never read, and now and then what was read long ago.
+    async fn keep_fresh(&self) -> Result<(), TokenError> {
+        let Some(reader) = &self.0.reader else { return Ok(()) };
+        if self.generation() == 0 {
+            let mut asked = self.0.asked.lock().await;
+            return if self.generation() == 0 { self.read(reader, &mut asked, None).await } else { Ok(()) };
+        }
+        if let Ok(mut asked) = self.0.asked.try_lock()
+            && is_older(asked.read, REFRESH_AFTER)
+        {
+            asked.read = Some(Instant::now());
+            // What is at hand is still good; the next call after the pause tries again.
+            drop(self.read(reader, &mut asked, None).await);
+        }
         Ok(())
+    }
+
+    /// Asks for a key that is unknown, unless that was done just now; says whose it would be.
+    async fn ask_for(&self, head: &Head) -> Result<Signer, TokenError> {
+        let signer = || self.0.trusted.load().signer(head.issuer.as_deref()).ok_or(TokenError::Refused("issuer"));
+        let Some(reader) = &self.0.reader else { return signer() };
+        let issuer = head.issuer.clone().unwrap_or_default();
+        let mut asked = self.0.asked.lock().await;
+        if is_older(asked.unknown.get(&issuer).copied(), UNKNOWN_AFTER) {
+            let key_id = Some(head.key_id.clone()).filter(|id| id.len() <= KEY_ID_BYTES_MAX);
+            let wanted = key_id.map(|key_id| Wanted { issuer: issuer.clone(), key_id });
+            // A failed look-up does not count, or a service that starts before auth would refuse tokens for a while.
+            self.read(reader, &mut asked, wanted).await?;
+            asked.unknown.insert(issuer, Instant::now());
+        }
+        signer()
+    }
+
+    async fn read(&self, reader: &Reader, asked: &mut Asked, wanted: Option<Wanted>) -> Result<(), TokenError> {
+        let unreachable = |why: &str| TokenError::Keys(Arc::new(KeysError::Unreachable(why.to_owned())));
+        if !is_older(asked.failed, FAILED_FOR) {
+            return Err(unreachable("nor a moment ago"));
+        }
+        match tokio::time::timeout(FETCH_TIMEOUT, reader(wanted)).await {
+            Ok(Ok(trust)) => {
+                self.put(&trust);
+                (asked.read, asked.failed) = (Some(Instant::now()), None);
+                Ok(())
+            }
+            failed => {
+                asked.failed = Some(Instant::now());
+                Err(match failed {
+                    Ok(Err(error)) => TokenError::Keys(Arc::new(error)),
+                    _ => unreachable("it took too long"),
+                })
+            }
+        }
     }
 }
 
@@ -117,8 +211,18 @@ fn is_older(moment: Option<Instant>, age: Duration) -> bool {
     moment.is_none_or(|moment| moment.elapsed() > age)
 }
 
-async fn fetch(auth: Pool) -> Result<JwkSet, KeysError> {
-    let request = Request::get(PATH).body(tonic::body::Body::empty()).map_err(|_| KeysError::Malformed)?;
+fn of_keys(keys: &JwkSet) -> Trust {
+    let keys = keys.keys.iter().filter_map(|key| serde_json::to_value(key).ok()).collect();
+    Trust { keys, ..Trust::default() }
+}
+
+async fn fetch(auth: Pool, wanted: Option<Wanted>) -> Result<Trust, KeysError> {
+    let query = wanted.map(|Wanted { issuer, key_id }| {
+        // In hex, so that nothing in it needs escaping.
+        format!("?issuer={}&key_id={}", hex(&issuer), hex(&key_id))
+    });
+    let uri = format!("{PATH}{}", query.unwrap_or_default());
+    let request = Request::get(uri).body(tonic::body::Body::empty()).map_err(|_| KeysError::Malformed)?;
     let answer = auth.oneshot(request).await.map_err(|status| KeysError::Unreachable(status.message().to_owned()))?;
     if answer.status() != http::StatusCode::OK {
         return Err(KeysError::Unreachable(answer.status().to_string()));
@@ -127,16 +231,11 @@ async fn fetch(auth: Pool) -> Result<JwkSet, KeysError> {
     serde_json::from_slice(&body.to_bytes()).map_err(|_| KeysError::Malformed)
 }
 
-/// Keys of other kinds are left out, so that a set may hold what only others understand.
-fn parse(keys: &JwkSet) -> HashMap<String, Arc<Key>> {
-    let named = |jwk: &Jwk| {
-        let algorithm = match &jwk.algorithm {
-            AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
-            AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => Algorithm::ES256,
-            _ => return None,
-        };
-        let key = DecodingKey::from_jwk(jwk).ok()?;
-        Some((jwk.common.key_id.clone()?, Arc::new(Key { algorithm, key })))
-    };
-    keys.keys.iter().filter_map(named).collect()
+fn hex(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::with_capacity(text.len() * 2), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        write!(hex, "{byte:02x}").unwrap_or_default();
+        hex
+    })
 }

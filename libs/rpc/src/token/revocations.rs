@@ -12,7 +12,7 @@ use tonic::{Request, Status};
 use tracing::warn;
 use vocabulary::ids::TenantId;
 
-use super::{Verified, Verifier, lock};
+use super::{TokenError, Verified, Verifier, lock};
 use crate::caller::Tenants;
 use crate::client::Peer;
 
@@ -29,33 +29,59 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Ended {
     subjects: HashSet<String>,
-    /// By tenant, when it ended, in unix seconds. It may begin again, with new tokens.
-    tenants: HashMap<TenantId, i64>,
+    /// Our own signing keys.
+    keys: HashSet<String>,
+    tenants: HashMap<TenantId, Suspension>,
+}
+
+/// A tenant that was stopped. It may begin again, with new tokens.
+#[derive(Clone, Copy)]
+struct Suspension {
+    /// When it was stopped last, in unix seconds.
+    since: i64,
+    /// It is stopped now.
+    stands: bool,
 }
 
 impl Ended {
-    pub(super) fn add_subject(&mut self, subject: &str) {
+    fn add_subject(&mut self, subject: &str) {
         self.subjects.insert(subject.to_owned());
     }
 
-    /// Whether a token is of a subject that ended, or was made for a tenant before that ended.
+    /// Whether a token is of a subject or a key that ended, or was made before all its tenants did.
     pub(super) fn covers(&self, token: &Verified) -> bool {
-        let of_ended = |tenant| self.tenants.get(tenant).is_some_and(|ended| token.issued <= *ended);
         self.subjects.contains(&*token.subject)
-            || matches!(&token.tenants, Tenants::Only(tenants) if tenants.iter().any(of_ended))
+            || token.key_id.as_ref().is_some_and(|key| self.keys.contains(key))
+            || matches!(&token.tenants, Tenants::Only(tenants)
+                if !tenants.is_empty() && tenants.iter().all(|tenant| self.covers_for(token, tenant)))
+    }
+
+    /// Whether a token was made for this tenant before that ended.
+    fn covers_for(&self, token: &Verified, tenant: &TenantId) -> bool {
+        let ended = self.tenants.get(tenant).is_some_and(|suspension| token.issued <= suspension.since);
+        ended && token.tenants != Tenants::All
     }
 
     fn add(&mut self, revocation: &Revocation) {
+        let time = revocation.revoke_time.as_ref().map_or(i64::MAX, |time| time.seconds);
+        let tenant = || revocation.tenant.trim_start_matches("tenants/").parse::<TenantId>().ok();
         match &revocation.subject {
             Some(Subject::Caller(caller)) => self.add_subject(caller),
             Some(Subject::WholeTenant(_)) => {
-                let ended = revocation.revoke_time.as_ref().map_or(i64::MAX, |time| time.seconds);
-                if let Ok(tenant) = revocation.tenant.trim_start_matches("tenants/").parse() {
-                    self.tenants.insert(tenant, ended);
+                if let Some(tenant) = tenant() {
+                    self.tenants.insert(tenant, Suspension { since: time, stands: true });
                 }
             }
-            // No caller's token hangs on a connection; which keys are good is told by the key set.
-            Some(Subject::Connection(_) | Subject::SigningKey(_)) | None => {}
+            Some(Subject::TenantResumed(_)) => {
+                if let Some(suspension) = tenant().and_then(|tenant| self.tenants.get_mut(&tenant)) {
+                    suspension.stands = false;
+                }
+            }
+            Some(Subject::SigningKey(key)) => {
+                self.keys.insert(key.clone());
+            }
+            // No caller's token hangs on a connection.
+            Some(Subject::Connection(_)) | None => {}
         }
     }
 }
@@ -70,6 +96,26 @@ enum Cut {
 }
 
 impl Verifier {
+    /// From now on refuses every token of this subject, as auth's stream of revocations tells.
+    pub fn refuse(&self, subject: &str) {
+        lock(&self.ended).add_subject(subject);
+    }
+
+    /// Takes in one revocation, where it does not come by [`Verifier::watch`].
+    pub fn end(&self, revocation: &Revocation) {
+        lock(&self.ended).add(revocation);
+    }
+
+    /// Whether an operator has stopped this tenant.
+    pub fn is_suspended(&self, tenant: &TenantId) -> bool {
+        lock(&self.ended).tenants.get(tenant).is_some_and(|suspension| suspension.stands)
+    }
+
+    /// Fails where the token was made for this tenant before that was stopped.
+    pub(crate) fn require_alive(&self, token: &Verified, tenant: &TenantId) -> Result<(), TokenError> {
+        if lock(&self.ended).covers_for(token, tenant) { Err(TokenError::Refused("revoked")) } else { Ok(()) }
+    }
+
     /// Refuses what auth's stream ends, within two seconds, until `stop`. `auth` is called as a service of ours.
     ///
     /// While the stream is cut, tokens serve until their own end, because auth's absence must stop nobody's work; what
@@ -103,7 +149,6 @@ impl Verifier {
 mod tests {
     use super::*;
     use crate::testing::Issuer;
-    use crate::token::TokenError;
 
     fn suspended(tenant: &str, seconds: i64) -> Revocation {
         let revoke_time = Some(prost_types::Timestamp { seconds, nanos: 0 });
@@ -120,6 +165,37 @@ mod tests {
         assert!(matches!(verifier.verify(&old).await.unwrap_err(), TokenError::Refused("revoked")));
         claims.iat += 1;
         assert!(verifier.verify(&issuer.sign(&claims)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_token_for_several_tenants_serves_the_others() {
+        let issuer = Issuer::new();
+        let (verifier, mut claims) = (issuer.verifier(), issuer.claims("acme", &["*"]));
+        let [acme, brands] = ["acme", "brands"].map(|tenant| tenant.parse::<TenantId>().unwrap());
+        claims.tenants = Tenants::Only(vec![acme.clone(), brands.clone()]);
+        verifier.end(&suspended("acme", claims.iat));
+        let token = verifier.verify(&issuer.sign(&claims)).await.unwrap();
+        assert!(verifier.require_alive(&token, &brands).is_ok());
+        assert!(matches!(verifier.require_alive(&token, &acme), Err(TokenError::Refused("revoked"))));
+        assert!(verifier.is_suspended(&acme) && !verifier.is_suspended(&brands));
+
+        let resumed = Revocation { subject: Some(Subject::TenantResumed(true)), ..suspended("acme", claims.iat + 9) };
+        verifier.end(&resumed);
+        assert!(!verifier.is_suspended(&acme));
+        assert!(verifier.require_alive(&token, &acme).is_err(), "what ended stays ended");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_revoked_signs_nothing_more() {
+        let (issuer, other) = (Issuer::new(), Issuer::new());
+        let verifier = issuer.verifier();
+        let token = issuer.token("acme", &["*"]);
+        let ended =
+            |key: &str| Revocation { subject: Some(Subject::SigningKey(key.to_owned())), ..suspended("system", 0) };
+        verifier.end(&ended(other.key_id()));
+        assert!(verifier.verify(&token).await.is_ok());
+        verifier.end(&ended(issuer.key_id()));
+        assert!(matches!(verifier.verify(&token).await.unwrap_err(), TokenError::Refused("revoked")));
     }
 
     #[tokio::test]

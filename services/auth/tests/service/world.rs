@@ -156,7 +156,12 @@ impl World {
 
     /// With the first operator, tenant and caller, and the sandbox's app registered.
     pub(crate) async fn with_app() -> (Self, First) {
-        let world = Self::empty().await;
+        Self::empty().await.registered().await
+    }
+
+    /// The same, in a world that is set up already.
+    pub(crate) async fn registered(self) -> (Self, First) {
+        let world = self;
         let first = world.bootstrap().await;
         let request = pb::CreateMetaAppRequest {
             meta_app: Some(meta_app()),
@@ -170,12 +175,26 @@ impl World {
 
     /// And with the sandbox's system user imported for the first tenant.
     pub(crate) async fn connected() -> (Self, First, pb::ImportSystemUserTokenResponse) {
-        let (world, first) = Self::with_app().await;
+        Self::with_app().await.imported().await
+    }
+}
+
+/// A world with the sandbox's app registered.
+pub(crate) trait Registered {
+    /// And with the sandbox's system user imported for the first tenant.
+    fn imported(self) -> impl Future<Output = (World, First, pb::ImportSystemUserTokenResponse)>;
+}
+
+impl Registered for (World, First) {
+    async fn imported(self) -> (World, First, pb::ImportSystemUserTokenResponse) {
+        let (world, first) = self;
         let imported = world.connections().import_system_user_token(bearing(&first.caller, import())).await;
         let imported = imported.unwrap().into_inner();
         (world, first, imported)
     }
+}
 
+impl World {
     pub(crate) async fn bootstrap(&self) -> First {
         let answer = self.identity().bootstrap(bootstrap()).await.unwrap().into_inner();
         let operator = self.token_of(answer.operator.as_ref(), &answer.operator_secret).await;
@@ -222,6 +241,7 @@ impl World {
         let settings = rpc::PeerSettings {
             endpoint: self.endpoint.clone(),
             service_secret_file: self.settings.service_secrets_dir.join(name),
+            ..Default::default()
         };
         let identity = ServiceIdentity::of_service(name, &settings).unwrap();
         Peer::connect(&self.endpoint, identity).unwrap()

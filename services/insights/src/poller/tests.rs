@@ -299,6 +299,7 @@ fn verified<T>(tenant: &str, message: T) -> tonic::Request<T> {
         scopes: Scopes::All,
         service: None,
         token: None,
+        suspended: false,
     });
     request
 }
