@@ -180,6 +180,21 @@ class Chart:
                 settings = tomllib.loads(thing["data"]["settings.toml"])
                 assert settings["listen"] == f"0.0.0.0:{VALUES['services'][service(thing)]['port']}"
 
+    def settings_arrive_as_they_were_written_however_deep(self):
+        written = {
+            "token_seconds": 300,
+            "issuers": [{
+                "name": "company",
+                "jwks": {"url": "https://login.example.com/keys?a=1&b=2", "refresh_seconds": 60},
+                "rules": [{"claim": "groups", "value": "ads \"team\"", "tenants": ["acme"], "scopes": ["auth.read"]}],
+            }],
+            "service_accounts": {"issuer": "https://cluster", "services": {"adplane/adplane-campaigns": "campaigns"}},
+        }
+        for thing in self.render({"services": {"auth": {"settings": written}}}):
+            if thing["kind"] == "ConfigMap" and service(thing) == "auth":
+                settings = tomllib.loads(thing["data"]["settings.toml"])
+                assert {key: settings.get(key) for key in written} == written, settings
+
     def the_migration_runs_before_the_rollout_and_once(self):
         jobs = [thing for thing in self.render() if thing["kind"] == "Job"]
         assert len(jobs) == 1

@@ -31,6 +31,25 @@ seccompProfile: {type: RuntimeDefault}
     items: [{key: {{ .key }}, path: {{ .path }}}]
 {{- end -}}
 
+{{/* A value in TOML, on one line: a table within a table or within a list too. */}}
+{{- define "adplane.toml" -}}
+{{- if kindIs "map" . -}}
+{{- $parts := list -}}
+{{- range $key, $value := . -}}
+{{- $parts = append $parts (printf "%s = %s" ($key | toJson) (include "adplane.toml" $value)) -}}
+{{- end -}}
+{ {{ join ", " $parts }} }
+{{- else if kindIs "slice" . -}}
+{{- $parts := list -}}
+{{- range . -}}
+{{- $parts = append $parts (include "adplane.toml" .) -}}
+{{- end -}}
+[{{ join ", " $parts }}]
+{{- else -}}
+{{ . | toJson }}
+{{- end -}}
+{{- end -}}
+
 {{/* The settings file of one service; secrets stand in it as paths only. */}}
 {{- define "adplane.settings" -}}
 {{- $values := .root.Values -}}
@@ -67,7 +86,7 @@ member_key_file = "/etc/adplane/secrets/member_key"
 {{- end }}
 {{- range $key, $value := $own.settings }}
 {{- if not (kindIs "map" $value) }}
-{{ $key }} = {{ $value | toJson }}
+{{ $key }} = {{ include "adplane.toml" $value }}
 {{- end }}
 {{- end }}
 {{- range $key, $value := $own.settings }}
@@ -75,7 +94,7 @@ member_key_file = "/etc/adplane/secrets/member_key"
 
 [{{ $key }}]
 {{- range $inner, $setting := $value }}
-{{ $inner }} = {{ $setting | toJson }}
+{{ $inner }} = {{ include "adplane.toml" $setting }}
 {{- end }}
 {{- end }}
 {{- end }}
