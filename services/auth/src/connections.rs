@@ -81,6 +81,11 @@ impl Connections {
         Self { store, vault, apps, tenants, oauth, plan, now }
     }
 
+    /// Fails where an operator has closed the vault.
+    pub fn require_open_vault(&self) -> Result<(), Error> {
+        Ok(self.vault.require_open_for_leases()?)
+    }
+
     /// Our app, in the version of the tenant of `by`.
     pub async fn app(&self, by: &By, app: MetaAppId) -> Result<App, Error> {
         let tenant = self.tenants.get(by).await?;
@@ -364,10 +369,14 @@ async fn store_found(
         let before = owners::get(transaction, account).await?;
         let owner = owners::claim(transaction, account, tenant, now).await?;
         match before {
-            _ if owner.tenant != tenant => claims.taken.push(account),
+            _ if !owner.lets(tenant) => claims.taken.push(account),
             None => claims.claimed.push(account),
             Some(_) => {}
         }
+    }
+    if !claims.claimed.is_empty() {
+        // Until now whoever reached them could use them.
+        revocations::append_losing(transaction, &claims.claimed, &[tenant.to_owned()], now).await?;
     }
     Ok(claims)
 }

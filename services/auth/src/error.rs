@@ -146,6 +146,9 @@ pub enum Error {
     /// No key that signs tokens is open: the vault did not open one since this process started.
     #[error("no tokens can be issued until the vault's key provider can be reached")]
     NoSigner,
+    /// A token that somebody showed is not good, or its key cannot be had.
+    #[error(transparent)]
+    Token(#[from] rpc::TokenError),
     /// A token could not be signed.
     #[error("a token could not be signed")]
     Signing(#[from] jsonwebtoken::errors::Error),
@@ -208,6 +211,7 @@ impl Fault for Error {
             Self::RefreshFailed { .. } => Code::Unavailable,
             Self::Meta(error) => error.code(),
             Self::NoSigner => Code::Unavailable,
+            Self::Token(error) => error.code(),
             Self::Vault(_) | Self::Store(_) if self.outage() || self.sealed() => Code::Unavailable,
             Self::Vault(_) | Self::Store(_) | Self::Signing(_) | Self::Random(_) | Self::Corrupt(_) => Code::Internal,
         }
@@ -232,6 +236,7 @@ impl Fault for Error {
             Self::Unreachable { .. } => ErrorReason::ServiceUnavailable,
             Self::RefreshFailed { .. } => ErrorReason::MetaUnavailable,
             Self::Meta(error) => error.reason(),
+            Self::Token(error) => error.reason(),
             Self::Vault(_) | Self::Store(_) if self.outage() => ErrorReason::StoreUnavailable,
             Self::NoSigner => ErrorReason::VaultSealed,
             Self::Vault(_) if self.sealed() => ErrorReason::VaultSealed,
@@ -275,6 +280,7 @@ impl Fault for Error {
                     ("unsealed_by", "adplane.auth.v1.KeyService/UnsealVault".to_owned()),
                 ]
             }
+            Self::Token(error) => error.metadata(),
             _ => Vec::new(),
         }
     }
@@ -287,6 +293,7 @@ impl Fault for Error {
             // A person has to act first.
             _ if self.closed().is_some() => Some(Duration::from_secs(30)),
             Self::Unreachable { .. } => Some(Duration::from_secs(2)),
+            Self::Token(error) => error.retry_after(),
             _ if self.outage() || self.sealed() => Some(Duration::from_secs(2)),
             _ => None,
         }

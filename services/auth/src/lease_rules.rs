@@ -30,6 +30,46 @@ pub fn may_lease(service: &str, purpose: &str, kind: ResourceKind) -> bool {
     TABLE.iter().any(|(name, domains, kinds)| *name == service && domains.contains(&domain) && kinds.contains(&kind))
 }
 
+/// What a token must be able to do for a purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// Anything: what reaches a dataset may send to it.
+    Reach,
+    /// Read what belongs to ads.
+    Read,
+    /// Change it.
+    Manage,
+}
+
+impl Need {
+    /// Of a purpose on a kind of thing. A purpose whose word is not `read` may change something.
+    pub fn of(purpose: &str, kind: ResourceKind) -> Self {
+        match (kind, purpose.split_once('.')) {
+            (ResourceKind::Dataset, _) => Self::Reach,
+            (_, Some((_, "read"))) => Self::Read,
+            _ => Self::Manage,
+        }
+    }
+
+    /// Whether these permissions of Meta's are enough.
+    pub fn is_met_by(self, permissions: &[String]) -> bool {
+        let has = |wanted: &str| permissions.iter().any(|permission| permission == wanted);
+        match self {
+            Self::Reach => true,
+            Self::Read => has(READS) || has(MANAGES),
+            Self::Manage => has(MANAGES),
+        }
+    }
+
+    /// The permission to ask for where it is not met.
+    pub fn permission(self) -> &'static str {
+        if self == Self::Manage { MANAGES } else { READS }
+    }
+}
+
+const READS: &str = "ads_read";
+const MANAGES: &str = "ads_management";
+
 /// What the choice among a resource's connections looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate<T> {
@@ -98,6 +138,17 @@ mod tests {
         assert!(!may_lease("gateway", "campaigns.write", ResourceKind::AdAccount));
         assert!(!may_lease("campaigns", "", ResourceKind::AdAccount));
         assert!(!may_lease("campaigns", "campaignsx.write", ResourceKind::AdAccount));
+    }
+
+    #[test]
+    fn what_changes_something_needs_more_than_what_reads() {
+        let [reads, manages] = ["ads_read", "ads_management"].map(|name| [name.to_owned()]);
+        let need = |purpose| Need::of(purpose, ResourceKind::AdAccount);
+        assert!(need("insights.read").is_met_by(&reads) && need("insights.read").is_met_by(&manages));
+        assert!(need("campaigns.write").is_met_by(&manages) && !need("campaigns.write").is_met_by(&reads));
+        assert!(!need("plans.apply").is_met_by(&reads) && !need("read").is_met_by(&reads));
+        assert!(!need("insights.read").is_met_by(&[]));
+        assert!(Need::of("conversions.write", ResourceKind::Dataset).is_met_by(&[]));
     }
 
     #[test]

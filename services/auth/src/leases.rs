@@ -1,10 +1,22 @@
 //! Leases: the right to use a token for two minutes, and what to do when Meta refuses it.
+//!
+//! Most are given out of [`memory`]. When an ad account changes hands, those who lose it are told by the stream of
+//! revocations, as they are of a connection that ends; so it takes two seconds, as for every end.
 
-use std::time::Duration;
+mod memory;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use graph::oauth::Remedy;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 use uuid::Uuid;
 use vocabulary::{
     ids::{AdAccountId, ConnectionId, DatasetId},
@@ -16,15 +28,19 @@ use crate::{
     by::By,
     connections::{Connection, ConnectionKind, ConnectionState, Connections},
     error::Error,
-    lease_rules::{Candidate, Choice, ResourceKind, choose, end_of_lease, may_lease},
+    lease_rules::{Candidate, Choice, Need, ResourceKind, choose, end_of_lease, may_lease},
     now::Now,
+    revocations::Revocations,
     settings::Settings,
     store::{Store, connections, owners},
     vault::Sealed,
 };
 
+pub use self::memory::Held;
+use self::memory::{Key, Memory};
+
 /// What a service wants to reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// An ad account.
     AdAccount(AdAccountId),
@@ -55,18 +71,11 @@ impl Resource {
 }
 
 /// The right to use a token.
-#[derive(Debug)]
 pub struct Lease {
     /// Names it when its token turns out to be dead.
     pub id: LeaseId,
-    /// Meta's token.
-    pub token: SecretString,
-    /// What proves to Meta that the calls come from the app.
-    pub proof: SecretString,
-    /// The connection that serves.
-    pub connection: Connection,
-    /// The version of Meta's API to call.
-    pub api_version: String,
+    /// The token, what proves it, and the connection that serves.
+    pub held: Arc<Held>,
     /// The last moment to use it.
     pub expires: Timestamp,
 }
@@ -122,14 +131,51 @@ pub enum Verdict {
 pub struct Leases {
     store: Store,
     connections: Connections,
+    revocations: Revocations,
+    memory: Memory,
     life: Duration,
     now: Now,
+    /// What tells the leases of this replica apart: something random, and a count.
+    unique: (u64, Arc<AtomicU64>),
 }
 
 impl Leases {
-    /// Over the store and what opens the tokens.
-    pub fn new(settings: &Settings, (store, now): (Store, Now), connections: Connections) -> Self {
-        Self { store, connections, life: settings.lease_life(), now }
+    /// Over the store, what opens the tokens, and what ends them. [`Leases::watch`] has to run beside it.
+    pub fn new(
+        settings: &Settings,
+        (store, now): (Store, Now),
+        connections: Connections,
+        revocations: Revocations,
+    ) -> Self {
+        let life = settings.lease_life();
+        let unique = (Uuid::new_v4().as_u64_pair().0, Arc::default());
+        Self { store, connections, revocations, memory: Memory::new(life), life, now, unique }
+    }
+
+    /// Lets go what ends, until `stop`.
+    pub async fn watch(self, stop: CancellationToken) {
+        let (mut standing, mut told) = (self.revocations.subscribe(), 0);
+        while !stop.is_cancelled() {
+            // Before the look: what came to stand since is not known to be applied.
+            let stood = standing.borrow_and_update().generation;
+            match self.revocations.after(told).await {
+                Ok(revocations) if !revocations.is_empty() => {
+                    for revocation in revocations {
+                        told = revocation.generation;
+                        self.memory.apply(&revocation);
+                    }
+                    continue;
+                }
+                // What was forgotten as too old ended nothing that can be held.
+                Ok(_) => self.memory.applied(stood),
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "leases are read from the database each time");
+                }
+            }
+            if !matches!(stop.run_until_cancelled(standing.changed()).await, Some(Ok(()))) {
+                return;
+            }
+        }
     }
 
     /// Leases the token that serves a resource of the tenant of `by`.
@@ -143,24 +189,61 @@ impl Leases {
         if !may_lease(service, purpose, resource.kind()) {
             return Err(Error::Lacking { lacks: vec![format!("a lease for {purpose} on {}", resource.name())] });
         }
-        let (connection, sealed) = self.serving(by, resource, min_ttl).await?;
+        self.require_open()?;
+        let key = Key { tenant: by.tenant.clone(), resource, need: Need::of(purpose, resource.kind()) };
+        if let Some(held) = self.remembered(&key, min_ttl) {
+            return Ok(self.give(held));
+        }
+        let _reading = match self.memory.reading(&key) {
+            Some(stripe) => Some(stripe.lock().await),
+            None => None,
+        };
+        if let Some(held) = self.remembered(&key, min_ttl) {
+            return Ok(self.give(held));
+        }
+        let epoch = self.memory.epoch();
+        let held = Arc::new(self.read(by, &key, min_ttl).await?);
+        self.memory.put(epoch, key, &held);
+        Ok(self.give(held))
+    }
+
+    /// From memory, while this replica sees what ends.
+    fn remembered(&self, key: &Key, min_ttl: Duration) -> Option<Arc<Held>> {
+        let (standing, now) = (self.revocations.standing(), (self.now)());
+        if standing.is_fresh { self.memory.get(key, standing.generation, now, now + min_ttl) } else { None }
+    }
+
+    /// A closed vault leases nothing, not even what is open already.
+    fn require_open(&self) -> Result<(), Error> {
+        let open = self.connections.require_open_vault();
+        if open.is_err() {
+            self.memory.clear();
+        }
+        open
+    }
+
+    async fn read(&self, by: &By, key: &Key, min_ttl: Duration) -> Result<Held, Error> {
+        let read = (self.now)();
+        let (connection, sealed) = self.serving(by, key, min_ttl).await?;
         // Before the token is opened: it says that the tenant still works.
         let app = self.connections.app(by, connection.app).await?;
         let token = self.connections.unseal(&connection, &sealed).await?;
-        let id = LeaseId { connection: connection.id, token_version: connection.token_version, unique: Uuid::new_v4() };
-        Ok(Lease {
-            id,
-            proof: graph::oauth::proof(&app.secret, &token),
-            token,
-            expires: end_of_lease((self.now)(), self.life, connection.expires),
-            api_version: app.version,
-            connection,
-        })
+        let proof = graph::oauth::proof(&app.secret, &token);
+        Ok(Held { token, proof, connection, api_version: app.version, read })
+    }
+
+    fn give(&self, held: Arc<Held>) -> Lease {
+        let (random, count) = &self.unique;
+        let unique = Uuid::from_u64_pair(*random, count.fetch_add(1, Ordering::Relaxed));
+        let Connection { id: connection, token_version, expires, .. } = held.connection;
+        let expires = end_of_lease((self.now)(), self.life, expires);
+        Lease { id: LeaseId { connection, token_version, unique }, held, expires }
     }
 
     /// Meta refused a leased token. Meta is asked about it before the connection is given up, so that one odd answer
     /// does not stop a tenant.
     pub async fn failed(&self, by: &By, lease: LeaseId, (code, subcode): (i32, i32)) -> Result<Verdict, Error> {
+        self.memory.forget(lease.connection);
         let connection = self.connections.get(by, lease.connection).await?;
         if let Some(verdict) = known(&connection, lease) {
             return Ok(verdict);
@@ -172,12 +255,12 @@ impl Leases {
         Ok(known(&connection, lease).unwrap_or(Verdict::NotTheToken))
     }
 
-    async fn serving(&self, by: &By, resource: Resource, min_ttl: Duration) -> Result<(Connection, Sealed), Error> {
+    async fn serving(&self, by: &By, key: &Key, min_ttl: Duration) -> Result<(Connection, Sealed), Error> {
         let tenant = by.tenant.as_str();
         let client = self.store.client().await?;
-        let reaching = match resource {
+        let reaching = match key.resource {
             Resource::AdAccount(account) => {
-                if owners::get(&client, account).await?.is_some_and(|owner| owner.tenant != tenant) {
+                if owners::get(&client, account).await?.is_some_and(|owner| !owner.lets(tenant)) {
                     return Err(Error::Taken { account });
                 }
                 connections::reaching(&client, tenant, AssetKind::AdAccount.number(), &account.to_string()).await?
@@ -187,21 +270,22 @@ impl Leases {
             }
             Resource::Connection(id) => connections::get(&client, tenant, id).await?.into_iter().collect(),
         };
-        let candidates = reaching.into_iter().filter_map(|(connection, sealed)| candidate(connection, sealed?));
+        let candidates =
+            reaching.into_iter().filter_map(|(connection, sealed)| candidate(key.need, connection, sealed?));
         match choose(candidates.collect(), (self.now)(), min_ttl) {
             Choice::Serve(serving) => Ok(serving),
             Choice::NeedsConsent((connection, _)) => Err(Error::NeedsConsent {
                 connection: names::of_connection(connection.id),
-                cause: dead_because(&connection),
+                cause: dead_because(key.need, &connection),
             }),
-            Choice::NotConnected => Err(Error::NotConnected { resource: resource.name() }),
+            Choice::NotConnected => Err(Error::NotConnected { resource: key.resource.name() }),
         }
     }
 }
 
-fn candidate(connection: Connection, sealed: Sealed) -> Option<Candidate<(Connection, Sealed)>> {
+fn candidate(need: Need, connection: Connection, sealed: Sealed) -> Option<Candidate<(Connection, Sealed)>> {
     (connection.state != ConnectionState::Revoked).then(|| Candidate {
-        is_active: connection.state == ConnectionState::Active,
+        is_active: connection.state == ConnectionState::Active && need.is_met_by(&connection.scopes),
         is_system_user: connection.kind == ConnectionKind::SystemUser,
         scopes: connection.scopes.len(),
         expires: connection.expires,
@@ -209,8 +293,12 @@ fn candidate(connection: Connection, sealed: Sealed) -> Option<Candidate<(Connec
     })
 }
 
-fn dead_because(connection: &Connection) -> String {
-    if connection.state_reason.is_empty() { "its token ends".to_owned() } else { connection.state_reason.clone() }
+fn dead_because(need: Need, connection: &Connection) -> String {
+    match connection.state_reason.as_str() {
+        "" if !need.is_met_by(&connection.scopes) => format!("it lacks {}", need.permission()),
+        "" => "its token ends".to_owned(),
+        reason => reason.to_owned(),
+    }
 }
 
 /// What the connection as it stands says of a lease that Meta refused; `None` where it knows of no harm.

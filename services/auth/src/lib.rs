@@ -27,6 +27,7 @@ pub mod connections;
 pub mod discovery;
 mod error;
 pub mod grants;
+pub mod issuers;
 pub mod lease_rules;
 pub mod leases;
 pub mod lifecycle;
@@ -35,6 +36,7 @@ pub mod meta_apps;
 pub mod meters;
 pub mod now;
 pub mod once;
+pub mod published;
 pub mod revocations;
 pub mod secret;
 pub mod sensitive;
@@ -50,11 +52,11 @@ pub mod usage;
 pub mod vault;
 pub mod verification;
 pub mod wire;
+pub mod workloads;
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use axum::{Json, Router, routing::get};
 use proto::{
     auth::v1::{
         audit_service_server::AuditServiceServer, chain_service_server::ChainServiceServer,
@@ -81,11 +83,13 @@ use self::{
     connection_events::ConnectionEvents,
     connections::Connections,
     discovery::{Discovery, Rows},
+    issuers::Issuers,
     leases::Leases,
     lifecycle::Lifecycle,
     logins::Logins,
     meta_apps::MetaApps,
     now::Now,
+    published::Published,
     revocations::Revocations,
     service::{AuditApi, Common, ConnectionApi, CredentialApi, IdentityApi, KeyApi, MetaAppApi, OwnChains, TenantApi},
     signing::SigningKeys,
@@ -96,6 +100,7 @@ use self::{
     usage::Usage,
     vault::{Vault, provider::Providers, rotation::Rotations, sealing::Seals, shredding::Shredding},
     verification::Verification,
+    workloads::Workloads,
 };
 pub use self::{error::Error, settings::Settings};
 
@@ -116,6 +121,7 @@ pub fn migrations() -> Vec<storage::migrations::Source> {
         ("V6__connections", include_str!("../migrations/V6__connections.sql")),
         ("V7__lifecycle", include_str!("../migrations/V7__lifecycle.sql")),
         ("V8__key_rotation", include_str!("../migrations/V8__key_rotation.sql")),
+        ("V9__identity_more", include_str!("../migrations/V9__identity_more.sql")),
         ("V10__anchors", include_str!("../migrations/V10__anchors.sql")),
     ]
 }
@@ -160,7 +166,14 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let oauth = graph::oauth::Oauth::new(&settings.graph)?;
     let page_key = settings.page_key_file.read()?;
     let common = Common { store: store.clone(), pages: PageTokens::new(page_key.expose_secret().as_bytes()) };
-    let verifier = Arc::new(Verifier::new(keys.verifies()));
+    let issuers = Issuers::new(&settings.issuers, &now).context("the issuers of tokens outside")?;
+    let workloads = Workloads::new(settings.service_accounts.as_ref(), &now).context("service_accounts")?;
+    let ours = keys.clone();
+    let published = Published::new(&settings.issuer, Arc::new(move || ours.jwks()), issuers.clone());
+    let verifies = keys.verifies();
+    verifies.ask(published.reader());
+    verifies.put(&published.current());
+    let verifier = Arc::new(Verifier::new(verifies));
 
     let tenants = Tenants::new(store.clone(), vault.clone(), now.clone());
     let apps = MetaApps::new(store.clone(), vault.clone(), oauth.clone(), now.clone());
@@ -179,13 +192,15 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let seals = Seals::new(store.clone(), vault.clone(), now.clone());
     let (tasks, stop) = (&process.tasks, &process.stop);
     tasks.spawn(rotations.clone().run(stop.clone()));
+    issuers.start(tasks, stop);
+    workloads.start(tasks, stop);
     tasks.spawn(revocations.clone().run(stop.clone()));
     tasks.spawn(revocations.clone().refuse(Arc::clone(&verifier), stop.clone()));
     tasks.spawn(vault.clone().watch(stop.clone()));
     tasks.spawn(vault.clone().measure(stop.clone()));
     tasks.spawn(keys.clone().run(stop.clone()));
     tasks.spawn(discovery.clone().run(stop.clone()));
-    let tokens = Tokens::new(&settings, (store.clone(), now.clone()), keys.clone());
+    let tokens = Tokens::new(&settings, (store.clone(), now.clone()), keys.clone(), workloads);
     let usage = Usage::new(store.clone(), now.clone());
     tasks.spawn(usage.clone().run(stop.clone()));
     let ourselves = tokens.clone();
@@ -203,6 +218,7 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let sweeper = Sweeper {
         store: store.clone(),
         connections: connections.clone(),
+        apps: apps.clone(),
         logins: logins.clone(),
         events: events.clone(),
         revocations: revocations.clone(),
@@ -211,7 +227,8 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     };
     tasks.spawn(sweeper.run(stop.clone()));
 
-    let leases = Leases::new(&settings, (store.clone(), now.clone()), connections.clone());
+    let leases = Leases::new(&settings, (store.clone(), now.clone()), connections.clone(), revocations.clone());
+    tasks.spawn(leases.clone().watch(stop.clone()));
     let identity = IdentityApi {
         common: common.clone(),
         bootstrap: Bootstrap::new(&settings, (store.clone(), now.clone()), vault.clone()),
@@ -223,10 +240,10 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let operations = OperationApi::new(NAME, Rows(store), common.pages.clone());
     rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
-        .http(jwks(keys))
+        .http(published.routes())
         .add(TenantServiceServer::new(TenantApi { common: common.clone(), tenants }))
         .add(IdentityServiceServer::new(identity))
-        .add(MetaAppServiceServer::new(MetaAppApi { common: common.clone(), apps }))
+        .add(MetaAppServiceServer::new(MetaAppApi { common: common.clone(), apps: apps.clone() }))
         .add(ConnectionServiceServer::new(ConnectionApi {
             common: common.clone(),
             connections,
@@ -236,7 +253,7 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
             events,
             now,
         }))
-        .add(CredentialServiceServer::new(CredentialApi { leases, revocations, usage }))
+        .add(CredentialServiceServer::new(CredentialApi { leases, revocations, usage, apps }))
         .add(KeyServiceServer::new(KeyApi { common, vault, rotations, seals, shredding }))
         .add(AuditServiceServer::new(audit).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(ChainServiceServer::new(chain).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
@@ -244,9 +261,4 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
         .serve(listener, process.stop.clone())
         .await?;
     Ok(())
-}
-
-/// The public keys, for whoever verifies our tokens.
-fn jwks(keys: SigningKeys) -> Router {
-    Router::new().route("/.well-known/jwks.json", get(async move || Json(keys.jwks())))
 }

@@ -15,13 +15,17 @@ use uuid::Uuid;
 use vocabulary::ids::ConnectionId;
 
 use crate::{
-    callers,
     error::Error,
     store::{Store, revocations},
+    wire,
 };
 
 /// How often a replica looks where the order stands.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long a look may take; then the database counts as away, and nobody is told that all is well.
+const LOOK_MAX: Duration = Duration::from_secs(2);
+/// How a beginning is told from an end.
+const RESUMED: &str = "resumed";
 /// How long revocations are kept. Leases live two minutes at most, tokens a day.
 const KEEP: Duration = Duration::from_hours(48);
 /// How many revocations are read at once.
@@ -49,8 +53,10 @@ pub enum Subject {
     Caller(Uuid),
     /// Tokens signed by a key.
     SigningKey(String),
-    /// Everything of the tenant.
+    /// Everything of the tenant: an operator stopped it.
     Tenant,
+    /// Not an end but a beginning: the tenant works again.
+    TenantResumed,
 }
 
 impl Subject {
@@ -61,6 +67,8 @@ impl Subject {
             Self::Caller(id) => ("caller", id.to_string()),
             Self::SigningKey(id) => ("signing_key", id.clone()),
             Self::Tenant => ("tenant", String::new()),
+            // To a replica of an older version this is one more end, which is harmless.
+            Self::TenantResumed => ("tenant", RESUMED.to_owned()),
         }
     }
 
@@ -70,6 +78,7 @@ impl Subject {
             "connection" => id.parse().ok().map(Self::Connection),
             "caller" => id.parse().ok().map(Self::Caller),
             "signing_key" => Some(Self::SigningKey(id.to_owned())),
+            "tenant" if id == RESUMED => Some(Self::TenantResumed),
             "tenant" => Some(Self::Tenant),
             _ => None,
         }
@@ -118,7 +127,18 @@ impl Revocations {
     }
 
     async fn look(&self) -> Result<i64, Error> {
-        Ok(revocations::generation(&self.store.client().await?).await?)
+        let client = tokio::time::timeout(LOOK_MAX, self.store.client()).await.map_err(|_| silent())??;
+        let Ok(seen) = tokio::time::timeout(LOOK_MAX, revocations::generation(&client)).await else {
+            // Still busy with the question that we gave up, it would make the next one to use it wait.
+            drop(storage::Client::take(client));
+            return Err(silent());
+        };
+        Ok(seen?)
+    }
+
+    /// Where the order stands now.
+    pub fn standing(&self) -> Standing {
+        *self.standing.borrow()
     }
 
     /// Wakes whenever the order has gone on.
@@ -126,8 +146,8 @@ impl Revocations {
         self.standing.subscribe()
     }
 
-    /// Tells auth's own verifier which callers are gone, until `stop`: those of the past, whose tokens may still live, and
-    /// those to come.
+    /// Tells auth's own verifier what ended, until `stop`: what did in the past, whose tokens may still live, and what is to
+    /// come.
     pub async fn refuse(self, verifier: Arc<Verifier>, stop: CancellationToken) {
         let (mut standing, mut told) = (self.subscribe(), 0);
         while !stop.is_cancelled() {
@@ -135,14 +155,14 @@ impl Revocations {
                 Ok(revocations) if !revocations.is_empty() => {
                     for revocation in revocations {
                         told = revocation.generation;
-                        if let Subject::Caller(id) = revocation.subject {
-                            verifier.refuse(&callers::name(id));
+                        if let Some(ended) = wire::revocation(&revocation).revocation {
+                            verifier.end(&ended);
                         }
                     }
                     continue;
                 }
                 Ok(_) => {}
-                Err(error) => warn!(error = &error as &dyn std::error::Error, "revoked callers are not seen now"),
+                Err(error) => warn!(error = &error as &dyn std::error::Error, "what ended is not seen now"),
             }
             // Without a sender the process is about to end.
             if !matches!(stop.run_until_cancelled(standing.changed()).await, Some(Ok(()))) {
@@ -162,6 +182,10 @@ impl Revocations {
     }
 }
 
+fn silent() -> Error {
+    Error::Store(storage::Error::Outage("the order of revocations could not be read in time".to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +197,7 @@ mod tests {
             Subject::Caller(Uuid::from_u128(8)),
             Subject::SigningKey("k".to_owned()),
             Subject::Tenant,
+            Subject::TenantResumed,
         ] {
             let (kind, id) = subject.parts();
             assert_eq!(Subject::from_parts(kind, &id), Some(subject));

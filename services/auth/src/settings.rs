@@ -10,9 +10,11 @@ use serde::Deserialize;
 use storage::PostgresSettings;
 
 use crate::{
+    issuers::{self, IssuerSettings},
     lifecycle::LifecycleSettings,
     token::Algorithm,
     vault::{ProviderKind, TransitSettings, VaultSettings},
+    workloads::ServiceAccountSettings,
 };
 
 /// Settings of auth.
@@ -57,6 +59,10 @@ pub struct Settings {
     /// The gateway as browsers reach it; Meta's log-in returns to its path `/oauth/callback`.
     /// Default `http://127.0.0.1:7400`.
     pub public_base_url: String,
+    /// Issuers outside, such as a company's identity provider, whose tokens are taken beside ours. At most 20; default none.
+    pub issuers: Vec<IssuerSettings>,
+    /// The cluster whose service accounts prove which service asks for a token. Default: none, so that only secrets do.
+    pub service_accounts: Option<ServiceAccountSettings>,
     /// How long a caller's token lives, in seconds. 60 to 86,400; default 900.
     pub token_seconds: u32,
     /// How long a service's token lives, in seconds. 60 to 86,400; default 3,600.
@@ -96,6 +102,8 @@ impl Default for Settings {
             page_key_file: Secret::default(),
             issuer: "adplane".to_owned(),
             public_base_url: "http://127.0.0.1:7400".to_owned(),
+            issuers: Vec::new(),
+            service_accounts: None,
             token_seconds: 900,
             service_token_seconds: 3_600,
             lease_seconds: 120,
@@ -171,6 +179,11 @@ impl Check for Settings {
         faults.check(!self.service_secrets_dir.as_os_str().is_empty(), "service_secrets_dir", "must name a folder");
         self.page_key_file.check("page_key_file", faults);
         faults.check(!self.issuer.is_empty(), "issuer", "must not be empty");
+        faults.check(self.issuers.len() <= 20, "issuers", "must be at most 20");
+        issuers::check_all(&self.issuers, &self.issuer, faults);
+        if let Some(accounts) = &self.service_accounts {
+            faults.section("service_accounts", accounts);
+        }
         let token = 60..=86_400;
         faults.check(token.contains(&self.token_seconds), "token_seconds", "must be 60 to 86400");
         faults.check(token.contains(&self.service_token_seconds), "service_token_seconds", "must be 60 to 86400");

@@ -97,6 +97,20 @@ impl Store {
         }
     }
 
+    /// Stores the answer of a request within its change, where the change is told to another tenant than the one that asked.
+    pub async fn answer_in(
+        &self,
+        transaction: &Transaction<'_>,
+        by: &By,
+        repeat: &Repeat,
+        answer: &[u8],
+    ) -> Result<(), Error> {
+        match repeat.request_id {
+            Some(id) => self.requests.answer_in(transaction, by.tenant.as_str(), id.0, answer).await,
+            None => Ok(()),
+        }
+    }
+
     /// Ends a change: its answer for repeats, its entry in the tenant's chain, the commit.
     pub async fn commit(
         &self,

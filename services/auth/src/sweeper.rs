@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    connection_events::ConnectionEvents, connections::Connections, error::Error, logins::Logins, now::Now,
-    revocations::Revocations, store::Store, usage::Usage,
+    connection_events::ConnectionEvents, connections::Connections, error::Error, logins::Logins, meta_apps::MetaApps,
+    now::Now, revocations::Revocations, store::Store, usage::Usage,
 };
 
 const EVERY: Duration = Duration::from_secs(30);
@@ -22,6 +22,8 @@ pub struct Sweeper {
     pub store: Store,
     /// Finishes revocations.
     pub connections: Connections,
+    /// Forgets old secrets of apps.
+    pub apps: MetaApps,
     /// Forgets log-ins.
     pub logins: Logins,
     /// Forgets what happened to connections long ago.
@@ -49,6 +51,7 @@ impl Sweeper {
         self.connections.bury_leftovers((self.now)() - LEFTOVER_AFTER).await?;
         self.logins.sweep().await?;
         self.events.sweep().await?;
+        self.apps.sweep().await?;
         self.revocations.sweep((self.now)()).await?;
         self.usage.sweep().await?;
         self.store.requests().sweep().await?;

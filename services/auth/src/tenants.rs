@@ -1,5 +1,8 @@
 //! Tenants, and which ad account is whose.
 
+mod shares;
+mod standing;
+
 use jiff::Timestamp;
 use serde_json::json;
 use vocabulary::{
@@ -11,8 +14,13 @@ use crate::{
     by::{By, Repeat},
     error::Error,
     now::Now,
-    store::{Store, Told, owners, owners::Owner, tenants},
+    store::{Store, Told, owners, owners::Owner, revocations, tenants},
     vault::Vault,
+};
+
+pub use self::{
+    shares::Share,
+    standing::{Change, require_one_active},
 };
 
 /// A customer of the platform.
@@ -63,6 +71,11 @@ impl Tenant {
     pub fn new(id: TenantId, display_name: String, meta_version: String, now: Timestamp) -> Self {
         let state = TenantState::Active;
         Self { id, display_name, meta_version, state, version: 1, created: now, updated: now }
+    }
+
+    /// Changes with every change.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.version)
     }
 
     /// Fails where an operator has stopped it.
@@ -149,12 +162,17 @@ impl Tenants {
         let mut client = self.store.client().await?;
         if validate_only {
             let owner = owners::get(&client, account).await?;
-            let owner = owner.unwrap_or(Owner { tenant: tenant.id.to_string(), assigned: now });
+            let owner = owner.unwrap_or(Owner { tenant: tenant.id.to_string(), assigned: now, shares: Vec::new() });
             return owned_by(&tenant.id, account, owner);
         }
         let transaction = client.transaction().await?;
-        let owner =
-            owned_by(&tenant.id, account, owners::claim(&transaction, account, tenant.id.as_str(), now).await?)?;
+        let before = owners::get(&transaction, account).await?;
+        let owner = owners::claim(&transaction, account, tenant.id.as_str(), now).await?;
+        let owner = owned_by(&tenant.id, account, owner)?;
+        if before.is_none() {
+            // Until now whoever reached it could use it.
+            revocations::append_losing(&transaction, &[account], std::slice::from_ref(&owner.tenant), now).await?;
+        }
         let resource = names::of_ad_account(account);
         let told = Told { action: "ad_accounts.assign", resource: &resource, detail: json!({"owner": owner.tenant}) };
         self.store.commit(transaction, by, told, Some((repeat, answer(&owner)))).await?;

@@ -16,7 +16,9 @@ use crate::{
     settings::Settings,
     signing::SigningKeys,
     store::{self, Store},
+    tenants,
     token::{Bearer, Claims},
+    workloads::{Workloads, is_service},
 };
 
 /// The use cases.
@@ -28,12 +30,13 @@ pub struct Tokens {
     life: Duration,
     service_life: Duration,
     service_secrets_dir: PathBuf,
+    workloads: Workloads,
     now: Now,
 }
 
 impl Tokens {
     /// Over the callers in the store, signing with these keys.
-    pub fn new(settings: &Settings, (store, now): (Store, Now), keys: SigningKeys) -> Self {
+    pub fn new(settings: &Settings, (store, now): (Store, Now), keys: SigningKeys, workloads: Workloads) -> Self {
         Self {
             store,
             keys,
@@ -41,6 +44,7 @@ impl Tokens {
             life: settings.token_life(),
             service_life: settings.service_token_life(),
             service_secrets_dir: settings.service_secrets_dir.clone(),
+            workloads,
             now,
         }
     }
@@ -63,6 +67,7 @@ impl Tokens {
         if !lacks.is_empty() {
             return Err(Error::Lacking { lacks });
         }
+        tenants::require_one_active(&client, &known.tenants).await?;
         let now = (self.now)();
         store::bootstrap::close(&client, caller, now).await?;
         let name = callers::name(caller);
@@ -70,12 +75,17 @@ impl Tokens {
         self.sign(&bearer, now, self.life)
     }
 
-    /// A service's token.
+    /// A service's token, for the token that Kubernetes gave its pod.
+    pub async fn exchange_projected(&self, token: &SecretString) -> Result<(SecretString, Timestamp), Error> {
+        let service = self.workloads.service_of(token).await?;
+        self.sign(&Bearer::Service { name: &service }, (self.now)(), self.service_life)
+    }
+
+    /// A service's token, for its secret.
     pub async fn exchange(&self, service: &str, secret: &SecretString) -> Result<(SecretString, Timestamp), Error> {
         let unproven = || Error::Unproven { what: "the service or its secret" };
         // The name becomes a part of a path.
-        let is_name = (1..=40).contains(&service.len()) && service.bytes().all(|byte| byte.is_ascii_lowercase());
-        if !is_name {
+        if !is_service(service) {
             return Err(unproven());
         }
         let file = Secret::in_file(self.service_secrets_dir.join(service));

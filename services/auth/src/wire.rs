@@ -6,6 +6,8 @@ mod connection;
 mod connection_event;
 mod credential;
 mod key;
+mod meta_app;
+mod tenant;
 
 use jiff::Timestamp;
 use proto::auth::v1 as pb;
@@ -25,8 +27,10 @@ pub use self::{
         revoke,
     },
     connection_event::{connection_event, health},
-    credential::{lease, lease_id, revocation},
+    credential::{lease, lease_id, revocation, webhook},
     key::{rotate_key, seal_vault, shred_receipt, shred_tenant_key, unseal_vault},
+    meta_app::{rotate_secret, update_meta_app},
+    tenant::{owner, shares, stand, update_tenant},
 };
 use crate::{grants, vault};
 

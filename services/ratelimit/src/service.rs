@@ -38,6 +38,8 @@ impl QuotaService for Api {
     async fn acquire(&self, request: Request<pb::AcquireRequest>) -> Result<Response<pb::AcquireResponse>, Status> {
         let (caller, request) = rpc::open(request)?;
         caller.require_service()?;
+        // Within two seconds of a suspension nothing more is admitted; what was, is settled as ever.
+        caller.require_working_tenant()?;
         let ask = Acquire::try_from(request).map_err(Error::Field)?;
         let decision = self.quotas.acquire(&caller.tenant, ask, deadline()).await?;
         Ok(Response::new(wire::acquired(decision, self.send_before)))

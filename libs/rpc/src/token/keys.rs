@@ -1,7 +1,7 @@
 //! The public keys that verify tokens, and whose they are: given, or read from auth and kept.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -46,7 +46,8 @@ pub struct Keys(Arc<Inner>);
 
 struct Inner {
     trusted: ArcSwap<Trusted>,
-    reader: Option<Reader>,
+    /// Without one, what is given is all there is.
+    reader: OnceLock<Reader>,
     /// Held while reading, so that one reads and the others wait.
     asked: Mutex<Asked>,
 }
@@ -89,19 +90,26 @@ impl Keys {
         }))
     }
 
-    /// Reads in this way: in auth itself, which reads the keys of issuers outside.
+    /// Reads in this way when the first token comes.
     pub fn read_by(reader: Reader) -> Self {
-        Self::new(Trusted::default(), Some(reader))
+        let keys = Self::new(Trusted::default());
+        keys.ask(reader);
+        keys
+    }
+
+    /// From now on asks in this way for what it does not know: in auth itself, which reads the keys of issuers outside.
+    pub fn ask(&self, reader: Reader) {
+        self.0.reader.get_or_init(|| reader);
     }
 
     /// Just these, and no issuer outside.
     pub fn fixed(keys: &JwkSet) -> Self {
-        Self::new(Trusted::default().after(of_keys(keys)), None)
+        Self::new(Trusted::default().after(of_keys(keys)))
     }
 
     /// Just this, in tests.
     pub fn trusting(trust: Trust) -> Self {
-        Self::new(Trusted::default().after(trust), None)
+        Self::new(Trusted::default().after(trust))
     }
 
     /// Puts others in the place of our own keys; who else is trusted stays as it is.
@@ -114,8 +122,9 @@ impl Keys {
         self.0.trusted.rcu(|trusted| trusted.after(trust.clone()));
     }
 
-    fn new(trusted: Trusted, reader: Option<Reader>) -> Self {
-        Self(Arc::new(Inner { trusted: ArcSwap::from_pointee(trusted), reader, asked: Mutex::default() }))
+    fn new(trusted: Trusted) -> Self {
+        let trusted = ArcSwap::from_pointee(trusted);
+        Self(Arc::new(Inner { trusted, reader: OnceLock::new(), asked: Mutex::default() }))
     }
 
     /// Grows whenever something else is trusted: what was verified before is to be verified again.
@@ -154,7 +163,7 @@ impl Keys {
 
     /// Reads what was never read, and now and then what was read long ago.
     async fn keep_fresh(&self) -> Result<(), TokenError> {
-        let Some(reader) = &self.0.reader else { return Ok(()) };
+        let Some(reader) = self.0.reader.get() else { return Ok(()) };
         if self.generation() == 0 {
             let mut asked = self.0.asked.lock().await;
             return if self.generation() == 0 { self.read(reader, &mut asked, None).await } else { Ok(()) };
@@ -172,7 +181,7 @@ impl Keys {
     /// Asks for a key that is unknown, unless that was done just now; says whose it would be.
     async fn ask_for(&self, head: &Head) -> Result<Signer, TokenError> {
         let signer = || self.0.trusted.load().signer(head.issuer.as_deref()).ok_or(TokenError::Refused("issuer"));
-        let Some(reader) = &self.0.reader else { return signer() };
+        let Some(reader) = self.0.reader.get() else { return signer() };
         let issuer = head.issuer.clone().unwrap_or_default();
         let mut asked = self.0.asked.lock().await;
         if is_older(asked.unknown.get(&issuer).copied(), UNKNOWN_AFTER) {

@@ -121,6 +121,32 @@ pub(super) fn moment(seconds: Option<i64>) -> Option<Timestamp> {
 }
 
 impl Connection {
+    /// One that reaches everything, for the tests of other modules.
+    #[cfg(test)]
+    pub fn for_tests(app: MetaAppId, kind: ConnectionKind, state: ConnectionState, now: Timestamp) -> Self {
+        Self {
+            tenant: "acme".parse().unwrap(),
+            id: ConnectionId(uuid::Uuid::nil()),
+            kind,
+            state,
+            state_reason: String::new(),
+            app,
+            user_id: "10".to_owned(),
+            scopes: Vec::new(),
+            expected_scopes: Vec::new(),
+            granular_scopes: Vec::new(),
+            expires: None,
+            data_access_expires: None,
+            inspected: now,
+            upkeep: Upkeep::default(),
+            token_version: 1,
+            key_version: 1,
+            version: 1,
+            created: now,
+            updated: now,
+        }
+    }
+
     /// Changes with every change.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.version)

@@ -7,10 +7,13 @@ use proto::auth::v1::{self as pb, credential_service_server::CredentialService};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use vocabulary::names;
 
 use super::open;
 use crate::{
+    error::Error,
     leases::Leases,
+    meta_apps::MetaApps,
     revocations::{Revocation, Revocations, Standing},
     usage::Usage,
     wire,
@@ -27,6 +30,8 @@ pub struct CredentialApi {
     pub revocations: Revocations,
     /// Counts leases.
     pub usage: Usage,
+    /// Our apps at Meta.
+    pub apps: MetaApps,
 }
 
 #[tonic::async_trait]
@@ -36,6 +41,7 @@ impl CredentialService for CredentialApi {
         request: Request<pb::LeaseCredentialRequest>,
     ) -> Result<Response<pb::LeaseCredentialResponse>, Status> {
         let service = service(&request)?;
+        require_working(&request)?;
         let (by, request) = open(request)?;
         let (resource, purpose, min_ttl) = wire::lease(request)?;
         let lease = self.leases.lease(&by, &service, (resource, &purpose), min_ttl).await?;
@@ -68,6 +74,17 @@ impl CredentialService for CredentialApi {
         Ok(Response::new(messages.boxed()))
     }
 
+    async fn verify_webhook(
+        &self,
+        request: Request<pb::VerifyWebhookRequest>,
+    ) -> Result<Response<pb::VerifyWebhookResponse>, Status> {
+        let (principal, request) = rpc::open_untenanted(request)?;
+        principal.require_service()?;
+        let (app, signature, body) = wire::webhook(request)?;
+        let valid = self.apps.verify_webhook(app, &signature, &body).await?;
+        Ok(Response::new(pb::VerifyWebhookResponse { valid }))
+    }
+
     async fn report_credential_failure(
         &self,
         request: Request<pb::ReportCredentialFailureRequest>,
@@ -94,6 +111,17 @@ fn service<T>(request: &Request<T>) -> Result<String, Status> {
     match request.extensions().get::<rpc::Principal>() {
         Some(principal) => principal.require_service().map(str::to_owned),
         None => Ok(String::new()), // the server lets no such request in; the empty name may lease nothing
+    }
+}
+
+/// No lease for a tenant that was stopped, as far as the stream of revocations has told; what it has not told yet is seen
+/// where the lease is read.
+fn require_working<T>(request: &Request<T>) -> Result<(), Error> {
+    match request.extensions().get::<rpc::Principal>() {
+        Some(rpc::Principal { suspended: true, tenant: Some(tenant), .. }) => {
+            Err(Error::WrongState { resource: names::of_tenant(tenant), state: "SUSPENDED" })
+        }
+        _ => Ok(()),
     }
 }
 

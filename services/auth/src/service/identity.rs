@@ -58,11 +58,15 @@ impl IdentityService for IdentityApi {
         &self,
         request: Request<pb::ExchangeServiceTokenRequest>,
     ) -> Result<Response<pb::ExchangeServiceTokenResponse>, Status> {
-        let Some(Proof::Secret(proof)) = request.into_inner().proof else {
-            return Err(FieldError::required("secret").into());
+        let (token, end) = match request.into_inner().proof {
+            Some(Proof::Secret(proof)) => {
+                self.tokens.exchange(&proof.service, &SecretString::from(proof.secret)).await?
+            }
+            Some(Proof::ServiceAccountToken(token)) => {
+                self.tokens.exchange_projected(&SecretString::from(token)).await?
+            }
+            None => return Err(FieldError::required("secret").into()),
         };
-        let secret = SecretString::from(proof.secret);
-        let (token, end) = self.tokens.exchange(&proof.service, &secret).await?;
         let (token, expire_time) = (token.expose_secret().to_owned(), Some(wire::timestamp(end)));
         Ok(Response::new(pb::ExchangeServiceTokenResponse { token, expire_time }))
     }

@@ -4,7 +4,7 @@ use prost::Message;
 use proto::auth::v1::{self as pb, tenant_service_server::TenantService};
 use rpc::{FieldError, Fields};
 use tonic::{Request, Response, Status};
-use vocabulary::names;
+use vocabulary::{ids::TenantId, names};
 
 use super::{Common, open_for_installation};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     grants::Grant,
     once::once,
     store::owners::Owner,
-    tenants::Tenants,
+    tenants::{Change, Tenant, Tenants},
     wire,
 };
 
@@ -97,13 +97,7 @@ impl TenantService for TenantApi {
             return Err(FieldError::required("tenant").into());
         };
         let by = by.for_tenant(&tenant)?;
-        let answer = |owner: &Owner| pb::AssignAdAccountResponse {
-            owner: Some(pb::AdAccountOwner {
-                ad_account: names::of_ad_account(account),
-                tenant: format!("tenants/{}", owner.tenant),
-                assign_time: Some(wire::timestamp(owner.assigned)),
-            }),
-        };
+        let answer = |owner: &Owner| pb::AssignAdAccountResponse { owner: Some(wire::owner(account, owner)) };
         let repeat = Repeat::of("AssignAdAccount", request_id, &request);
         if request.validate_only {
             let owner = self.tenants.assign(&by, account, true, (&repeat, |_| Vec::new())).await?;
@@ -114,5 +108,91 @@ impl TenantService for TenantApi {
             Ok(answer(&self.tenants.assign(&by, account, false, closing).await?))
         };
         Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+
+    async fn update_tenant(
+        &self,
+        request: Request<pb::UpdateTenantRequest>,
+    ) -> Result<Response<pb::UpdateTenantResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let repeat = Repeat::of("UpdateTenant", None, &request);
+        let (wanted, id, request_id, validate_only) = wire::update_tenant(request)?;
+        let tenant = self.change(&by, &id, wanted, validate_only, Repeat { request_id, ..repeat }).await?;
+        Ok(Response::new(pb::UpdateTenantResponse { tenant: tenant.tenant }))
+    }
+
+    async fn suspend_tenant(
+        &self,
+        request: Request<pb::SuspendTenantRequest>,
+    ) -> Result<Response<pb::SuspendTenantResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let repeat = Repeat::of("SuspendTenant", None, &request);
+        let asked = (request.name.as_str(), request.request_id.as_str(), request.reason);
+        let (id, request_id, reason) = wire::stand(asked)?;
+        let (wanted, repeat) = ((Change::Suspend { reason }, String::new()), Repeat { request_id, ..repeat });
+        let tenant = self.change(&by, &id, wanted, request.validate_only, repeat).await?;
+        Ok(Response::new(pb::SuspendTenantResponse { tenant: tenant.tenant }))
+    }
+
+    async fn resume_tenant(
+        &self,
+        request: Request<pb::ResumeTenantRequest>,
+    ) -> Result<Response<pb::ResumeTenantResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let repeat = Repeat::of("ResumeTenant", None, &request);
+        let asked = (request.name.as_str(), request.request_id.as_str(), request.reason);
+        let (id, request_id, reason) = wire::stand(asked)?;
+        let (wanted, repeat) = ((Change::Resume { reason }, String::new()), Repeat { request_id, ..repeat });
+        let tenant = self.change(&by, &id, wanted, request.validate_only, repeat).await?;
+        Ok(Response::new(pb::ResumeTenantResponse { tenant: tenant.tenant }))
+    }
+
+    async fn share_ad_account(
+        &self,
+        request: Request<pb::ShareAdAccountRequest>,
+    ) -> Result<Response<pb::ShareAdAccountResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        by.require_operator()?;
+        // Whatever tenant the operator works for now: whose account it is stands in the store.
+        let by = By { tenant: crate::by::installation()?, ..by };
+        let repeat = Repeat::of("ShareAdAccount", None, &request);
+        let (account, shares, request_id) = wire::shares(&request)?;
+        let repeat = Repeat { request_id, ..repeat };
+        let answer = |owner: &Owner| pb::ShareAdAccountResponse { owner: Some(wire::owner(account, owner)) };
+        let wanted = (account, shares.as_slice());
+        if request.validate_only {
+            let owner = self.tenants.share(&by, wanted, true, (&repeat, |_| Vec::new())).await?;
+            return Ok(Response::new(answer(&owner)));
+        }
+        let work = async {
+            let closing = (&repeat, |owner: &_| answer(owner).encode_to_vec());
+            Ok(answer(&self.tenants.share(&by, wanted, false, closing).await?))
+        };
+        Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+}
+
+impl TenantApi {
+    /// The answers to all changes of a tenant have the same shape, which is that of the first.
+    async fn change(
+        &self,
+        by: &By,
+        id: &TenantId,
+        (change, etag): (Change, String),
+        validate_only: bool,
+        repeat: Repeat,
+    ) -> Result<pb::UpdateTenantResponse, Error> {
+        by.require_operator()?;
+        let by = by.for_tenant(id)?;
+        let answer = |tenant: &Tenant| pb::UpdateTenantResponse { tenant: Some(tenant.into()) };
+        let wanted = (&change, etag.as_str());
+        if validate_only {
+            return Ok(answer(&self.tenants.change(&by, wanted, true, (&repeat, |_| Vec::new())).await?));
+        }
+        let work = async {
+            let closing = (&repeat, |tenant: &_| answer(tenant).encode_to_vec());
+            Ok(answer(&self.tenants.change(&by, wanted, false, closing).await?))
+        };
+        once(&self.common.store, &by, &repeat, work).await
     }
 }

@@ -47,7 +47,9 @@ pub async fn list(
                array_agg(DISTINCT a.connection_id) AS reachable_by,
                coalesce(array_agg(DISTINCT role) FILTER (WHERE role IS NOT NULL), '{}') AS roles,
                a.kind <> $6 OR EXISTS (
-                   SELECT FROM ad_account_owners AS o WHERE o.account_id = a.meta_id AND o.tenant_id = $1) AS owned
+                   SELECT FROM ad_account_owners AS o WHERE o.account_id = a.meta_id AND o.tenant_id = $1)
+               OR EXISTS (
+                   SELECT FROM ad_account_shares AS s WHERE s.account_id = a.meta_id AND s.tenant_id = $1) AS owned
           FROM assets AS a LEFT JOIN LATERAL unnest(a.roles) AS role ON true
          WHERE a.tenant_id = $1
            AND (a.kind, a.meta_id) > ($2, $3)

@@ -1,6 +1,6 @@
 //! Tenants.
 
-use storage::{Error, GenericClient};
+use storage::{Error, GenericClient, Transaction};
 use tokio_postgres::Row;
 
 use crate::tenants::{Tenant, TenantState};
@@ -25,6 +25,31 @@ pub async fn get(client: &impl GenericClient, tenant: &str) -> Result<Option<Ten
     let sql = format!("SELECT {COLUMNS} FROM tenants WHERE tenant_id = $1");
     let statement = client.prepare_cached(&sql).await?;
     client.query_opt(&statement, &[&tenant]).await?.as_ref().map(read).transpose()
+}
+
+/// One tenant, which nobody else changes until the transaction ends.
+pub async fn lock(transaction: &Transaction<'_>, tenant: &str) -> Result<Option<Tenant>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM tenants WHERE tenant_id = $1 FOR UPDATE");
+    let statement = transaction.prepare_cached(&sql).await?;
+    transaction.query_opt(&statement, &[&tenant]).await?.as_ref().map(read).transpose()
+}
+
+/// Stores what can change of a tenant.
+pub async fn update(transaction: &Transaction<'_>, tenant: &Tenant) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE tenants
+           SET display_name = $2,
+               meta_version = $3,
+               state = $4,
+               version = $5,
+               updated_at = $6
+         WHERE tenant_id = $1";
+    let statement = transaction.prepare_cached(SQL).await?;
+    let Tenant { id, display_name, meta_version, state, version, updated, .. } = tenant;
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&id.as_str(), display_name, meta_version, &state.word(), version, updated];
+    transaction.execute(&statement, values).await?;
+    Ok(())
 }
 
 /// Tenants by id, after one; only those in `among`, where it is given.

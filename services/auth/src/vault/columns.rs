@@ -36,4 +36,11 @@ pub const SEALED: &[SealedTable] = &[
         row_type: "text",
         columns: &["sealed_private"],
     },
+    SealedTable {
+        table: "meta_app_secrets",
+        tenant: "vault_tenant",
+        row: "id",
+        row_type: "text",
+        columns: &["sealed_replaced"],
+    },
 ];

@@ -16,8 +16,8 @@ use crate::{
     now::Now,
     revocations::Subject,
     settings::Settings,
-    store::{Store, Told, revocations, shreddings, vault_state},
-    tenants::Tenants,
+    store::{Store, Told, revocations, shreddings, tenants as stored_tenants, vault_state},
+    tenants::{TenantState, Tenants},
     vault::Vault,
 };
 
@@ -113,6 +113,11 @@ impl Shredding {
         shreddings::destroy_keys(&transaction, tenant).await?;
         vault_state::forget(&transaction).await?;
         revocations::append(&transaction, tenant, &Subject::Tenant, now).await?;
+        let tenant_stands = stored_tenants::get(&transaction, tenant).await?;
+        if tenant_stands.is_some_and(|tenant| tenant.state == TenantState::Active) {
+            // All that it had has ended, and it may begin anew: nobody has stopped it.
+            revocations::append(&transaction, tenant, &Subject::TenantResumed, now).await?;
+        }
         let resource = names::of_tenant(&by.tenant);
         let detail = json!({
             "connections": receipt.connections,

@@ -101,10 +101,7 @@ pub fn meta_app(fields: &mut Fields, app: Option<pb::MetaApp>, app_secret: Strin
     display_name_is_short(fields, "meta_app.display_name", &app.display_name);
     fields.check(is_version(&app.api_version), "meta_app.api_version", "must be such as v26.0", "META_VERSION");
     let id = fields.parse("meta_app.app_id", app.app_id.parse(), "META_ID")?;
-    // The moments are set when it is stored.
-    let (created, updated) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
-    let (display_name, api_version) = (app.display_name, app.api_version);
-    Some(NewMetaApp { app: MetaApp { id, display_name, api_version, version: 1, created, updated }, secret })
+    Some(NewMetaApp { app: MetaApp::new(id, app.display_name, app.api_version), secret })
 }
 
 impl From<&Caller> for pb::Caller {
@@ -117,20 +114,6 @@ impl From<&Caller> for pb::Caller {
             tenants: caller.tenants.names().into_iter().map(named).collect(),
             scopes: caller.scopes.names(),
             create_time: Some(timestamp(caller.created)),
-        }
-    }
-}
-
-impl From<&MetaApp> for pb::MetaApp {
-    fn from(app: &MetaApp) -> Self {
-        Self {
-            name: names::of_meta_app(app.id),
-            etag: format!("\"{}\"", app.version),
-            app_id: app.id.to_string(),
-            api_version: app.api_version.clone(),
-            display_name: app.display_name.clone(),
-            create_time: Some(timestamp(app.created)),
-            update_time: Some(timestamp(app.updated)),
         }
     }
 }

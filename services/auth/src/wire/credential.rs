@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::auth::v1 as pb;
 use rpc::{FieldError, Fields};
 use secrecy::ExposeSecret;
-use vocabulary::names;
+use vocabulary::{ids::MetaAppId, names};
 
 use super::{named, timestamp};
 use crate::{
@@ -39,6 +39,19 @@ fn resource(name: &str) -> Result<Resource, FieldError> {
     }
 }
 
+/// The longest webhook.
+const WEBHOOK_BYTES_MAX: usize = 1 << 20;
+
+/// A webhook that is to be verified: its app, its signature, its body.
+pub fn webhook(request: pb::VerifyWebhookRequest) -> Result<(MetaAppId, String, Vec<u8>), FieldError> {
+    let mut fields = Fields::new();
+    let app = fields.take(named("meta_app", names::meta_app(&request.meta_app)));
+    fields.check(!request.signature.is_empty(), "signature", "is required", "REQUIRED");
+    fields.check(request.body.len() <= WEBHOOK_BYTES_MAX, "body", "must have at most 1 MiB", "TOO_LARGE");
+    fields.finish()?;
+    Ok((app.ok_or_else(|| FieldError::required("meta_app"))?, request.signature, request.body))
+}
+
 /// A lease's id.
 pub fn lease_id(text: &str) -> Result<LeaseId, FieldError> {
     text.parse().map_err(|()| FieldError::new("lease_id", "must be that of a lease", "LEASE_ID"))
@@ -46,16 +59,17 @@ pub fn lease_id(text: &str) -> Result<LeaseId, FieldError> {
 
 impl From<Lease> for pb::Lease {
     fn from(lease: Lease) -> Self {
+        let held = &lease.held;
         Self {
             lease_id: lease.id.to_string(),
-            token: lease.token.expose_secret().to_owned(),
-            appsecret_proof: lease.proof.expose_secret().to_owned(),
-            meta_app: names::of_meta_app(lease.connection.app),
-            api_version: lease.api_version,
-            connection: names::of_connection(lease.connection.id),
+            token: held.token.expose_secret().to_owned(),
+            appsecret_proof: held.proof.expose_secret().to_owned(),
+            meta_app: names::of_meta_app(held.connection.app),
+            api_version: held.api_version.clone(),
+            connection: names::of_connection(held.connection.id),
             expire_time: Some(timestamp(lease.expires)),
-            version: lease.connection.token_version,
-            user_id: lease.connection.user_id,
+            version: held.connection.token_version,
+            user_id: held.connection.user_id.clone(),
         }
     }
 }
@@ -79,6 +93,7 @@ pub fn revocation(revocation: &Revocation) -> pb::WatchRevocationsResponse {
         Subject::Caller(id) => Wire::Caller(callers::name(*id)),
         Subject::SigningKey(id) => Wire::SigningKey(id.clone()),
         Subject::Tenant => Wire::WholeTenant(true),
+        Subject::TenantResumed => Wire::TenantResumed(true),
     };
     let told = pb::Revocation {
         tenant: format!("tenants/{}", revocation.tenant),

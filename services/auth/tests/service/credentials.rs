@@ -125,3 +125,80 @@ async fn a_quiet_stream_beats_every_two_seconds() {
         assert_eq!(beat.unwrap().unwrap(), pb::WatchRevocationsResponse { generation: 0, revocation: None });
     }
 }
+
+/// Changes what is stored past auth, so that nothing tells it.
+async fn behind_its_back(world: &World, sql: &str) {
+    assert_eq!(world.postgres().await.execute(sql, &[]).await.unwrap(), 1, "{sql}");
+}
+
+const ENDED: &str = "UPDATE connections SET state = 'needs_consent', state_reason = 'told to nobody'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_leased_a_moment_ago_is_leased_again_without_the_database() {
+    let (world, _, _) = World::connected().await;
+    let mut campaigns = world.service("campaigns");
+    // The first may come before this replica knows where the order of what ended stands.
+    let known = campaigns.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await.unwrap();
+    behind_its_back(&world, ENDED).await;
+    let again = campaigns.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await.unwrap();
+    let (known, again) = (known.into_inner().lease.unwrap(), again.into_inner().lease.unwrap());
+    assert_eq!((&known.token, &known.appsecret_proof), (&again.token, &again.appsecret_proof));
+    assert_ne!(known.lease_id, again.lease_id, "each lease has a name of its own");
+    // What needs more was not leased before.
+    assert!(campaigns.lease_credential(lease(ACCOUNT, "campaigns.write", "acme")).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_connection_is_not_leased_at_another_replica_within_two_seconds() {
+    let (mut world, first, imported) = World::connected().await;
+    let here = std::mem::take(&mut world.endpoint);
+    world.endpoint = world.replica().await;
+    let mut elsewhere = world.service("campaigns");
+    elsewhere.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await.unwrap();
+    world.endpoint = here;
+    let name = imported.connection.unwrap().name;
+    let request = pb::RevokeConnectionRequest { name, request_id: uuid(), ..Default::default() };
+    world.connections().revoke_connection(bearing(&first.caller, request)).await.unwrap();
+    let refused = async {
+        loop {
+            if let Err(refused) = elsewhere.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await {
+                break refused;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(2), refused).await.expect("it is refused in two seconds");
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "NOT_CONNECTED".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_does_not_see_what_ends_leases_nothing_from_memory() {
+    let (world, _, _) = World::connected().await;
+    let mut campaigns = world.service("campaigns");
+    campaigns.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await.unwrap();
+    behind_its_back(&world, ENDED).await;
+    assert!(campaigns.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await.is_ok());
+    // The order of what ended falls silent, and the rest of the database does not.
+    let mut client = world.postgres().await;
+    let silence = client.transaction().await.unwrap();
+    silence.execute("LOCK TABLE revocation_clock IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
+    let asked_anew = async {
+        loop {
+            if let Err(refused) = campaigns.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await {
+                break refused;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(10), asked_anew).await.expect("within ten seconds");
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "CONNECTION_NEEDS_CONSENT".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_may_only_read_is_not_leased_to_write() {
+    let (world, _, _) = World::connected().await;
+    behind_its_back(&world, "UPDATE connections SET scopes = '{ads_read}'").await;
+    let mut campaigns = world.service("campaigns");
+    assert!(campaigns.lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await.is_ok());
+    let refused = campaigns.lease_credential(lease(ACCOUNT, "campaigns.write", "acme")).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "CONNECTION_NEEDS_CONSENT".to_owned()));
+    assert!(refused.message().contains("ads_management"), "{refused:?}");
+}

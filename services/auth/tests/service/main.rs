@@ -13,6 +13,8 @@ mod events;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod issuers;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kills;
@@ -21,10 +23,16 @@ mod lifecycle;
 #[cfg(test)]
 mod meta;
 #[cfg(test)]
+mod meta_apps;
+#[cfg(test)]
 mod refresh;
+#[cfg(test)]
+mod tenants;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod vault;
+#[cfg(test)]
+mod workloads;
 #[cfg(test)]
 mod world;

@@ -202,6 +202,13 @@ impl CredentialService for Lenient {
     ) -> Result<Response<auth::ReportCredentialFailureResponse>, Status> {
         Ok(Response::new(auth::ReportCredentialFailureResponse::default()))
     }
+
+    async fn verify_webhook(
+        &self,
+        _: Request<auth::VerifyWebhookRequest>,
+    ) -> Result<Response<auth::VerifyWebhookResponse>, Status> {
+        Ok(Response::new(auth::VerifyWebhookResponse::default()))
+    }
 }
 
 #[tonic::async_trait]

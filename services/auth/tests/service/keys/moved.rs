@@ -80,7 +80,7 @@ async fn a_value_opens_in_its_own_cell_and_in_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_token_put_back_into_its_row_does_not_open() {
-    let (world, first, _) = World::connected().await;
+    let (mut world, first, _) = World::connected().await;
     let client = world.postgres().await;
     let older = "CREATE TABLE older AS SELECT * FROM connections";
     client.batch_execute(older).await.unwrap();
@@ -93,6 +93,8 @@ async fn an_older_token_put_back_into_its_row_does_not_open() {
           FROM older AS o
          WHERE c.tenant_id = o.tenant_id AND c.id = o.id";
     assert_eq!(client.execute(put_back, &[]).await.unwrap(), 1);
+    // Another replica, which holds no token in memory.
+    world.endpoint = world.replica().await;
     assert_eq!(lease(&world).await.unwrap_err().code(), Code::Internal);
 }
 

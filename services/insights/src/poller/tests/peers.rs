@@ -6,7 +6,8 @@ use futures::Stream;
 use proto::{
     auth::v1::{
         Lease, LeaseCredentialRequest, LeaseCredentialResponse, ReportCredentialFailureRequest,
-        ReportCredentialFailureResponse, WatchRevocationsRequest, WatchRevocationsResponse,
+        ReportCredentialFailureResponse, VerifyWebhookRequest, VerifyWebhookResponse, WatchRevocationsRequest,
+        WatchRevocationsResponse,
         credential_service_server::{CredentialService, CredentialServiceServer},
     },
     ratelimit::v1::{
@@ -89,6 +90,13 @@ impl CredentialService for Everybody {
         _: Request<ReportCredentialFailureRequest>,
     ) -> Result<Response<ReportCredentialFailureResponse>, Status> {
         Ok(Response::new(ReportCredentialFailureResponse::default()))
+    }
+
+    async fn verify_webhook(
+        &self,
+        _: Request<VerifyWebhookRequest>,
+    ) -> Result<Response<VerifyWebhookResponse>, Status> {
+        Ok(Response::new(VerifyWebhookResponse::default()))
     }
 }
 
