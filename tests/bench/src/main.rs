@@ -7,6 +7,8 @@
 //! A new benchmark is a `Suite` in the list below: it starts its servers with `Server::start`, measures with `rounds`,
 //! and gives its figures.
 
+mod auth_servers;
+mod auth_suite;
 mod cpu;
 mod figure;
 mod load;
@@ -32,7 +34,8 @@ struct Suite {
     run: fn() -> anyhow::Result<Vec<Figure>>,
 }
 
-const SUITES: &[Suite] = &[Suite { name: "sandbox", run: sandbox_suite::run }];
+const SUITES: &[Suite] =
+    &[Suite { name: "sandbox", run: sandbox_suite::run }, Suite { name: "auth", run: auth_suite::run }];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth_servers;
+
 /// A running server. Dropped, it is gone.
 pub(crate) struct Server {
     child: Child,
@@ -69,11 +71,13 @@ pub(crate) fn serve(kind: &str) -> anyhow::Result<()> {
     match kind {
         "echo" => runtime.block_on(echo()),
         "sandbox" => runtime.block_on(sandbox()),
+        "lease-echo" => runtime.block_on(auth_servers::echo()),
+        "auth" => runtime.block_on(auth_servers::auth()),
         _ => bail!("there is no server {kind:?}"),
     }
 }
 
-const FREE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+pub(crate) const FREE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
 /// The least that a server over hyper does: it answers each request with its own path and query.
 async fn echo() -> anyhow::Result<()> {
@@ -104,7 +108,7 @@ async fn sandbox() -> anyhow::Result<()> {
     server.serve().await
 }
 
-fn said(line: &str) -> anyhow::Result<()> {
+pub(crate) fn said(line: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")?;
     Ok(stdout.flush()?)

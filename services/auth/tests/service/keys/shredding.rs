@@ -65,12 +65,16 @@ async fn a_shredded_tenants_secrets_are_gone_and_the_receipt_says_until_when_a_b
     );
 
     assert_eq!(why(&lease(&world).await.unwrap_err()).1, "NOT_CONNECTED");
-    let caller = world.token_of(first.answer.caller.as_ref(), &first.answer.caller_secret).await;
     let name = imported.connection.unwrap().name;
     let get = pb::GetConnectionRequest { name };
     let mut connections = world.connections();
-    let seen = async || connections.clone().get_connection(bearing(&caller, get.clone())).await;
-    let connection = super::until(seen).await.into_inner().connection.unwrap();
+    let seen = async || {
+        // A token of the very second of the shredding counts as made before it.
+        let caller = world.token_of(first.answer.caller.as_ref(), &first.answer.caller_secret).await;
+        connections.clone().get_connection(bearing(&caller, get.clone())).await.map(|seen| (caller, seen))
+    };
+    let (caller, seen) = super::until(seen).await;
+    let connection = seen.into_inner().connection.unwrap();
     assert_eq!(connection.state(), pb::ConnectionState::Revoked);
     assert_eq!(connection.state_reason, "its tenant's keys were destroyed");
     let left = "SELECT count(*) FROM connections WHERE tenant_id = 'acme' AND (wrapped_key IS NOT NULL OR sealed_token IS NOT NULL)";
