@@ -192,6 +192,7 @@ mod tests {
             scopes: Scopes::All,
             service: service.map(Into::into),
             token: None,
+            suspended: false,
         });
         request
     }
