@@ -149,7 +149,8 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
 /// # Errors
 /// As [`serve`].
 pub async fn serve_on(listener: TcpListener, settings: Settings, process: Process) -> anyhow::Result<()> {
-    serve_at(listener, settings, process, now::of(SystemClock)).await
+    // On the heap: all that auth is made of is too much for the stacks of its callers.
+    Box::pin(serve_at(listener, settings, process, now::of(SystemClock))).await
 }
 
 /// Like [`serve_on`], by a clock that can be turned. The tokens that it issues and checks go by the machine's all the same.
@@ -166,14 +167,8 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let oauth = graph::oauth::Oauth::new(&settings.graph)?;
     let page_key = settings.page_key_file.read()?;
     let common = Common { store: store.clone(), pages: PageTokens::new(page_key.expose_secret().as_bytes()) };
-    let issuers = Issuers::new(&settings.issuers, &now).context("the issuers of tokens outside")?;
-    let workloads = Workloads::new(settings.service_accounts.as_ref(), &now).context("service_accounts")?;
-    let ours = keys.clone();
-    let published = Published::new(&settings.issuer, Arc::new(move || ours.jwks()), issuers.clone());
-    let verifies = keys.verifies();
-    verifies.ask(published.reader());
-    verifies.put(&published.current());
-    let verifier = Arc::new(Verifier::new(verifies));
+    let (published, workloads) = trust(&settings, &keys, &now, &process)?;
+    let verifier = Arc::new(Verifier::new(keys.verifies()));
 
     let tenants = Tenants::new(store.clone(), vault.clone(), now.clone());
     let apps = MetaApps::new(store.clone(), vault.clone(), oauth.clone(), now.clone());
@@ -192,8 +187,6 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let seals = Seals::new(store.clone(), vault.clone(), now.clone());
     let (tasks, stop) = (&process.tasks, &process.stop);
     tasks.spawn(rotations.clone().run(stop.clone()));
-    issuers.start(tasks, stop);
-    workloads.start(tasks, stop);
     tasks.spawn(revocations.clone().run(stop.clone()));
     tasks.spawn(revocations.clone().refuse(Arc::clone(&verifier), stop.clone()));
     tasks.spawn(vault.clone().watch(stop.clone()));
@@ -261,4 +254,23 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
         .serve(listener, process.stop.clone())
         .await?;
     Ok(())
+}
+
+/// Whose tokens are believed: ours, those of issuers outside, and of service accounts those of the cluster.
+fn trust(
+    settings: &Settings,
+    keys: &SigningKeys,
+    now: &Now,
+    process: &Process,
+) -> anyhow::Result<(Published, Workloads)> {
+    let issuers = Issuers::new(&settings.issuers, now).context("the issuers of tokens outside")?;
+    let workloads = Workloads::new(settings.service_accounts.as_ref(), now).context("service_accounts")?;
+    let ours = keys.clone();
+    let published = Published::new(&settings.issuer, Arc::new(move || ours.jwks()), issuers.clone());
+    let verifies = keys.verifies();
+    verifies.ask(published.reader());
+    verifies.put(&published.current());
+    issuers.start(&process.tasks, &process.stop);
+    workloads.start(&process.tasks, &process.stop);
+    Ok((published, workloads))
 }
