@@ -130,6 +130,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let chains = ChainApi::new(chains, tokens.clone());
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
+        .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         .add(AudienceServiceServer::new(AudienceApi::new(audiences.clone(), tokens.clone(), clock)))
         .add(
             MemberServiceServer::new(MemberApi::new(members, audiences, tokens.clone()))

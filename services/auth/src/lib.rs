@@ -233,6 +233,7 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let operations = OperationApi::new(NAME, Rows(store), common.pages.clone());
     rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
+        .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         .http(published.routes())
         .add(TenantServiceServer::new(TenantApi { common: common.clone(), tenants }))
         .add(IdentityServiceServer::new(identity))

@@ -128,6 +128,7 @@ fn server(context: &Context, verifier: Arc<Verifier>) -> rpc::Server {
     let chains = ChainApi::new(Chains(context.store.postgres.clone()), context.tokens.clone());
     rpc::Server::new(operations::SERVICE, verifier)
         .reflection(context.settings.reflection)
+        .sampling(rpc::trace::Sampling::ratio(context.settings.telemetry.sample_ratio))
         .add(AdAccountServiceServer::new(api.clone()))
         .add(CampaignServiceServer::new(api.clone()).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(AdSetServiceServer::new(api.clone()).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))

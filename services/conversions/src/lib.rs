@@ -96,6 +96,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let api = Api::new(Events::new(store, Datasets::new(auth), clock, woken), tokens);
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
+        .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         .add(
             EventServiceServer::new(api.clone())
                 .max_decoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX)

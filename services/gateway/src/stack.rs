@@ -40,6 +40,7 @@ pub(crate) fn with(settings: &Settings, verifier: Arc<Verifier>, pools: BTreeMap
         .hide("/adplane.auth.v1.IdentityService/ExchangeServiceToken")
         // Clients without our protos ask what there is.
         .reflection(settings.reflection)
+        .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         // People's browsers come by plain HTTP, without a token.
         .http(doors::routes(auth))
         // What the gateway itself knows.

@@ -117,6 +117,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let reports = Reports::new(store, postgres, clock, also.clone());
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
+        .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         .add(
             ReportServiceServer::new(ReportApi::new(reports, tokens.clone()))
                 .max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX),

@@ -83,7 +83,10 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let auth = Peer::connect(&settings.auth.endpoint, identity)?;
     let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
     process.tasks.spawn(Arc::clone(&verifier).watch(auth, process.stop.clone()));
-    let server = rpc::Server::new(NAME, verifier).reflection(settings.reflection).add(QuotaServiceServer::new(api));
+    let server = rpc::Server::new(NAME, verifier)
+        .reflection(settings.reflection)
+        .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
+        .add(QuotaServiceServer::new(api));
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
     readiness.drain();
