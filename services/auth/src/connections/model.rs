@@ -8,7 +8,7 @@ use vocabulary::{
 };
 
 use super::Upkeep;
-use crate::{error::Error, grants};
+use crate::{error::Error, grants, lifecycle::plan::GIVE_UP};
 
 /// One token of one person or system user, for one app; the token itself is not in here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,15 +175,21 @@ impl Connection {
         }
     }
 
-    /// The same after Meta has said how its token stands. A dead token keeps the permissions that it had.
+    /// The same after Meta has said how its token stands. A dead token keeps the permissions that it had, and one that
+    /// was given up for its end is not restored for the minutes that it still works.
     pub(super) fn noted(mut self, inspection: &Inspection, now: Timestamp) -> Self {
-        let Standing { state, reason } = standing(inspection, &self.expected_scopes);
-        (self.state, self.state_reason, self.inspected) = (state, reason, now);
+        self.inspected = now;
         if inspection.is_valid {
             self.scopes.clone_from(&inspection.scopes);
             self.granular_scopes.clone_from(&inspection.granular_scopes);
             self.expires = moment(inspection.expires_at);
             self.data_access_expires = moment(inspection.data_access_expires_at);
+        }
+        let Standing { state, reason } = standing(inspection, &self.expected_scopes);
+        let ends_now = self.expires.is_some_and(|end| now >= end - GIVE_UP);
+        let heals = state == ConnectionState::Active && self.state != state;
+        if !(heals && ends_now) {
+            (self.state, self.state_reason) = (state, reason);
         }
         self
     }
@@ -236,6 +242,7 @@ impl ConnectionState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connections::testing::connection;
 
     fn inspection(is_valid: bool, scopes: &[&str]) -> Inspection {
         Inspection {
@@ -277,6 +284,18 @@ mod tests {
     fn a_checkpoint_is_told_from_lost_consent() {
         let stopped = Inspection { remedy: Some(Remedy::Checkpoint), ..inspection(false, &[]) };
         assert_eq!(standing(&stopped, &[]).state, ConnectionState::Checkpoint);
+    }
+
+    #[test]
+    fn what_was_given_up_for_its_end_is_not_restored_by_an_answer_of_its_last_minutes() {
+        let end = Timestamp::from_second(1_800_000_000).unwrap();
+        let works = Inspection { expires_at: Some(end.as_second()), ..inspection(true, &[]) };
+        let given_up = connection().noted(&works, end - GIVE_UP * 2).failed("Meta is away", end - GIVE_UP);
+        assert_eq!(given_up.state, ConnectionState::NeedsConsent);
+        let seen = given_up.clone().noted(&works, end - GIVE_UP / 2);
+        assert_eq!((seen.state, &seen.state_reason), (given_up.state, &given_up.state_reason));
+        let longer = Inspection { expires_at: None, ..works };
+        assert_eq!(given_up.noted(&longer, end - GIVE_UP / 2).state, ConnectionState::Active);
     }
 
     #[test]
