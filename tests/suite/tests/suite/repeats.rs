@@ -1,5 +1,7 @@
 //! Writes that are asked for twice, and writes that are only asked about.
 
+use std::collections::BTreeMap;
+
 use client::Client;
 use harness::{AD_ACCOUNT, DATASET, Refusal, Suite, refused, request_id};
 use proto::{
@@ -157,10 +159,7 @@ async fn validate_only_checks_and_changes_nothing() {
     let calls = suite.sandbox.requests().await.unwrap().len();
     only_validate(&suite, &client, &audience.resource_name).await;
     let after = suite.tables().await.unwrap();
-    for (before, after) in tables.lines().zip(after.lines()) {
-        assert_eq!(before, after);
-    }
-    assert_eq!(tables.len(), after.len());
+    assert_eq!(of_callers(&tables), of_callers(&after));
     let lines = suite.sandbox.requests().await.unwrap();
     let committed: Vec<_> = lines[calls..].iter().filter(|line| line.committed).collect();
     assert!(committed.is_empty(), "{committed:?}");
@@ -171,6 +170,18 @@ async fn validate_only_checks_and_changes_nothing() {
     }
     assert!(suite.sandbox.events().await.unwrap().is_empty());
     suite.stop().await.unwrap();
+}
+
+/// The rows of each table that only callers change: what workers write goes on whoever calls.
+fn of_callers(tables: &str) -> BTreeMap<&str, Vec<&str>> {
+    const OF_WORKERS: [&str; 4] =
+        ["auth.audit_anchors", "auth.audit_turn", "auth.credential_usage", "auth.lifecycle_pace"];
+    let tables =
+        tables.trim_start_matches("-- ").split("\n-- ").map(|table| table.split_once('\n').unwrap_or((table, "")));
+    let rows = tables.map(|(name, rows)| (name, rows.lines().collect()));
+    let rows: BTreeMap<_, _> = rows.filter(|(name, _)| !OF_WORKERS.contains(name)).collect();
+    assert!(rows.len() > 20, "all services have their tables: {:?}", rows.keys());
+    rows
 }
 
 async fn only_validate(suite: &Suite, client: &Client, audience: &str) {
