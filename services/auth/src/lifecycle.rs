@@ -60,15 +60,35 @@ impl Lifecycle {
 
     /// Does what is due until `stop`. What is begun is finished, or healed by whoever claims it next.
     pub async fn run(self, stop: CancellationToken) {
+        tokio::join!(
+            self.keep_telling(&stop),
+            self.keep_doing(Due::Refresh, &stop),
+            self.keep_doing(Due::Inspection, &stop)
+        );
+    }
+
+    fn ticks(&self) -> tokio::time::Interval {
         let mut tick = tokio::time::interval(self.settings.look());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut running = JoinSet::new();
+        tick
+    }
+
+    async fn keep_telling(&self, stop: &CancellationToken) {
+        let mut tick = self.ticks();
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             if let Err(error) = notices::tell(&self.store, (self.now)()).await {
                 warn!(error = &error as &dyn std::error::Error, "ends are told in the next round");
             }
+        }
+    }
+
+    /// Does one kind of what is due, in places of its own: while Meta answers no exchange, tokens are inspected all the same.
+    async fn keep_doing(&self, due: Due, stop: &CancellationToken) {
+        let mut tick = self.ticks();
+        let (places, mut running) = (self.settings.places(due), JoinSet::new());
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
             loop {
-                match self.begin(&mut running).await {
+                match self.begin(due, places, &mut running).await {
                     Ok(0) => break,
                     Ok(_) => {}
                     Err(error) => {
@@ -77,7 +97,7 @@ impl Lifecycle {
                     }
                 }
                 // With every place taken there is nothing to claim until one is free.
-                if running.len() >= self.places() && stop.run_until_cancelled(running.join_next()).await.is_none() {
+                if running.len() >= places && stop.run_until_cancelled(running.join_next()).await.is_none() {
                     break;
                 }
             }
@@ -85,31 +105,22 @@ impl Lifecycle {
         while running.join_next().await.is_some() {}
     }
 
-    fn places(&self) -> usize {
-        usize::try_from(self.settings.calls_at_once).unwrap_or(1).max(1)
-    }
-
     /// Claims as much as there is room for, and begins it. Says how much that was.
-    async fn begin(&self, running: &mut JoinSet<()>) -> Result<usize, Error> {
+    async fn begin(&self, due: Due, places: usize, running: &mut JoinSet<()>) -> Result<usize, Error> {
         while running.try_join_next().is_some() {}
-        let mut begun = 0;
-        for (due, pace) in
-            [(Due::Refresh, self.settings.refresh_pace()), (Due::Inspection, self.settings.inspection_pace())]
-        {
-            let room = u32::try_from(self.places().saturating_sub(running.len())).unwrap_or(0);
-            if room == 0 {
-                break;
-            }
-            let now = (self.now)();
-            let mut client = self.store.client().await?;
-            let transaction = client.transaction().await?;
-            let claimed = upkeep::claim(&transaction, due, (room, pace), (now, now + CLAIM)).await?;
-            transaction.commit().await?;
-            begun += claimed.len();
-            for claimed in claimed {
-                let lifecycle = self.clone();
-                running.spawn(async move { lifecycle.work(due, claimed).await });
-            }
+        let room = u32::try_from(places.saturating_sub(running.len())).unwrap_or(0);
+        if room == 0 {
+            return Ok(0);
+        }
+        let (now, pace) = ((self.now)(), self.settings.pace(due));
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        let claimed = upkeep::claim(&transaction, due, (room, pace), (now, now + CLAIM)).await?;
+        transaction.commit().await?;
+        let begun = claimed.len();
+        for claimed in claimed {
+            let lifecycle = self.clone();
+            running.spawn(async move { lifecycle.work(due, claimed).await });
         }
         Ok(begun)
     }

@@ -6,6 +6,7 @@ use runtime::settings::{Check, Faults};
 use serde::Deserialize;
 
 use super::{pace::Pace, plan::Plan};
+use crate::store::upkeep::Due;
 
 /// Settings of the life of connections.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,7 +25,8 @@ pub struct LifecycleSettings {
     pub inspect_hours: u32,
     /// How many tokens all replicas together may inspect in a minute, in the long run. 1 to 6,000; default 120.
     pub inspections_per_minute: u32,
-    /// How many of these calls one replica has under way at once. 1 to 64; default 8.
+    /// How many of these calls one replica has under way at once. 1 to 64; default 8. A quarter are inspections, and there
+    /// is room for one of each kind at least, so that neither waits for the other.
     pub calls_at_once: u32,
     /// How long events are kept, in days. 7 to 400; default 90.
     pub events_kept_days: u32,
@@ -62,14 +64,22 @@ impl LifecycleSettings {
         }
     }
 
-    /// How fast tokens are refreshed.
-    pub fn refresh_pace(&self) -> Pace {
-        Pace::per_minute(self.refreshes_per_minute)
+    /// How fast what falls due is done.
+    pub fn pace(&self, due: Due) -> Pace {
+        Pace::per_minute(match due {
+            Due::Refresh => self.refreshes_per_minute,
+            Due::Inspection => self.inspections_per_minute,
+        })
     }
 
-    /// How fast tokens are inspected.
-    pub fn inspection_pace(&self) -> Pace {
-        Pace::per_minute(self.inspections_per_minute)
+    /// How many calls of a kind one replica has under way at once.
+    pub fn places(&self, due: Due) -> usize {
+        let inspections = (self.calls_at_once / 4).max(1);
+        usize::try_from(match due {
+            Due::Refresh => self.calls_at_once.saturating_sub(inspections).max(1),
+            Due::Inspection => inspections,
+        })
+        .unwrap_or(1)
     }
 
     /// How long events are kept.

@@ -1,0 +1,92 @@
+//! What waits for Meta keeps nothing else waiting, asks no more often than Meta allows, and ends.
+
+use std::time::Duration;
+
+use proto::{
+    auth::v1 as pb,
+    operations::v1::{GetOperationRequest, Operation, operation_service_client::OperationServiceClient},
+};
+use serde_json::json;
+use tonic::Code;
+
+use crate::{
+    connections::logged_in,
+    meta::{DAY, at},
+    world::{First, World, bearing, import, uuid, why},
+};
+
+/// Far more than anything takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until it is so.
+async fn until(what: &str, so: impl AsyncFn() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !so().await {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+impl World {
+    /// From now on calls of this path go so.
+    async fn calls_go(&self, path: &str, action: serde_json::Value) {
+        self.control("faults", &json!({ "matcher": { "path": path }, "action": action })).await;
+    }
+
+    /// How many calls of this path arrived at Meta.
+    async fn called(&self, path: &str) -> usize {
+        self.asked(|line| line["path"].as_str().is_some_and(|at| at.ends_with(path))).await
+    }
+
+    /// How many rows there are.
+    async fn counted(&self, sql: &str) -> i64 {
+        self.postgres().await.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    async fn inspect(&self, first: &First, name: &str) -> Result<pb::InspectConnectionResponse, tonic::Status> {
+        let request = pb::InspectConnectionRequest { name: name.to_owned(), ..Default::default() };
+        let inspected = self.connections().inspect_connection(bearing(&first.caller, request)).await;
+        inspected.map(tonic::Response::into_inner)
+    }
+
+    /// Begins a discovery; the operation's name.
+    async fn discover(&self, token: &str, name: &str) -> String {
+        let request = pb::DiscoverAssetsRequest { name: name.to_owned(), request_id: uuid(), validate_only: false };
+        let begun = self.connections().discover_assets(bearing(token, request)).await.unwrap().into_inner();
+        begun.operation.unwrap().name
+    }
+
+    async fn operation(&self, token: &str, name: &str) -> Operation {
+        let get = GetOperationRequest { name: name.to_owned() };
+        let mut operations = OperationServiceClient::new(self.pool());
+        operations.get_operation(bearing(token, get)).await.unwrap().into_inner().operation.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_exchanges_hang_tokens_are_inspected_and_ends_are_told() {
+    let world = World::set(|settings| {
+        settings.graph.call_timeout_seconds = 600;
+        settings.lifecycle.calls_at_once = 2;
+    });
+    let (world, first) = world.await.registered().await;
+    world.expiring(&first).await;
+    world.person(&first).await;
+    let other = world.tenant(&first, "other").await;
+    let never_ends = world.connections().import_system_user_token(bearing(&other, import())).await.unwrap();
+    let name = never_ends.into_inner().connection.unwrap().name;
+    world.turn(DAY * 47).await;
+    world.exchanges_go(json!({ "slow": { "milliseconds": 600_000 } }), None).await;
+    world.worker().await;
+    world.until_exchanges(1).await;
+    until("it is not inspected", async || {
+        let get = pb::GetConnectionRequest { name: name.clone() };
+        let seen = world.connections().get_connection(bearing(&other, get)).await.unwrap().into_inner();
+        let seen = seen.connection.unwrap();
+        at(seen.inspect_time) > at(seen.create_time)
+    })
+    .await;
+    world.turn(DAY * 8).await;
+    let told = "SELECT count(*) FROM connection_events WHERE kind = 'expiring' AND days_left < 7";
+    until("nobody is told", async || world.counted(told).await == 2).await;
+}
