@@ -26,7 +26,7 @@ use crate::{
     call::{Call, Replay},
     client,
     error::Error,
-    meta_error::MetaError,
+    meta_error::{MetaError, Verdict},
     retry::{self, Next, Seen},
     settings::Settings,
     transport::{Attempt, Failure, Reply, Transport},
@@ -246,7 +246,12 @@ impl Oauth {
                 Err(Failure::Unsent(cause)) => Seen::Unsent(cause),
                 Err(Failure::Lost(cause)) => Seen::Lost(cause),
             };
-            match retry::next(&seen, replay, tries, self.tries_max) {
+            let next = match &seen {
+                // No permit makes the next try wait, so whoever asked has to.
+                Seen::Meta(meta) if meta.verdict() == Verdict::Throttled => Next::Give,
+                seen => retry::next(seen, replay, tries, self.tries_max),
+            };
+            match next {
                 Next::Again(pause) => tokio::time::sleep(pause).await,
                 Next::NewLease | Next::Give => return Err(client::given(seen, label)),
                 Next::GiveUnknown => return Err(client::unknown(seen, label)),

@@ -7,7 +7,7 @@ use proto::{
     auth::v1 as pb,
     operations::v1::{Operation, OperationFilter, OperationMetadata, operation::Outcome},
 };
-use rpc::{FieldError, OperationPage, OperationStore};
+use rpc::{Fault, FieldError, OperationPage, OperationStore};
 use storage::operations::{Claimed, Listing, New, Stored};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -33,8 +33,10 @@ const KIND: &str = "discover_assets";
 const LEASE: Duration = Duration::from_mins(10);
 /// How often a worker looks for work.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often a discovery that Meta cannot serve now is tried.
-const TRIES_MAX: i32 = 5;
+/// How long a discovery that Meta cannot serve now is tried. Meta's windows are an hour long.
+const PATIENCE: Duration = Duration::from_hours(2);
+/// The longest pause between two tries that Meta did not ask for.
+const PAUSE_MAX: Duration = Duration::from_mins(10);
 
 /// The use cases and the worker.
 #[derive(Clone)]
@@ -109,8 +111,8 @@ impl Discovery {
         while let Some(claimed) = self.store.operations().claim(&[KIND], LEASE).await? {
             let mut operation = Operation::decode(claimed.body.as_slice()).map_err(|_| Error::Corrupt("operation"))?;
             let outcome = match self.work(&claimed).await {
-                Err(error) if is_temporary(&error) && claimed.attempt < TRIES_MAX => {
-                    self.postpone(&claimed, &mut operation).await?;
+                Err(error) if is_temporary(&error) && self.is_young(&operation) => {
+                    self.postpone(&claimed, &mut operation, &error).await?;
                     continue;
                 }
                 Ok(result) => Outcome::Result(result),
@@ -143,9 +145,16 @@ impl Discovery {
         })
     }
 
-    async fn postpone(&self, claimed: &Claimed, operation: &mut Operation) -> Result<(), Error> {
+    fn is_young(&self, operation: &Operation) -> bool {
+        let created = operation.metadata.as_ref().and_then(|metadata| metadata.create_time);
+        let until = timestamp((self.now)() - PATIENCE);
+        created.is_some_and(|created| (created.seconds, created.nanos) > (until.seconds, until.nanos))
+    }
+
+    async fn postpone(&self, claimed: &Claimed, operation: &mut Operation, error: &Error) -> Result<(), Error> {
         let tries = u32::try_from(claimed.attempt).unwrap_or(1);
-        let delay = Duration::from_secs(2_u64.saturating_pow(tries)).min(Duration::from_mins(1));
+        let pause = Duration::from_secs(2_u64.saturating_pow(tries)).min(PAUSE_MAX);
+        let delay = pause.max(error.retry_after().unwrap_or_default());
         self.describe(operation, "waiting", "meta");
         if let Some(metadata) = &mut operation.metadata {
             metadata.next_attempt_time = Some(timestamp((self.now)() + delay));

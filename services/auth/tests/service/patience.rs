@@ -90,3 +90,47 @@ async fn while_exchanges_hang_tokens_are_inspected_and_ends_are_told() {
     let told = "SELECT count(*) FROM connection_events WHERE kind = 'expiring' AND days_left < 7";
     until("nobody is told", async || world.counted(told).await == 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_call_is_not_sent_again_at_once() {
+    let (world, first, imported) = World::connected().await;
+    let name = imported.connection.unwrap().name;
+    let before = world.called("debug_token").await;
+    let throttled = json!({ "error": { "code": 4, "message": "Application request limit reached" } });
+    world.calls_go("debug_token", throttled).await;
+    let refused = world.inspect(&first, &name).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::ResourceExhausted, "META_THROTTLED".to_owned()));
+    assert_eq!(world.called("debug_token").await, before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discovery_that_meta_throttles_waits_as_long_as_meta_says_and_is_not_given_up() {
+    let (world, first, imported) = World::connected().await;
+    let throttled = json!({ "error": { "code": 4, "message": "Application request limit reached" } });
+    world.calls_go("me/adaccounts", throttled).await;
+    let before = world.called("me/adaccounts").await;
+    let name = world.discover(&first.caller, &imported.connection.unwrap().name).await;
+    for tries in 1..=7 {
+        let waits = format!("SELECT count(*) FROM operations WHERE attempt = {tries} AND NOT running");
+        until("it does not wait", async || world.counted(&waits).await == 1).await;
+        let seen = world.operation(&first.caller, &name).await;
+        let metadata = seen.metadata.unwrap();
+        assert!(!seen.done && metadata.waiting_on == "meta", "{metadata:?}");
+        let (next, now) = (metadata.next_attempt_time.unwrap(), metadata.update_time.unwrap());
+        assert!(next.seconds - now.seconds >= 60, "{metadata:?}");
+        world.postgres().await.execute("UPDATE operations SET due_at = clock_timestamp()", &[]).await.unwrap();
+    }
+    assert!(world.called("me/adaccounts").await >= before + 7);
+    // Not for ever.
+    world.turn(Duration::from_hours(3)).await;
+    until("it does not end", async || {
+        world
+            .postgres()
+            .await
+            .execute("UPDATE operations SET due_at = clock_timestamp() WHERE NOT done", &[])
+            .await
+            .unwrap();
+        world.operation(&first.caller, &name).await.done
+    })
+    .await;
+}
