@@ -116,10 +116,17 @@ impl MetaError {
             (100, Some(33)) | (803, _) => Verdict::Missing,
             (3 | 10 | 200..=299, _) => Verdict::Permission,
             (1, _) if self.message.contains("reduce the amount of data") => Verdict::TooMuchData,
+            _ if self.is_about_our_secret() => Verdict::Rejected,
             (1 | 2 | 960, _) => Verdict::Transient,
             _ if self.is_transient || self.status >= 500 => Verdict::Transient,
             _ => Verdict::Rejected,
         }
+    }
+
+    /// Says whether Meta refuses the secret of our app. It has no code of its own for that: 1 is its commonest hiccup, and
+    /// only the text tells them apart (Meta, "Manually build a login flow").
+    pub fn is_about_our_secret(&self) -> bool {
+        matches!(self.code, 1 | 101) && self.message.contains("client secret")
     }
 
     /// Says whether this code names a limit that ends by itself, and when Meta's own text implies how long.

@@ -166,8 +166,13 @@ impl Oauth {
     /// `Rejected` where Meta refuses our app; see [`refusal`].
     pub async fn inspect(&self, app: &App, token: &SecretString) -> Result<Inspection, Error> {
         let call = Call::<Enveloped>::get("/debug_token").field("input_token", token.expose_secret());
-        let answer = self.send(app, &app.token(), call).await?;
-        Ok(answer.data.into())
+        let label = call.label();
+        match self.send(app, &app.token(), call).await {
+            Ok(answer) => Ok(answer.data.into()),
+            // What is dead is the token that asks, which is our app's own.
+            Err(Error::NeedsConsent { meta }) => Err(Error::Rejected { call: label, meta }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes back every permission that this person or system user gave our app: the token dies.

@@ -40,6 +40,7 @@ pub fn remedy(code: i64, subcode: Option<i64>) -> Remedy {
 pub fn remedy_of(error: &Error) -> Remedy {
     match error.meta() {
         Some(meta) if matches!(meta.verdict(), Verdict::Throttled | Verdict::Transient) => Remedy::Wait,
+        Some(meta) if meta.is_about_our_secret() => Remedy::Elsewhere,
         Some(meta) => remedy(meta.code, meta.subcode),
         None if error.is_temporary() || error.is_outcome_unknown() => Remedy::Wait,
         None => Remedy::Elsewhere,

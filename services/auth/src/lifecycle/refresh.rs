@@ -16,6 +16,7 @@ use crate::{
     connection_events::{Event, EventKind, of_change},
     connections::{Connection, ConnectionKind, ConnectionState},
     error::Error,
+    meta_apps::refused,
     revocations::Subject,
     store::{
         Told, connection_events, revocations,
@@ -116,7 +117,7 @@ impl Lifecycle {
             Some(meta) => format!("Meta says: {}", meta.user_message.as_deref().unwrap_or(&meta.message)),
             None => error.to_string(),
         };
-        self.failed(by, claimed, Error::Meta(error), &problem).await
+        self.failed(by, claimed, refused(error), &problem).await
     }
 
     async fn exchange(&self, kind: ConnectionKind, app: &App, token: &SecretString) -> Result<Granted, graph::Error> {

@@ -134,3 +134,21 @@ async fn a_discovery_that_meta_throttles_waits_as_long_as_meta_says_and_is_not_g
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_app_secret_has_its_reason_and_a_hiccup_has_not() {
+    let (world, first, imported) = World::connected().await;
+    let name = imported.connection.unwrap().name;
+    let (state, code) = logged_in(&world, &first).await;
+    let wrong = json!({ "error": { "code": 1, "message": "Error validating client secret." } });
+    world.exchanges_go(wrong, Some(1)).await;
+    let complete = pb::CompleteConnectionRequest { state, code, ..Default::default() };
+    let refused = world.connections().complete_connection(complete).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "META_REFUSED_CREDENTIAL".to_owned()));
+    assert!(refused.message().ends_with("app_secret_wrong"), "{refused:?}");
+
+    let hiccup = json!({ "error": { "code": 1, "message": "An unknown error occurred" } });
+    world.calls_go("debug_token", hiccup).await;
+    let refused = world.inspect(&first, &name).await.unwrap_err();
+    assert_eq!(why(&refused), (Code::Unavailable, "META_UNAVAILABLE".to_owned()));
+}

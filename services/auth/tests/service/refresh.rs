@@ -143,7 +143,7 @@ async fn an_apps_secret_that_was_rotated_at_meta_costs_no_connection() {
     let app = json!({ "error": { "code": 190, "message": "Invalid OAuth access token signature." } });
     world.control("faults", &json!({ "matcher": { "path": "debug_token" }, "action": app })).await;
     let refused = world.refresh(&first, &connection.name).await.unwrap_err();
-    assert_eq!(why(&refused), (Code::Unavailable, "META_UNAVAILABLE".to_owned()));
+    assert_eq!(why(&refused), (Code::FailedPrecondition, "META_REFUSED_CREDENTIAL".to_owned()));
     let request = pb::InspectConnectionRequest { name: connection.name.clone(), ..Default::default() };
     let refused = world.connections().inspect_connection(bearing(&first.caller, request)).await.unwrap_err();
     assert_eq!(why(&refused), (Code::FailedPrecondition, "META_REFUSED_CREDENTIAL".to_owned()));
