@@ -42,6 +42,11 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Nothing follows.
+    pub fn is_last(&self) -> bool {
+        self.paging.next.is_none()
+    }
+
     /// The cursor of the next page. Meta's own rule is to go on while `next` exists; the link itself holds the token,
     /// so only its presence is used and the cursor is sent anew.
     pub fn next(&self) -> Option<&str> {

@@ -13,7 +13,10 @@ use std::{borrow::Cow, time::Duration};
 
 use aws_lc_rs::hmac;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use url::Url;
 use vocabulary::ids::MetaAppId;
 
@@ -100,6 +103,9 @@ pub const SYSTEM_USER: &str = "SYSTEM_USER";
 /// What is asked for where nobody names anything else: managing and reading ads, and the business they belong to (Meta,
 /// "Marketing API: authorization").
 pub const SCOPES: [&str; 3] = ["ads_management", "ads_read", "business_management"];
+
+/// More pages than any token's edge has: two hundred thousand rows.
+const PAGES_MAX: usize = 1_000;
 
 /// Calls Meta about tokens. Cheap to clone.
 #[derive(Clone)]
@@ -216,25 +222,29 @@ impl Oauth {
         self.tried(attempt, call.replay, &call.label()).await
     }
 
-    /// All rows of an edge.
+    /// All rows of an edge. A list that cannot be read to its end is an error: half of it would be taken for the whole.
     async fn all<T: DeserializeOwned>(
         &self,
         app: &App,
         token: &SecretString,
         call: Call<crate::Page<T>>,
     ) -> Result<Vec<T>, Error> {
-        let mut rows = Vec::new();
-        let mut after = None;
-        loop {
+        let broken = |what| Error::Malformed { call: call.label(), source: serde_json::Error::custom(what) };
+        let (mut rows, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
             let mut call = call.clone();
-            call.fields.extend(after.take().map(|after| (Cow::Borrowed("after"), after)));
+            call.fields.extend(after.clone().map(|after| (Cow::Borrowed("after"), after)));
             let page = self.send(app, token, call).await?;
-            after = page.next().map(str::to_owned);
+            let (next, is_last) = (page.next().map(str::to_owned), page.is_last());
             rows.extend(page.data);
-            if after.is_none() {
-                return Ok(rows);
+            match next {
+                _ if is_last => return Ok(rows),
+                None => return Err(broken("a page that is not the last one has no cursor")),
+                Some(_) if next == after => return Err(broken("a page leads to itself")),
+                Some(_) => after = next,
             }
         }
+        Err(broken("the pages do not end"))
     }
 
     async fn tried<T, F>(&self, attempt: impl Fn() -> F, replay: Replay, label: &str) -> Result<T, Error>

@@ -152,3 +152,21 @@ async fn a_wrong_app_secret_has_its_reason_and_a_hiccup_has_not() {
     let refused = world.inspect(&first, &name).await.unwrap_err();
     assert_eq!(why(&refused), (Code::Unavailable, "META_UNAVAILABLE".to_owned()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_does_not_end_or_breaks_off_is_an_error() {
+    for paging in [json!({ "next": "https://x", "cursors": { "after": "same" } }), json!({ "next": "https://x" })] {
+        let (world, first, imported) = World::connected().await;
+        let connection = imported.connection.unwrap().name;
+        let assets = "SELECT count(*) FROM assets";
+        let before = world.counted(assets).await;
+        let body = json!({ "data": [], "paging": paging }).to_string();
+        let page = json!({ "http": { "status": 200, "body": body, "content_type": "application/json" } });
+        world.calls_go("me/businesses", page).await;
+        let name = world.discover(&first.caller, &connection).await;
+        until("it does not end", async || world.operation(&first.caller, &name).await.done).await;
+        let seen = world.operation(&first.caller, &name).await;
+        assert!(format!("{:?}", seen.outcome).contains("GET me/businesses"), "{seen:?}");
+        assert_eq!(world.counted(assets).await, before, "what was known stays");
+    }
+}
