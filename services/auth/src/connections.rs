@@ -217,6 +217,8 @@ impl Connections {
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
         if !connections::revoke(&transaction, connection, reason, now).await? {
+            transaction.rollback().await?;
+            drop(client); // Whoever waits for a second connection holds none.
             return Err(Error::Stale { resource, etag: self.get(by, connection.id).await?.etag() });
         }
         let ended =
@@ -271,6 +273,8 @@ impl Connections {
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
         if !connections::delete(&transaction, connection).await? {
+            transaction.rollback().await?;
+            drop(client); // Whoever waits for a second connection holds none.
             return Err(Error::Stale { resource, etag: self.get(by, connection.id).await?.etag() });
         }
         let event = Event::of(connection, EventKind::Deleted, now);

@@ -110,6 +110,9 @@ pub const NAME: &str = "auth";
 /// The schema of its tables.
 pub const SCHEMA: &str = "auth";
 
+/// How many connections the vault has, beside `postgres.pool_size`. It reads one row at a time, and remembers most.
+const VAULTS_CONNECTIONS: usize = 2;
+
 /// Its schema, step by step.
 pub fn migrations() -> Vec<storage::migrations::Source> {
     vec![
@@ -161,7 +164,7 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
     let store = Store::new(postgres);
-    let vault = Vault::start(Providers::of(&settings.vault())?, store.keys()).await?;
+    let vault = Vault::start(Providers::of(&settings.vault())?, vaults_store(&settings).await?).await?;
     let keys = SigningKeys::load(&store, &vault, settings.signing_algorithm, now.clone());
     let keys = keys.await.context("the keys that sign tokens")?;
     let oauth = graph::oauth::Oauth::new(&settings.graph)?;
@@ -255,6 +258,14 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
         .serve(listener, process.stop.clone())
         .await?;
     Ok(())
+}
+
+/// The vault's connections are its own: a value is sealed while its row is locked, so whoever holds a connection waits here
+/// for one of another pool, where nobody waits for a second. From one pool, as many changes at once as it has connections
+/// would wait for each other.
+async fn vaults_store(settings: &Settings) -> Result<store::Keys, storage::Error> {
+    let pool = storage::PostgresSettings { pool_size: VAULTS_CONNECTIONS, ..settings.postgres.in_schema(SCHEMA) };
+    Ok(store::Keys::new(storage::Postgres::connect(&pool).await?))
 }
 
 /// Whose tokens are believed: ours, those of issuers outside, and of service accounts those of the cluster.

@@ -163,6 +163,8 @@ impl MetaApps {
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
         if !meta_apps::update(&transaction, &app, before.version).await? {
+            transaction.rollback().await?;
+            drop(client); // Whoever waits for a second connection holds none.
             return Err(stale(self.get(id).await?.etag()));
         }
         let resource = names::of_meta_app(id);

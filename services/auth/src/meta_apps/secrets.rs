@@ -60,6 +60,8 @@ impl MetaApps {
         let transaction = client.transaction().await?;
         let resource = names::of_meta_app(id);
         if !meta_apps::replace_secret(&transaction, (&app, before.version), &sealed).await? {
+            transaction.rollback().await?;
+            drop(client); // Whoever waits for a second connection holds none.
             return Err(Error::Stale { resource, etag: self.get(id).await?.etag() });
         }
         meta_apps::keep_old(&transaction, (id, &old_row), &replaced, kept.as_ref()).await?;

@@ -103,7 +103,8 @@ impl Tenants {
             return Ok(after);
         }
         if after == before {
-            drop(transaction);
+            transaction.rollback().await?;
+            drop(client); // Whoever waits for a second connection holds none.
             self.store.answer(by, repeat, &answer(&after)).await?;
             return Ok(after);
         }

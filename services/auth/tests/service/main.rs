@@ -25,6 +25,8 @@ mod meta;
 #[cfg(test)]
 mod meta_apps;
 #[cfg(test)]
+mod one_connection;
+#[cfg(test)]
 mod patience;
 #[cfg(test)]
 mod refresh;
