@@ -87,7 +87,8 @@ impl Logins {
         Ok(Some(Begun { authorization_url: url.into(), state, expires }))
     }
 
-    /// The log-in of a state, where it can be finished now. `tenant` is the caller's, where there is a caller.
+    /// The log-in of a state, used or not, so that the answer to a request that finished it can be given again. `tenant` is
+    /// the caller's, where there is a caller.
     pub async fn find(
         &self,
         state: &SecretString,
@@ -96,9 +97,14 @@ impl Logins {
     ) -> Result<(By, LoginState), Error> {
         self.require_address(redirect_uri)?;
         let login = login_states::get(&self.store.client().await?, &Fingerprint::of(state)).await?;
-        let login = usable(login, tenant, (self.now)())?;
+        let login = of_tenant(login, tenant)?;
         let actor = login.began_by.as_str().into();
         Ok((By { actor, ..By::ourselves(login.tenant.clone()) }, login))
+    }
+
+    /// Fails where the log-in cannot be finished now.
+    pub fn require_usable(&self, login: &LoginState) -> Result<(), Error> {
+        usable(login, (self.now)())
     }
 
     /// Uses the state up and the code with it: from here on a failure means that the person logs in again.
@@ -109,6 +115,7 @@ impl Logins {
         state: &SecretString,
         code: &SecretString,
     ) -> Result<Checked, Error> {
+        self.require_usable(login)?;
         let app = self.connections.app(by, login.app).await?;
         if !login_states::take(&self.store.client().await?, &Fingerprint::of(state), (self.now)()).await? {
             return Err(wrong("USED"));
@@ -142,16 +149,20 @@ impl Logins {
     }
 }
 
-/// Can this log-in be finished now, and by this tenant? A foreign one does not exist.
-fn usable(login: Option<LoginState>, tenant: Option<&TenantId>, now: Timestamp) -> Result<LoginState, Error> {
+/// A foreign log-in does not exist.
+fn of_tenant(login: Option<LoginState>, tenant: Option<&TenantId>) -> Result<LoginState, Error> {
     let missing = || Error::NotFound { resource: "the log-in of this state".to_owned() };
-    let login = login.filter(|login| tenant.is_none_or(|tenant| *tenant == login.tenant)).ok_or_else(missing)?;
+    login.filter(|login| tenant.is_none_or(|tenant| *tenant == login.tenant)).ok_or_else(missing)
+}
+
+/// Can this log-in be finished now?
+fn usable(login: &LoginState, now: Timestamp) -> Result<(), Error> {
     if login.used.is_some() {
         Err(wrong("USED"))
     } else if login.expires <= now {
         Err(wrong("EXPIRED"))
     } else {
-        Ok(login)
+        Ok(())
     }
 }
 
@@ -178,11 +189,10 @@ mod tests {
     #[test]
     fn a_state_works_for_its_tenant_and_for_nobody() {
         let (acme, other) = ("acme".parse().unwrap(), "other".parse().unwrap());
-        let now = Timestamp::UNIX_EPOCH;
-        assert!(usable(Some(login()), None, now).is_ok());
-        assert!(usable(Some(login()), Some(&acme), now).is_ok());
-        assert!(matches!(usable(Some(login()), Some(&other), now), Err(Error::NotFound { .. })));
-        assert!(matches!(usable(None, None, now), Err(Error::NotFound { .. })));
+        assert!(of_tenant(Some(login()), None).is_ok());
+        assert!(of_tenant(Some(login()), Some(&acme)).is_ok());
+        assert!(matches!(of_tenant(Some(login()), Some(&other)), Err(Error::NotFound { .. })));
+        assert!(matches!(of_tenant(None, None), Err(Error::NotFound { .. })));
     }
 
     #[test]
@@ -192,7 +202,8 @@ mod tests {
             Err(Error::WrongState { state, .. }) => state,
             other => panic!("{other:?}"),
         };
-        assert_eq!(state(usable(Some(used), None, Timestamp::UNIX_EPOCH)), "USED");
-        assert_eq!(state(usable(Some(login()), None, Timestamp::UNIX_EPOCH + LIFE)), "EXPIRED");
+        assert!(usable(&login(), Timestamp::UNIX_EPOCH).is_ok());
+        assert_eq!(state(usable(&used, Timestamp::UNIX_EPOCH)), "USED");
+        assert_eq!(state(usable(&login(), Timestamp::UNIX_EPOCH + LIFE)), "EXPIRED");
     }
 }

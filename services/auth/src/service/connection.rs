@@ -72,14 +72,13 @@ impl ConnectionService for ConnectionApi {
         let (state, code, request_id) = wire::complete_connection(request)?;
         let repeat = Repeat { request_id, ..fingerprint };
         let tenant = caller.as_ref().and_then(|caller| caller.tenant.as_ref());
-        let found = self.logins.find(&state, &redirect_uri, tenant).await;
+        let (by, login) = self.logins.find(&state, &redirect_uri, tenant).await?;
         if validate_only {
-            found?;
+            self.logins.require_usable(&login)?;
             return Ok(Response::new(pb::CompleteConnectionResponse::default()));
         }
         let answer =
             |connected: &Connected| pb::CompleteConnectionResponse { connection: Some((&connected.connection).into()) };
-        let (by, login) = found?;
         let work = async {
             let checked = Box::pin(self.logins.exchange(&by, &login, &state, &code)).await?;
             let closing = (&repeat, |connected: &_| answer(connected).encode_to_vec());

@@ -125,6 +125,18 @@ async fn a_log_in_becomes_a_connection_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_whose_answer_was_lost_is_answered_again() {
+    let (world, first) = World::with_app().await;
+    let (state, code) = logged_in(&world, &first).await;
+    let complete = pb::CompleteConnectionRequest { state, code, request_id: uuid(), ..Default::default() };
+    let once = world.connections().complete_connection(complete.clone()).await.unwrap().into_inner();
+    assert_eq!(world.connections().complete_connection(complete.clone()).await.unwrap().into_inner(), once);
+    let other = pb::CompleteConnectionRequest { request_id: uuid(), ..complete };
+    let used = world.connections().complete_connection(other).await.unwrap_err();
+    assert_eq!(why(&used), (Code::FailedPrecondition, "WRONG_STATE".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_state_does_not_exist_and_a_used_code_says_so() {
     let (world, first) = World::with_app().await;
     let other = world.tenant(&first, "other").await;
