@@ -21,6 +21,8 @@ pub struct Line {
     pub bucket: String,
     /// The ad account that it was about, in digits.
     pub account: Option<String>,
+    /// What kind of exchange of a token it was.
+    pub grant_type: Option<String>,
 }
 
 impl Line {
@@ -40,7 +42,8 @@ pub struct SandboxView {
 }
 
 impl SandboxView {
-    pub(crate) fn new(url: String) -> Result<Self> {
+    /// The sandbox at this address.
+    pub fn new(url: String) -> Result<Self> {
         Ok(Self { url, http: reqwest::Client::builder().no_proxy().build()? })
     }
 
@@ -76,6 +79,12 @@ impl SandboxView {
         let (status, text) = (answer.status(), answer.text().await?);
         ensure!(status.is_success(), "the sandbox refused the rule: {text}");
         Ok(())
+    }
+
+    /// How often a rule has struck, of those that are in force.
+    pub async fn struck(&self) -> Result<u64> {
+        let rules: Vec<Value> = serde_json::from_str(&self.get("faults").await?)?;
+        Ok(rules.iter().filter_map(|rule| rule.get("hits")?.as_u64()).sum())
     }
 
     /// Ends all rules.

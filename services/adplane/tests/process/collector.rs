@@ -20,7 +20,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-use crate::program::PATIENCE;
+use harness::PATIENCE;
 
 /// The services whose traces are looked at.
 const SERVICES: [&str; 7] = ["gateway", "auth", "ratelimit", "campaigns", "insights", "audiences", "conversions"];

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::program::{adplane, all_gone, port_base};
+use harness::{adplane, all_gone, port_base};
 
 #[test]
 fn the_demo_shows_its_results_and_leaves_no_process_behind() {
-    let ended = adplane(&["demo", "--shift-orders", "--port-base", &port_base()], &[]).end();
+    let ended = adplane(&["demo", "--shift-orders", "--port-base", &port_base().unwrap()], &[]).unwrap().end().unwrap();
     assert_eq!(ended.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
     let mut rest = ended.stdout.as_str();
     for section in [
@@ -31,5 +31,5 @@ fn the_demo_shows_its_results_and_leaves_no_process_behind() {
         rest = rest.get(at..).unwrap();
     }
     assert!(ended.processes.len() > 8, "the services, the sandbox and two servers: {:?}", ended.processes);
-    all_gone(&ended.processes, Duration::from_secs(5));
+    all_gone(&ended.processes, Duration::from_secs(5)).unwrap();
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use client::Client;
+use harness::{PATIENCE, Pid, Program, adplane, all_gone, port_base};
 use proto::{
     audiences::v1::{
         AppendMembersRequest, Audience, CreateAudienceRequest, CreateMemberJobRequest, CustomerList, IdentifierForm,
@@ -23,9 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::collector::Collector;
-use crate::program::{PATIENCE, Pid, Program, adplane, all_gone, files, port_base};
-use crate::sandbox::metas_client;
+use crate::{collector::Collector, sandbox::metas_client};
 
 /// Must never be seen outside of the vault and the sandbox.
 const SECRETS: [&str; 2] = ["sandbox-system-user-token", "sandbox-app-secret"];
@@ -65,6 +64,20 @@ impl Drop for Kept {
     }
 }
 
+/// Every file beneath a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            all.extend(files(&entry.path()));
+        } else if kind.is_file() {
+            all.push(entry.path());
+        }
+    }
+    all
+}
+
 /// A stack that is ready.
 struct Stack {
     program: Program,
@@ -76,8 +89,9 @@ impl Stack {
         let environment = collector.environment();
         let environment: Vec<(&str, &str)> =
             environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let mut program = adplane(&["dev", "--data", data.to_str().unwrap(), "--port-base", ports], &environment);
-        let ready: Value = serde_json::from_str(&program.line()).expect("the first line is JSON");
+        let mut program =
+            adplane(&["dev", "--data", data.to_str().unwrap(), "--port-base", ports], &environment).unwrap();
+        let ready: Value = serde_json::from_str(&program.line().unwrap()).expect("the first line is JSON");
         assert_eq!(ready["ready"], true, "{ready}");
         Self { program, ready }
     }
@@ -102,7 +116,7 @@ impl Stack {
 #[tokio::test]
 async fn a_killed_stack_leaves_no_process_and_comes_back_with_everything() {
     let data = Kept(tempfile::tempdir().unwrap());
-    let (ports, collector) = (port_base(), Collector::start().await);
+    let (ports, collector) = (port_base().unwrap(), Collector::start().await);
     let stack = Stack::start(data.path(), &ports, &collector);
     assert_eq!(stack.word("gateway"), format!("http://127.0.0.1:{ports}"));
     let campaign = campaign(&stack).await;
@@ -117,18 +131,18 @@ async fn a_killed_stack_leaves_no_process_and_comes_back_with_everything() {
     let processes = stack.program.processes();
     arguments_are_clean(&processes);
     assert!(processes.len() > 8, "the services, the sandbox and two servers: {processes:?}");
-    stack.program.signal("KILL");
-    assert!(stack.program.end().code().is_none());
-    all_gone(&processes, Duration::from_secs(20));
+    stack.program.signal("KILL").unwrap();
+    assert!(stack.program.end().unwrap().code().is_none());
+    all_gone(&processes, Duration::from_secs(20)).unwrap();
 
     let stack = Stack::start(data.path(), &ports, &collector);
     assert_eq!(self::campaigns(&stack).await, campaigns);
     vault_still_opens(&stack, &campaign).await;
     delivered(&stack).await;
-    stack.program.signal("TERM");
-    let ended = stack.program.end();
+    stack.program.signal("TERM").unwrap();
+    let ended = stack.program.end().unwrap();
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
-    all_gone(&ended.processes, Duration::from_secs(5));
+    all_gone(&ended.processes, Duration::from_secs(5)).unwrap();
     nothing_is_kept_in_clear(&data, &ended.stderr);
 }
 

@@ -5,6 +5,5 @@
 mod collector;
 mod demo;
 mod dev;
-mod program;
 mod refusals;
 mod sandbox;

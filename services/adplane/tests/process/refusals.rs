@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use crate::program::adplane;
+use harness::adplane;
 
 #[test]
 fn what_stands_in_for_meta_does_not_run_in_production() {
     for command in ["sandbox", "dev", "demo"] {
-        let ended = adplane(&[command], &[("ADPLANE_ENV", "production")]).end();
+        let ended = adplane(&[command], &[("ADPLANE_ENV", "production")]).unwrap().end().unwrap();
         assert_eq!(ended.code(), Some(2), "{command}: {}", ended.stderr);
         assert!(ended.stderr.contains("ADPLANE_ENV=production"), "{command}: {}", ended.stderr);
         assert!(ended.stdout.is_empty(), "{command}: {}", ended.stdout);
@@ -33,7 +33,7 @@ fn every_fault_of_a_settings_file_is_listed_at_once() {
     ";
     fs::write(&file, wrong).unwrap();
     let file = file.to_str().unwrap();
-    let ended = adplane(&["serve", "campaigns", "--check-config", "--config", file], &[]).end();
+    let ended = adplane(&["serve", "campaigns", "--check-config", "--config", file], &[]).unwrap().end().unwrap();
     assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
     for key in
         ["listen", "setle_seconds", "workers", "lease_seconds", "page_key_file", "postgres.tls", "graph.base_url"]
@@ -51,7 +51,10 @@ fn good_settings_are_checked_without_starting_anything() {
     fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
     let good = format!("page_key_file = {key:?}\n[postgres]\nurl = \"postgres://somebody@db/adplane\"\n");
     fs::write(&file, good).unwrap();
-    let ended = adplane(&["serve", "campaigns", "--check-config", "--config", file.to_str().unwrap()], &[]).end();
+    let ended = adplane(&["serve", "campaigns", "--check-config", "--config", file.to_str().unwrap()], &[])
+        .unwrap()
+        .end()
+        .unwrap();
     assert_eq!((ended.code(), ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
 }
 
@@ -65,7 +68,7 @@ fn a_mistake_in_a_file_is_told_by_line_and_column_and_nothing_is_started() {
                   a-3,3,2026-11-20,1,ten,USD\n";
     fs::write(&file, orders).unwrap();
     let file = file.to_str().unwrap();
-    let ended = adplane(&["demo", "--orders", file], &[]).end();
+    let ended = adplane(&["demo", "--orders", file], &[]).unwrap().end().unwrap();
     assert_eq!(ended.code(), Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains(&format!("{file}, line 3, column ordered_on: ")), "{}", ended.stderr);
     assert!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use reqwest::{Certificate, Client, Proxy};
 use serde_json::Value;
 
-use crate::program::adplane;
+use harness::adplane;
 
 /// A client that knows of the sandbox by the proxy and the certificate of a ready line alone.
 pub(crate) fn metas_client(ready: &Value) -> Client {
@@ -21,8 +21,8 @@ async fn a_ready_sandbox_answers_at_its_address_and_as_meta() {
     let clock = "2026-11-15T20:30:00Z";
     let arguments = ["sandbox", "--listen", free, "--proxy", free, "--world", "small", "--seed", "3"];
     let arguments = [&arguments[..], &["--tier", "development", "--clock", clock]].concat();
-    let mut program = adplane(&arguments, &[]);
-    let ready: Value = serde_json::from_str(&program.line()).expect("the first line is JSON");
+    let mut program = adplane(&arguments, &[]).unwrap();
+    let ready: Value = serde_json::from_str(&program.line().unwrap()).expect("the first line is JSON");
     assert_eq!((&ready["ready"], ready["app_id"].as_str()), (&Value::Bool(true), Some("1000000000000001")));
     let path = format!("v26.0/{}/campaigns?fields=name", ready["ad_account"].as_str().unwrap());
     let token = ready["token"].as_str().unwrap();
@@ -40,19 +40,19 @@ async fn a_ready_sandbox_answers_at_its_address_and_as_meta() {
     let through: Value = answer.error_for_status().unwrap().json().await.unwrap();
     assert_eq!(through["data"], rows["data"]);
 
-    program.signal("TERM");
-    let ended = program.end();
+    program.signal("TERM").unwrap();
+    let ended = program.end().unwrap();
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     assert!(!Path::new(ready["proxy_ca"].as_str().unwrap()).exists(), "the certificate was only for that run");
 }
 
 #[tokio::test]
 async fn without_a_proxy_there_is_none_and_its_certificate_is_not_written() {
-    let mut program = adplane(&["sandbox", "--listen", "127.0.0.1:0"], &[]);
-    let ready: Value = serde_json::from_str(&program.line()).expect("the first line is JSON");
+    let mut program = adplane(&["sandbox", "--listen", "127.0.0.1:0"], &[]).unwrap();
+    let ready: Value = serde_json::from_str(&program.line().unwrap()).expect("the first line is JSON");
     assert_eq!((&ready["proxy"], &ready["proxy_ca"]), (&Value::Null, &Value::Null));
-    program.signal("TERM");
-    assert_eq!(program.end().code(), Some(0));
-    let refused = adplane(&["sandbox", "--proxy-ca", "/tmp/never.pem"], &[]).end();
+    program.signal("TERM").unwrap();
+    assert_eq!(program.end().unwrap().code(), Some(0));
+    let refused = adplane(&["sandbox", "--proxy-ca", "/tmp/never.pem"], &[]).unwrap().end().unwrap();
     assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
 }
