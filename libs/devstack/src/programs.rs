@@ -33,6 +33,13 @@ impl fmt::Display for Missing {
     }
 }
 
+impl Programs {
+    /// PostgreSQL's own program that writes a database down.
+    pub fn pg_dump(&self) -> PathBuf {
+        self.postgres.join("pg_dump")
+    }
+}
+
 /// Finds the programs, or says what is missing.
 ///
 /// # Errors

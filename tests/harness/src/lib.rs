@@ -5,6 +5,7 @@
 //! else uses, and two tenants that are connected to the sandbox: one owns the first ad account, the other the second.
 //! Settings differ from production's only in times: what waits minutes there waits seconds here.
 
+mod dump;
 mod eventually;
 mod first_day;
 mod pid;
@@ -16,6 +17,7 @@ mod settings;
 mod stored;
 mod suite;
 
+pub use dump::Dump;
 pub use eventually::{eventually, within};
 pub use first_day::{AD_ACCOUNT, APP_SECRET, DATASET, OTHER_AD_ACCOUNT, PAGE, SYSTEM_USER_TOKEN, Tenant};
 pub use pid::{Pid, all_gone};

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{collector::Collector, sandbox::metas_client};
+use crate::{collector::Collector, dumps, sandbox::metas_client};
 
 /// Must never be seen outside of the vault and the sandbox.
 const SECRETS: [&str; 2] = ["sandbox-system-user-token", "sandbox-app-secret"];
@@ -127,6 +127,7 @@ async fn a_killed_stack_leaves_no_process_and_comes_back_with_everything() {
     assert!(campaigns.contains(&campaign), "{campaigns:?}");
     metrics_are_clean(&stack).await;
     traces_are_clean(&collector).await;
+    dumps::are_clean(data.path(), &stack.word("token"), SECRETS.iter().chain(&PERSON)).await;
 
     let processes = stack.program.processes();
     arguments_are_clean(&processes);

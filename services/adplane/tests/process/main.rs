@@ -5,5 +5,6 @@
 mod collector;
 mod demo;
 mod dev;
+mod dumps;
 mod refusals;
 mod sandbox;
