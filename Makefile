@@ -52,9 +52,9 @@ test-official: build test-tools
 test-peers: build test-tools
 	@sh tests/official/run.sh $(ADPLANE) peers/
 
-# The chart, by a real Helm.
-test-chart:
-	@sh tests/chart/run.sh
+# The chart, by a real Helm; the program says whether it takes the settings.
+test-chart: build test-tools
+	@sh tests/chart/run.sh $(ADPLANE)
 
 # Into target/bench/*.json and a table. A release build, of what is measured alone.
 bench:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Lints and renders the chart with two real Helms (the newest of each major version that a package registry carries) and
-# checks what comes out.
+# checks what comes out, its settings by the program in the first argument.
 set -eu
+adplane=$(realpath "$1")
 here=$(dirname "$0")
 root=$(cd "$here/../.." && pwd)
 tools=$root/target/tools/chart
@@ -33,4 +34,4 @@ if [ ! -x "$tools/python/bin/python" ]; then
 fi
 "$tools/python/bin/pip" install --quiet --disable-pip-version-check "$PYYAML"
 
-exec "$tools/python/bin/python" "$here/chart.py" "$tools/helm3/helm/helm" "$tools/helm4/helm/helm"
+exec "$tools/python/bin/python" "$here/chart.py" "$adplane" "$tools/helm3/helm/helm" "$tools/helm4/helm/helm"

@@ -31,6 +31,20 @@ seccompProfile: {type: RuntimeDefault}
     items: [{key: {{ .key }}, path: {{ .path }}}]
 {{- end -}}
 
+{{/* The key of the database's Secret that holds a service's own URL, or the common one. */}}
+{{- define "adplane.postgres_key" -}}
+{{- get .postgres.keys .service | default .postgres.key -}}
+{{- end -}}
+
+{{/* Where a service's proof lies: the token of its service account, or the secret that it shares with auth. */}}
+{{- define "adplane.proof" -}}
+{{- if .serviceAccounts.enabled -}}
+service_account_token_file = "/etc/adplane/secrets/service_account"
+{{- else -}}
+service_secret_file = "/etc/adplane/secrets/service"
+{{- end -}}
+{{- end -}}
+
 {{/* A value in TOML, on one line: a table within a table or within a list too. */}}
 {{- define "adplane.toml" -}}
 {{- if kindIs "map" . -}}
@@ -113,6 +127,25 @@ ca_file = "/etc/adplane/secrets/vault_ca"
 {{- end }}
 {{- end }}
 
+{{- if and (eq $service "auth") $values.serviceAccounts.enabled (not (hasKey $own.settings "service_accounts")) }}
+
+[service_accounts]
+issuer = {{ $values.serviceAccounts.issuer | quote }}
+audience = {{ $values.serviceAccounts.audience | quote }}
+
+[service_accounts.jwks]
+url = {{ $values.serviceAccounts.jwksUrl | quote }}
+ca_file = "/etc/adplane/secrets/cluster_ca"
+bearer_file = "/etc/adplane/secrets/cluster_account"
+
+[service_accounts.services]
+{{- range $name, $_ := $values.services }}
+{{- if not (has $name (list "auth" "gateway")) }}
+{{ printf "%s/adplane-%s" $.root.Release.Namespace $name | quote }} = {{ $name | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 [telemetry]
 log = {{ $values.telemetry.log | quote }}
 otlp_endpoint = {{ $values.telemetry.otlpEndpoint | quote }}
@@ -131,13 +164,13 @@ url_file = "/etc/adplane/secrets/redis_url"
 
 [auth]
 endpoint = "http://adplane-auth:{{ $values.services.auth.port }}"
-service_secret_file = "/etc/adplane/secrets/service"
+{{ include "adplane.proof" $values }}
 {{- end }}
 {{- if and (has "ratelimit" $own.calls) (ne $service "gateway") }}
 
 [ratelimit]
 endpoint = "http://adplane-ratelimit:{{ $values.services.ratelimit.port }}"
-service_secret_file = "/etc/adplane/secrets/service"
+{{ include "adplane.proof" $values }}
 {{- end }}
 {{- if or (eq $service "gateway") (eq $service "auth") }}
 

@@ -12,6 +12,7 @@ mod pid;
 mod ports;
 mod program;
 mod refusal;
+mod roles;
 mod sandbox_view;
 mod settings;
 mod stored;

@@ -12,6 +12,8 @@ use rpc::PeerSettings;
 use runtime::settings::Secret;
 use storage::{PostgresSettings, RedisSettings};
 
+use crate::roles;
+
 /// The services that prove themselves to auth.
 const WITH_SECRETS: [&str; 5] = ["ratelimit", "campaigns", "insights", "audiences", "conversions"];
 /// 32 bytes in base64.
@@ -25,6 +27,7 @@ const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     pub(crate) secrets: PathBuf,
+    /// As the server's owner; services sign in as their own roles.
     pub(crate) postgres: String,
     pub(crate) redis: String,
     pub(crate) sandbox: String,
@@ -59,7 +62,7 @@ pub(crate) fn gateway(services: &[(&str, String)]) -> gateway::Settings {
 impl Places {
     pub(crate) fn auth(&self) -> auth::Settings {
         auth::Settings {
-            postgres: self.postgres(),
+            postgres: self.postgres_as("auth"),
             graph: self.graph(),
             dialog_url: self.sandbox.clone(),
             kek_file: self.secrets.join("kek"),
@@ -87,7 +90,7 @@ impl Places {
     pub(crate) fn campaigns(&self) -> campaigns::Settings {
         campaigns::Settings {
             admin_listen: ANYWHERE,
-            postgres: self.postgres(),
+            postgres: self.postgres_as("campaigns"),
             auth: self.peer(&self.auth, "campaigns"),
             ratelimit: self.peer(&self.ratelimit, "campaigns"),
             graph: self.graph(),
@@ -105,7 +108,7 @@ impl Places {
         };
         insights::Settings {
             admin_listen: ANYWHERE,
-            postgres: self.postgres(),
+            postgres: self.postgres_as("insights"),
             auth: self.peer(&self.auth, "insights"),
             ratelimit: self.peer(&self.ratelimit, "insights"),
             graph: self.graph(),
@@ -118,7 +121,7 @@ impl Places {
     pub(crate) fn audiences(&self) -> audiences::Settings {
         audiences::Settings {
             admin_listen: ANYWHERE,
-            postgres: self.postgres(),
+            postgres: self.postgres_as("audiences"),
             auth: self.peer(&self.auth, "audiences"),
             ratelimit: self.peer(&self.ratelimit, "audiences"),
             graph: self.graph(),
@@ -132,7 +135,7 @@ impl Places {
     pub(crate) fn conversions(&self) -> conversions::Settings {
         conversions::Settings {
             admin_listen: ANYWHERE,
-            postgres: self.postgres(),
+            postgres: self.postgres_as("conversions"),
             auth: self.peer(&self.auth, "conversions"),
             ratelimit: self.peer(&self.ratelimit, "conversions"),
             graph: self.graph(),
@@ -141,9 +144,10 @@ impl Places {
         }
     }
 
-    fn postgres(&self) -> PostgresSettings {
+    fn postgres_as(&self, service: &str) -> PostgresSettings {
+        let url = roles::url_of(&self.postgres, service);
         // Five services of several suites share one server and its 100 connections.
-        PostgresSettings { pool_size: 4, ..PostgresSettings::at(self.postgres.as_str()) }
+        PostgresSettings { pool_size: 4, ..PostgresSettings::at(url.as_str()) }
     }
 
     fn graph(&self) -> graph::Settings {

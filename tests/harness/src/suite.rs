@@ -12,6 +12,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     first_day::{self, Tenant},
+    roles,
     sandbox_view::SandboxView,
     settings::{self, Places},
     stored,
@@ -63,7 +64,8 @@ impl Suite {
         settings::write_secrets(secrets.path())?;
         let redis = devstack::Stack::redis_only().await?;
         let postgres = devstack::shared().create_database().await?;
-        migrate(&postgres).await?;
+        roles::prepare(&postgres).await?;
+        migrate(&roles::url_of(&postgres, "owner")).await?;
 
         let mut ports = Vec::new();
         for name in ["sandbox", "auth", "ratelimit", "campaigns", "insights", "audiences", "conversions", "gateway"] {
@@ -135,6 +137,11 @@ impl Suite {
     /// When the database does not answer.
     pub async fn tables(&self) -> Result<String> {
         stored::tables(&self.places.postgres).await
+    }
+
+    /// The database, as a service's own role.
+    pub fn database_of(&self, service: &str) -> String {
+        roles::url_of(&self.places.postgres, service)
     }
 
     /// Everything in Redis, as text.

@@ -11,6 +11,7 @@ mod main_job;
 mod pages;
 mod refusals;
 mod repeats;
+mod roles;
 mod secrets;
 mod tenants;
 mod work;
