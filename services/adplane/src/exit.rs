@@ -6,8 +6,10 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::{
+    audit::{Tampered, Unreachable},
     demo::{Mistakes, OperationFailed},
     dev::Interrupted,
+    keys::Closed,
     sandbox_server::Refused,
 };
 
@@ -19,8 +21,11 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
         return ExitCode::from(130); // as a shell says of what Ctrl-C ended
     }
-    if error.chain().any(<dyn std::error::Error>::is::<Mistakes>) {
+    if error.chain().any(|cause| cause.is::<Mistakes>() || cause.is::<Tampered>()) {
         return ExitCode::from(3);
+    }
+    if error.chain().any(|cause| cause.is::<Unreachable>() || cause.is::<Closed>()) {
+        return ExitCode::from(8);
     }
     let failed = error.chain().find_map(|cause| cause.downcast_ref::<OperationFailed>()).map(|failed| failed.code);
     ExitCode::from(failed.or_else(|| status(error).map(Status::code)).map_or(1, |code| match code {
@@ -58,6 +63,9 @@ fn refusal(status: &Status) -> Vec<String> {
         lines.push(format!("  try again in {} s", delay.as_secs().max(1)));
     }
     if let Some(info) = details.error_info() {
+        if info.reason == "TENANT_NOT_SELECTED" {
+            lines.push("  name it with --tenant".to_owned());
+        }
         let mut metadata: Vec<String> = info.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
         metadata.sort();
         lines.push(format!("  ({} {})", info.reason, metadata.join(" ")));

@@ -1,9 +1,19 @@
 //! The one binary of Adplane: a server of any service, the whole stack for a laptop, and a command-line client.
 
+mod audit;
+mod bootstrap;
+mod connections;
 mod demo;
 mod dev;
+mod door;
 mod exit;
+mod keys;
 mod migrate;
+mod moment;
+mod operations;
+mod output;
+#[cfg(test)]
+mod runbooks;
 mod sandbox_server;
 mod serve;
 mod show;
@@ -41,6 +51,22 @@ enum Verb {
     /// Shows ad accounts, campaigns, quotas and operations
     #[command(subcommand)]
     Show(show::What),
+    /// Makes the first operator and the first tenant of an installation
+    Bootstrap(bootstrap::Options),
+    /// Makes a token out of a caller's secret
+    Token(bootstrap::TokenOptions),
+    /// The tenant's consents at Meta: how they fare, and what happens to them
+    #[command(subcommand)]
+    Connections(connections::Verb),
+    /// The vault's keys, and its lock
+    #[command(subcommand)]
+    Keys(keys::Verb),
+    /// Who changed what, and whether anybody changed that afterwards
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Long work, of any service
+    #[command(subcommand)]
+    Operations(operations::Verb),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +88,12 @@ async fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Demo(options) => demo::run(*options).await,
         Verb::Sandbox(options) => sandbox_server::run(options).await,
         Verb::Show(what) => show::run(what).await,
+        Verb::Bootstrap(options) => bootstrap::run(options).await,
+        Verb::Token(options) => bootstrap::token(options).await,
+        Verb::Connections(verb) => connections::run(verb).await,
+        Verb::Keys(verb) => keys::run(verb).await,
+        Verb::Audit(verb) => audit::run(verb).await,
+        Verb::Operations(verb) => operations::run(verb).await,
     }
 }
 

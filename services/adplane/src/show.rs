@@ -1,31 +1,16 @@
-//! `adplane show`: what is there, as a table or as JSON lines, through a running gateway.
-
-use std::io::Write;
+//! `adplane show`: what is there, through a running gateway.
 
 use anyhow::Result;
-use client::Client;
 use proto::{
-    campaigns::v1::{ListAdAccountsRequest, ListCampaignsRequest},
-    operations::v1::{ListOperationsRequest, OperationFilter},
-    ratelimit::v1::ListQuotasRequest,
+    campaigns::v1::{AdAccount, Campaign, ListAdAccountsRequest, ListCampaignsRequest},
+    operations::v1::{ListOperationsRequest, Operation, OperationFilter},
+    ratelimit::v1::{ListQuotasRequest, Quota},
 };
 
-/// The gateway and the right to use it.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Door {
-    /// The gateway
-    #[arg(long, env = "ADPLANE_ADDRESS", default_value = "http://127.0.0.1:7400")]
-    address: String,
-    /// The caller's token; better in ADPLANE_TOKEN, since every user of the machine sees a command's arguments
-    #[arg(long, env = "ADPLANE_TOKEN", hide_env_values = true)]
-    token: String,
-}
-
-impl Door {
-    fn open(&self) -> Result<Client> {
-        Ok(Client::connect(&self.address, &self.token)?)
-    }
-}
+use crate::{
+    door::{Door, named},
+    output::word,
+};
 
 /// What to show. Each list ends after 1,000 lines.
 #[derive(Debug, clap::Subcommand)]
@@ -53,63 +38,52 @@ pub(crate) enum What {
 const PAGE: i32 = 1_000;
 
 pub(crate) async fn run(what: What) -> Result<()> {
-    let lines = match what {
-        What::AdAccounts(door) => ad_accounts(&door.open()?).await?,
-        What::Campaigns { ad_account, door } => campaigns(&door.open()?, &ad_account).await?,
-        What::Quotas(door) => quotas(&door.open()?).await?,
-        What::Operations { service, door } => operations(&door.open()?, service).await?,
-    };
-    let mut out = std::io::stdout().lock();
-    for line in lines {
-        writeln!(out, "{line}")?;
+    match what {
+        What::AdAccounts(door) => ad_accounts(&door).await,
+        What::Campaigns { ad_account, door } => campaigns(&door, &ad_account).await,
+        What::Quotas(door) => quotas(&door).await,
+        What::Operations { service, door } => operations(&door, service).await,
     }
-    Ok(())
 }
 
-async fn ad_accounts(client: &Client) -> Result<Vec<String>> {
+async fn ad_accounts(door: &Door) -> Result<()> {
     let request = ListAdAccountsRequest { page_size: PAGE, ..ListAdAccountsRequest::default() };
-    let accounts = client.ad_accounts().list_ad_accounts(request).await?.into_inner().ad_accounts;
-    let line = |account: proto::campaigns::v1::AdAccount| {
-        let name = account.name.unwrap_or_default();
-        format!("{:<34} {:<4} {name}", account.resource_name, account.currency.unwrap_or_default())
-    };
-    Ok(accounts.into_iter().map(line).collect())
+    let accounts = door.open()?.ad_accounts().list_ad_accounts(request).await?.into_inner().ad_accounts;
+    door.output().rows(&["ad account", "currency", "name"], &accounts, |account: &AdAccount| {
+        let (currency, name) = (account.currency.clone(), account.name.clone());
+        vec![account.resource_name.clone(), currency.unwrap_or_default(), name.unwrap_or_default()]
+    })
 }
 
-async fn campaigns(client: &Client, ad_account: &str) -> Result<Vec<String>> {
-    let parent = format!("adAccounts/{}", ad_account.trim_start_matches("adAccounts/"));
+async fn campaigns(door: &Door, ad_account: &str) -> Result<()> {
+    let parent = named("adAccounts", ad_account);
     let request = ListCampaignsRequest { parent, page_size: PAGE, ..ListCampaignsRequest::default() };
-    let campaigns = client.campaigns().list_campaigns(request).await?.into_inner().campaigns;
-    let line = |campaign: proto::campaigns::v1::Campaign| {
-        let status = campaign.effective_status().as_str_name().trim_start_matches("EFFECTIVE_STATUS_").to_owned();
-        format!("{:<60} {status:<12} {}", campaign.resource_name, campaign.name.unwrap_or_default())
-    };
-    Ok(campaigns.into_iter().map(line).collect())
+    let campaigns = door.open()?.campaigns().list_campaigns(request).await?.into_inner().campaigns;
+    door.output().rows(&["campaign", "status", "name"], &campaigns, |campaign: &Campaign| {
+        let status = word(campaign.effective_status().as_str_name(), "EFFECTIVE_STATUS_");
+        vec![campaign.resource_name.clone(), status, campaign.name.clone().unwrap_or_default()]
+    })
 }
 
-async fn quotas(client: &Client) -> Result<Vec<String>> {
+async fn quotas(door: &Door) -> Result<()> {
     let request = ListQuotasRequest { page_size: PAGE, ..ListQuotasRequest::default() };
-    let quotas = client.quotas().list_quotas(request).await?.into_inner().quotas;
-    let line = |quota: proto::ratelimit::v1::Quota| {
+    let quotas = door.open()?.quotas().list_quotas(request).await?.into_inner().quotas;
+    door.output().rows(&["scope", "id", "use case", "used", "of", "why"], &quotas, |quota: &Quota| {
         let scope = quota.scope.clone().unwrap_or_default();
-        let kind = scope.kind().as_str_name().trim_start_matches("SCOPE_KIND_").to_owned();
+        let kind = word(scope.kind().as_str_name(), "SCOPE_KIND_");
         let limit = quota.limit.map_or("no limit".to_owned(), |limit| limit.to_string());
-        format!("{kind:<14} {:<18} {:<16} {:>8} of {limit:<10} {}", scope.id, scope.use_case, quota.used, quota.why)
-    };
-    Ok(quotas.into_iter().map(line).collect())
+        vec![kind, scope.id, scope.use_case, quota.used.to_string(), limit, quota.why.clone()]
+    })
 }
 
-async fn operations(client: &Client, service: String) -> Result<Vec<String>> {
+async fn operations(door: &Door, service: String) -> Result<()> {
     let filter = Some(OperationFilter { service, ..OperationFilter::default() });
     let request = ListOperationsRequest { filter, page_size: PAGE, page_token: String::new() };
-    let operations = client.operations().list_operations(request).await?.into_inner().operations;
-    let line = |operation: proto::operations::v1::Operation| {
-        let metadata = operation.metadata.unwrap_or_default();
-        let state = if operation.done { "done" } else { &metadata.phase };
-        format!(
-            "{:<60} {state:<24} {}/{} {}",
-            operation.name, metadata.steps_done, metadata.steps_total, metadata.resource
-        )
-    };
-    Ok(operations.into_iter().map(line).collect())
+    let operations = door.open()?.operations().list_operations(request).await?.into_inner().operations;
+    door.output().rows(&["operation", "state", "steps", "of"], &operations, |operation: &Operation| {
+        let metadata = operation.metadata.clone().unwrap_or_default();
+        let state = if operation.done { "done".to_owned() } else { metadata.phase };
+        let steps = format!("{}/{}", metadata.steps_done, metadata.steps_total);
+        vec![operation.name.clone(), state, steps, metadata.resource]
+    })
 }

@@ -72,6 +72,7 @@ impl Places {
             public_base_url: self.gateway.clone(),
             services: self.chains.clone(),
             anchor_seconds: 1,
+            signing_publish_seconds: 5,
             ..auth::Settings::default()
         }
     }

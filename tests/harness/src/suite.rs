@@ -117,6 +117,11 @@ impl Suite {
         Ok(Client::connect(&self.gateway, &self.operator)?)
     }
 
+    /// The operator's token.
+    pub fn operator_token(&self) -> &str {
+        &self.operator
+    }
+
     /// A client of a further caller of the first tenant, with these scopes only.
     ///
     /// # Errors

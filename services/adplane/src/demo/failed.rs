@@ -18,7 +18,7 @@ pub(crate) struct OperationFailed {
 
 impl OperationFailed {
     /// Fails where the operation did; `what` says what was not done.
-    pub(super) fn check(operation: &Operation, what: &str) -> Result<(), Self> {
+    pub(crate) fn check(operation: &Operation, what: &str) -> Result<(), Self> {
         match &operation.outcome {
             Some(Outcome::Error(error)) => {
                 Err(Self { code: Code::from_i32(error.code), what: what.to_owned(), error: Box::new(error.clone()) })

@@ -1,0 +1,10 @@
+//! The command line as people and scripts use it, against a suite in this process: real programs, real exit codes, real
+//! output. Each command in the runbooks is among them.
+
+#![cfg(test)]
+
+mod audit;
+mod connections;
+mod keys;
+mod runbooks;
+mod terminal;
