@@ -8,7 +8,10 @@ use proto::auth::v1 as pb;
 use serde_json::Value;
 use storage::{Postgres, PostgresSettings};
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use toml::{Table, toml};
 
 pub(crate) const APP: &str = "metaApps/1000000000000001";
@@ -16,6 +19,10 @@ const APP_SECRET: &str = "sandbox-app-secret";
 const BOOTSTRAP_CODE: &str = "once-and-never-again";
 /// What the processes of auth know as the key-encryption key, unless a test says otherwise.
 pub(crate) const FIRST_KEK: u8 = 1;
+
+/// All stages share one PostgreSQL, and on a machine with many cores many tests would run at once: five processes may take
+/// thirty of its connections.
+static PLACES: Semaphore = Semaphore::const_new(2);
 
 /// Everything that runs but auth. It ends when it is dropped.
 pub(crate) struct Stage {
@@ -25,6 +32,7 @@ pub(crate) struct Stage {
     database: String,
     folder: TempDir,
     _sandbox: Program,
+    _place: SemaphorePermit<'static>,
 }
 
 /// How a process of auth is set.
@@ -65,6 +73,7 @@ impl Auth {
 impl Stage {
     /// With the first operator, and the sandbox's app registered.
     pub(crate) async fn set() -> Self {
+        let place = PLACES.acquire().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let database = devstack::shared().create_database().await.unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
@@ -80,7 +89,8 @@ impl Stage {
         let mut sandbox = adplane_alone(&["sandbox", "--listen", "127.0.0.1:0"], &[]).unwrap();
         let ready: Value = serde_json::from_str(&sandbox.line().unwrap()).unwrap();
         let view = SandboxView::new(ready["sandbox"].as_str().unwrap().to_owned()).unwrap();
-        let mut stage = Self { sandbox: view, operator: String::new(), database, folder, _sandbox: sandbox };
+        let mut stage =
+            Self { sandbox: view, operator: String::new(), database, folder, _sandbox: sandbox, _place: place };
         stage.operator = stage.first_day().await;
         stage
     }
