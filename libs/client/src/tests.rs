@@ -54,8 +54,8 @@ impl OperationStore for Store {
         Ok(OperationPage { operations, next: (number < 2).then(|| (number + 1).to_string()) })
     }
 
-    async fn cancel(&self, tenant: &TenantId, id: uuid::Uuid) -> Result<Option<Operation>, Status> {
-        self.get(tenant, id).await
+    async fn cancel(&self, caller: &rpc::Caller, asked: rpc::Asked<'_>) -> Result<Option<Operation>, Status> {
+        self.get(&caller.tenant, asked.id).await
     }
 }
 

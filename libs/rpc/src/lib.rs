@@ -31,7 +31,7 @@ pub use client::{Channel, Peer, PeerSettings, ServiceIdentity, for_tenant, on_be
 pub use fault::{
     Code, ErrorReason, Fault, FieldError, Fields, Precondition, QuotaViolation, Upstream, Violation, row_error, status,
 };
-pub use operations::{OperationApi, OperationPage, OperationStore};
+pub use operations::{Asked, CANCEL, OperationApi, OperationPage, OperationStore};
 pub use pool::Pool;
 pub use server::{Error, Server, stopping};
 pub use token::{Claims, Keys, Rule, TokenError, Trust, TrustedIssuer, Verified, Verifier};

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
-use vocabulary::ids::{OperationId, RequestId, TenantId};
+use vocabulary::ids::{IdError, OperationId, RequestId, TenantId};
 use vocabulary::names;
 use vocabulary::page::{PageRequest, PageTokens};
 
-use crate::caller::open;
+use crate::caller::{Caller, open};
 use crate::fault::{self, ErrorReason, Fault, FieldError};
 use crate::server::stopping;
 
@@ -39,8 +39,23 @@ pub trait OperationStore: Send + Sync + 'static {
         page: &PageRequest,
     ) -> Result<OperationPage, Status>;
 
-    /// Asks it to stop; what is done already stays. `None` where the tenant has no such operation.
-    async fn cancel(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status>;
+    /// Asks it to stop; what is done already stays. `None` where the caller's tenant has no such operation. Who asked is in
+    /// the audit as [`CANCEL`], under the operation's name.
+    async fn cancel(&self, caller: &Caller, asked: Asked<'_>) -> Result<Option<Operation>, Status>;
+}
+
+/// What the audit calls a wish for an operation to stop.
+pub const CANCEL: &str = "operation.cancel";
+
+/// Which operation is to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its row.
+    pub id: Uuid,
+    /// Its name, for the audit.
+    pub name: &'a str,
+    /// The request's key, where there is one.
+    pub request_id: Option<Uuid>,
 }
 
 /// A page of operations.
@@ -135,15 +150,15 @@ impl<S: OperationStore> OperationService for OperationApi<S> {
         request: Request<CancelOperationRequest>,
     ) -> Result<Response<CancelOperationResponse>, Status> {
         let (caller, request) = open(request)?;
-        if !request.request_id.is_empty() {
-            let id = request.request_id.parse::<RequestId>();
-            id.map_err(|error| FieldError::new("request_id", error.to_string(), "UUID"))?;
-        }
+        let malformed = |error: IdError| FieldError::new("request_id", error.to_string(), "UUID");
+        let request_id = Some(&request.request_id).filter(|id| !id.is_empty());
+        let request_id = request_id.map(|id| id.parse::<RequestId>().map_err(malformed)).transpose()?;
         let (id, operation) = self.find(&caller.tenant, &request.name).await?;
         if request.validate_only || operation.done {
             return Ok(Response::new(CancelOperationResponse { operation: Some(operation) }));
         }
-        let operation = self.store.cancel(&caller.tenant, id).await?;
+        let asked = Asked { id, name: &request.name, request_id: request_id.map(|id| id.0) };
+        let operation = self.store.cancel(&caller, asked).await?;
         let operation = operation.ok_or_else(|| missing(&request.name))?;
         Ok(Response::new(CancelOperationResponse { operation: Some(operation) }))
     }

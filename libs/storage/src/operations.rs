@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::{Error, GenericClient, Postgres};
+use crate::{Error, GenericClient, Postgres, audit};
 
 /// The table, as a migration of the service. Never edited once released: a change is a further migration.
 pub const SQL: &str = include_str!("operations/operations.sql");
@@ -279,23 +279,36 @@ impl Operations {
         rows.iter().map(Stored::try_from).collect()
     }
 
-    /// Asks for the operation to stop and wakes it if it waits. One that is done stays as it is. `None` where the tenant has
-    /// no such operation.
+    /// Asks for the operation to stop and wakes it if it waits. One that is done stays as it is. `None` where the entry's
+    /// tenant has no such operation. The first who asks is in the audit, in the same transaction.
     ///
     /// # Errors
     /// [`Error::Outage`] when the database is away.
-    pub async fn cancel(&self, tenant: &str, id: Uuid) -> Result<Option<Stored>, Error> {
+    pub async fn cancel(&self, id: Uuid, entry: audit::Entry<'_>) -> Result<Option<Stored>, Error> {
         const SQL: &str = "
-            UPDATE operations
-               SET cancel_requested = cancel_requested OR NOT done,
-                   due_at = CASE WHEN running OR done THEN due_at ELSE least(due_at, clock_timestamp()) END,
-                   updated_at = CASE WHEN done THEN updated_at ELSE clock_timestamp() END
-             WHERE tenant_id = $1 AND id = $2
-            RETURNING id, kind, resource, body, done, cancel_requested, created_at, updated_at";
-        let client = self.postgres.client().await?;
-        let statement = client.prepare_cached(SQL).await?;
-        let row = client.query_opt(&statement, &[&tenant, &id]).await?;
-        row.as_ref().map(Stored::try_from).transpose()
+            WITH before AS (
+                SELECT tenant_id, id, NOT done AND NOT cancel_requested AS is_first
+                  FROM operations
+                 WHERE tenant_id = $1 AND id = $2
+                   FOR UPDATE)
+            UPDATE operations AS o
+               SET cancel_requested = o.cancel_requested OR NOT o.done,
+                   due_at = CASE WHEN o.running OR o.done THEN o.due_at ELSE least(o.due_at, clock_timestamp()) END,
+                   updated_at = CASE WHEN o.done THEN o.updated_at ELSE clock_timestamp() END
+              FROM before
+             WHERE o.tenant_id = before.tenant_id AND o.id = before.id
+            RETURNING o.id, o.kind, o.resource, o.body, o.done, o.cancel_requested, o.created_at, o.updated_at,
+                      before.is_first";
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        let statement = transaction.prepare_cached(SQL).await?;
+        let Some(row) = transaction.query_opt(&statement, &[&entry.tenant, &id]).await? else { return Ok(None) };
+        if row.try_get("is_first")? {
+            audit::append(&transaction, entry).await?;
+        }
+        let stored = Stored::try_from(&row)?;
+        transaction.commit().await?;
+        Ok(Some(stored))
     }
 
     /// Deletes at most 1,000 operations of all tenants that ended longer ago than `age`, and says how many.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use runtime::settings::SecretError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -15,7 +16,7 @@ use crate::{
 
 /// 2 usage, 3 invalid, 4 auth, 5 not found, 6 conflict, 7 throttled, 8 unavailable, 9 unknown outcome, else 1.
 pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.is::<runtime::settings::Faults>() || cause.is::<Refused>()) {
+    if error.chain().any(is_usage) {
         return ExitCode::from(2);
     }
     if error.chain().any(<dyn std::error::Error>::is::<Interrupted>) {
@@ -38,6 +39,12 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
         Code::Unknown => 9,
         _ => 1,
     }))
+}
+
+/// Wrong already as it was typed: nothing was sent.
+fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let mistyped = matches!(cause.downcast_ref(), Some(client::Error::Address(_) | client::Error::Token));
+    mistyped || cause.is::<runtime::settings::Faults>() || cause.is::<SecretError>() || cause.is::<Refused>()
 }
 
 /// The chain of causes in words; a service's refusal with its fields and what to do next.

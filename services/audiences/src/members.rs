@@ -120,13 +120,14 @@ impl<C: Clock> Members<C> {
     /// the part is stored; a drop in the middle leaves it stored or not, which `next_sequence` tells.
     pub(crate) async fn append(
         &self,
+        actor: &str,
         job: &Job,
         sequence: i64,
         rows: Vec<Member>,
         validate_only: bool,
     ) -> Result<Appended, Error> {
         check_part(sequence, rows.len())?;
-        let part = self.prepare(job, sequence, rows).await?;
+        let part = self.prepare(actor, job, sequence, rows).await?;
         if validate_only {
             return Ok(as_if(job, &part));
         }
@@ -151,14 +152,17 @@ impl<C: Clock> Members<C> {
     }
 
     /// Normalises, hashes and seals, off the threads that serve other calls.
-    async fn prepare(&self, job: &Job, sequence: i64, rows: Vec<Member>) -> Result<NewPart, Error> {
+    async fn prepare(&self, actor: &str, job: &Job, sequence: i64, rows: Vec<Member>) -> Result<NewPart, Error> {
         let (sealer, tenant, id, form) = (self.sealer.clone(), job.tenant.clone(), job.id, job.form);
+        let (actor, resource) = (actor.to_owned(), job.name());
         // A day ahead of UTC, so that nobody's birthday is refused for a time zone.
         let today = TimeZone::UTC.to_datetime(self.clock.now()).date().tomorrow().unwrap_or(Date::MAX);
         let work = move || {
             let (people, errors) = read_all(&rows, form, today);
             let sealed = sealer.seal(Place { tenant: &tenant, job: id, sequence }, &people)?;
             Ok(NewPart {
+                actor,
+                resource,
                 sequence,
                 rows: rows.len(),
                 accepted: people.len(),

@@ -7,8 +7,11 @@ use proto::{
     auth::v1 as pb,
     operations::v1::{Operation, OperationFilter, OperationMetadata, operation::Outcome},
 };
-use rpc::{Fault, FieldError, OperationPage, OperationStore};
-use storage::operations::{Claimed, Listing, New, Stored};
+use rpc::{Asked, CANCEL, Caller, Fault, FieldError, OperationPage, OperationStore};
+use storage::{
+    audit::Entry,
+    operations::{Claimed, Listing, New, Stored},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::warn;
@@ -203,8 +206,16 @@ impl OperationStore for Rows {
         Ok(OperationPage { operations, next })
     }
 
-    async fn cancel(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status> {
-        let stored = self.0.operations().cancel(tenant.as_str(), id).await.map_err(Error::from)?;
+    async fn cancel(&self, caller: &Caller, asked: Asked<'_>) -> Result<Option<Operation>, Status> {
+        let entry = Entry {
+            tenant: caller.tenant.as_str(),
+            actor: &caller.subject,
+            action: CANCEL,
+            resource: asked.name,
+            request_id: asked.request_id,
+            detail: serde_json::json!({}),
+        };
+        let stored = self.0.operations().cancel(asked.id, entry).await.map_err(Error::from)?;
         Ok(stored.map(|stored| shown(&stored)).transpose()?)
     }
 }

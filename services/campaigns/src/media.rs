@@ -142,7 +142,15 @@ impl Context {
         if validate_only {
             return Ok(UploadMessage { name: String::new(), ..message(&upload)? });
         }
-        self.store.keep_upload(&caller.tenant, &upload).await?;
+        let entry = storage::audit::Entry {
+            tenant: caller.tenant.as_str(),
+            actor: &caller.subject,
+            action: "upload.create",
+            resource: &wire::upload_name(account, request),
+            request_id: Some(request),
+            detail: serde_json::json!({ "bytes": upload.bytes_total }),
+        };
+        self.store.keep_upload(&upload, entry).await?;
         let stored = self.upload(caller, account, request).await?;
         if (&stored.sha256, stored.bytes_total) != (&upload.sha256, upload.bytes_total) {
             return Err(Error::RequestIdReused(request));

@@ -8,8 +8,11 @@ use proto::{
     common::v1::RowError,
     operations::v1::{Operation, OperationFilter, OperationMetadata, OperationPart, operation::Outcome},
 };
-use rpc::{OperationPage, OperationStore};
-use storage::operations::{Claimed, Listing, Operations, Stored};
+use rpc::{Asked, CANCEL, Caller, OperationPage, OperationStore};
+use storage::{
+    audit::Entry,
+    operations::{Claimed, Listing, Operations, Stored},
+};
 use tonic::Status;
 use uuid::Uuid;
 use vocabulary::{
@@ -185,8 +188,16 @@ impl OperationStore for Rows {
         Ok(OperationPage { operations: operations?, next })
     }
 
-    async fn cancel(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status> {
-        let stored = self.0.cancel(tenant.as_str(), id).await.map_err(Error::from)?;
+    async fn cancel(&self, caller: &Caller, asked: Asked<'_>) -> Result<Option<Operation>, Status> {
+        let entry = Entry {
+            tenant: caller.tenant.as_str(),
+            actor: &caller.subject,
+            action: CANCEL,
+            resource: asked.name,
+            request_id: asked.request_id,
+            detail: serde_json::json!({}),
+        };
+        let stored = self.0.cancel(asked.id, entry).await.map_err(Error::from)?;
         Ok(stored.as_ref().map(read).transpose()?)
     }
 }

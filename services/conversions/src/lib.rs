@@ -13,7 +13,8 @@
 //! - No plain e-mail address, telephone number, name or birthday is stored; only what Meta wants as it is (the browser's
 //!   address and words, Meta's own ids) waits in clear, and goes when the event is delivered.
 //! - A dispatcher that lost its lease changes nothing.
-//! - What Meta took is in the audit, in the transaction that says so: an entry per call and caller, not per event.
+//! - What was accepted, what Meta took and what was given up is in the audit, in the transaction that says so: an entry per
+//!   request, or per call and caller, not per event.
 //!
 //! Deliberately absent: a transaction per event, and any retry below the dispatcher.
 

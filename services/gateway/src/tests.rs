@@ -78,7 +78,7 @@ impl OperationStore for Work {
         Ok(OperationPage::default())
     }
 
-    async fn cancel(&self, _: &TenantId, _: Uuid) -> Result<Option<Operation>, Status> {
+    async fn cancel(&self, _: &rpc::Caller, _: rpc::Asked<'_>) -> Result<Option<Operation>, Status> {
         Ok(None)
     }
 }

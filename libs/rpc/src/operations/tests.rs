@@ -31,9 +31,10 @@ impl OperationStore for OneOperation {
         }
     }
 
-    async fn cancel(&self, tenant: &TenantId, id: Uuid) -> Result<Option<Operation>, Status> {
+    async fn cancel(&self, caller: &Caller, asked: Asked<'_>) -> Result<Option<Operation>, Status> {
         self.0.lock().unwrap().metadata.get_or_insert_default().cancel_requested = true;
-        self.get(tenant, id).await
+        assert_eq!(asked.name, name());
+        self.get(&caller.tenant, asked.id).await
     }
 }
 

@@ -44,7 +44,7 @@ impl OperationStore for Store {
         Ok(OperationPage::default())
     }
 
-    async fn cancel(&self, _: &TenantId, _: Uuid) -> Result<Option<Operation>, Status> {
+    async fn cancel(&self, _: &crate::Caller, _: crate::Asked<'_>) -> Result<Option<Operation>, Status> {
         Ok(None)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::TENANT;
 use storage::operations::{Listing, New, Operations};
-use storage::{Error, Postgres};
+use storage::{Error, Postgres, audit};
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -20,6 +20,18 @@ async fn create(postgres: &Postgres, operations: &Operations) -> Uuid {
     let new = New { tenant: TENANT, id, kind: "test.run", resource: "things/1", input: b"input", body: b"body" };
     operations.create(&postgres.client().await.unwrap(), new).await.unwrap();
     id
+}
+
+/// Somebody of this tenant asks for an end.
+fn stop(tenant: &str) -> audit::Entry<'_> {
+    audit::Entry {
+        tenant,
+        actor: "callers/ada",
+        action: "operation.cancel",
+        resource: "operations/test-1",
+        request_id: None,
+        detail: serde_json::json!({}),
+    }
 }
 
 /// Ends all leases and waits at once: turns the clock without waiting.
@@ -89,7 +101,7 @@ async fn progress_extends_the_lease_and_tells_of_a_cancellation() {
     let_time_pass(&postgres).await;
     assert!(!operations.progress(&work, b"half").await.unwrap().cancel_requested);
     assert!(operations.claim(&["test.run"], LEASE).await.unwrap().is_none());
-    assert!(operations.cancel(TENANT, id).await.unwrap().unwrap().cancel_requested);
+    assert!(operations.cancel(id, stop(TENANT)).await.unwrap().unwrap().cancel_requested);
     assert!(operations.progress(&work, b"more").await.unwrap().cancel_requested);
 }
 
@@ -100,7 +112,7 @@ async fn postponed_work_waits_until_it_is_cancelled() {
     let work = operations.claim(&["test.run"], LEASE).await.unwrap().unwrap();
     operations.postpone(&work, Duration::from_hours(1), b"waiting").await.unwrap();
     assert!(operations.claim(&["test.run"], LEASE).await.unwrap().is_none());
-    operations.cancel(TENANT, id).await.unwrap().unwrap();
+    operations.cancel(id, stop(TENANT)).await.unwrap().unwrap();
     let work = operations.claim(&["test.run"], LEASE).await.unwrap().unwrap();
     assert!(work.cancel_requested && work.body == b"waiting");
     // A worker that must wait although it was cancelled, to tidy up, is not woken again and again.
@@ -109,11 +121,37 @@ async fn postponed_work_waits_until_it_is_cancelled() {
 }
 
 #[tokio::test]
+async fn the_first_who_asks_for_an_end_is_in_the_audit_and_nobody_who_asks_in_vain() {
+    let (postgres, operations) = operations().await;
+    let id = create(&postgres, &operations).await;
+    let told = async || {
+        let client = postgres.client().await.unwrap();
+        let listing = audit::Listing { size: 10, ..audit::Listing::default() };
+        audit::list(&client, TENANT, listing).await.unwrap().len()
+    };
+    assert!(operations.cancel(Uuid::now_v7(), stop(TENANT)).await.unwrap().is_none());
+    assert!(operations.cancel(id, stop("other")).await.unwrap().is_none());
+    assert_eq!(told().await, 0);
+    for _ in 0..2 {
+        assert!(operations.cancel(id, stop(TENANT)).await.unwrap().unwrap().cancel_requested);
+        assert_eq!(told().await, 1);
+    }
+    let ended = create(&postgres, &operations).await;
+    let mut work = operations.claim(&["test.run"], LEASE).await.unwrap().unwrap();
+    if work.id != ended {
+        work = operations.claim(&["test.run"], LEASE).await.unwrap().unwrap();
+    }
+    operations.finish(&work, b"done").await.unwrap();
+    assert!(!operations.cancel(ended, stop(TENANT)).await.unwrap().unwrap().cancel_requested);
+    assert_eq!(told().await, 1);
+}
+
+#[tokio::test]
 async fn another_tenant_sees_and_cancels_nothing() {
     let (postgres, operations) = operations().await;
     let id = create(&postgres, &operations).await;
     assert!(operations.get("other", id).await.unwrap().is_none());
-    assert!(operations.cancel("other", id).await.unwrap().is_none());
+    assert!(operations.cancel(id, stop("other")).await.unwrap().is_none());
     let listing = Listing { size: 10, ..Listing::default() };
     assert!(operations.list("other", listing).await.unwrap().is_empty());
 }

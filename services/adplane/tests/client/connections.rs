@@ -78,6 +78,8 @@ async fn each_failure_has_its_exit_code_and_says_what_to_do() {
         (&["connections", "list", "--stat", "active"], 2, "--state"),
         (&["connections", "list", "--state", "activ"], 2, "active"),
         (&["connections", "list", "--expires-before", "soon"], 2, "2026-11-22"),
+        (&["connections", "list", "--address", "gateway"], 2, "http://host:port"),
+        (&["connections", "import", "--token-file", "/nowhere", "--app", "1"], 2, "/nowhere cannot be read"),
         (&["connections", "get", "not-a-uuid"], 3, "name"),
         (&["connections", "list", "--token", "nonsense"], 4, "token"),
         (&["connections", "get", "00000000-0000-4000-8000-000000000000"], 5, "connections/"),

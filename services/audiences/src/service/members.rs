@@ -38,7 +38,7 @@ impl<C: Clock> MemberService for MemberApi<C> {
             return Err(FieldError::new("header.sequence", "must be at least 1", "SEQUENCE").into());
         }
         let job = self.members.get(&caller.tenant, name).await?;
-        let appended = self.append_all(&job, header.sequence, stream).await?;
+        let appended = self.append_all(&caller.subject, &job, header.sequence, stream).await?;
         let (rejected, dropped) = wire::rejected_and_dropped(appended.errors);
         Ok(Response::new(pb::AddMembersResponse {
             accepted: appended.accepted,
@@ -55,7 +55,8 @@ impl<C: Clock> MemberService for MemberApi<C> {
         let (caller, request) = rpc::open(request)?;
         wire::optional_request_id(&request.request_id)?;
         let job = self.members.get(&caller.tenant, wire::job_name("job", &request.job)?).await?;
-        let appended = self.members.append(&job, request.sequence, request.rows, request.validate_only).await?;
+        let appended =
+            self.members.append(&caller.subject, &job, request.sequence, request.rows, request.validate_only).await?;
         let (rejected, dropped) = wire::rejected_and_dropped(appended.errors);
         Ok(Response::new(pb::AppendMembersResponse {
             accepted: appended.accepted,
@@ -107,6 +108,7 @@ impl<C: Clock> MemberApi<C> {
     /// that is refused ends the stream; those before it stay.
     async fn append_all(
         &self,
+        actor: &str,
         job: &Job,
         first: i64,
         mut stream: Streaming<pb::AddMembersRequest>,
@@ -117,7 +119,7 @@ impl<C: Clock> MemberApi<C> {
             let Some(Part::Rows(rows)) = message.part else {
                 return Err(FieldError::new("rows", "must be in every message after the first", "ROWS_EXPECTED").into());
             };
-            let appended = self.members.append(job, sequence, rows.rows, false).await?;
+            let appended = self.members.append(actor, job, sequence, rows.rows, false).await?;
             sum.accepted += appended.accepted;
             sum.next_sequence = appended.next_sequence;
             let room = ERRORS_KEPT.saturating_sub(sum.errors.len());

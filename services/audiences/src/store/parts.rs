@@ -1,16 +1,21 @@
 //! Parts of an upload: sealed rows, and what was wrong with which.
 
 use jiff::Timestamp;
-use storage::{Error, GenericClient};
+use serde_json::json;
+use storage::{Error, GenericClient, audit};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 use vocabulary::ids::TenantId;
 
-use super::Store;
+use super::{Store, entry};
 
 /// A part to be stored.
 #[derive(Debug, Clone)]
 pub(crate) struct NewPart {
+    /// Who brought it.
+    pub(crate) actor: String,
+    /// Its job's name, for the audit.
+    pub(crate) resource: String,
     /// Its number.
     pub(crate) sequence: i64,
     /// Rows that came.
@@ -92,8 +97,8 @@ pub(crate) struct StoredError {
 }
 
 impl Store {
-    /// Stores a part if it is the one that is expected. The job's row is locked, so that parts count once however many
-    /// streams send them.
+    /// Stores a part if it is the one that is expected, and says so in the audit: how many people, never whom. The job's row
+    /// is locked, so that parts count once however many streams send them.
     ///
     /// # Errors
     /// [`Error::Outage`] when the database is away: ask for the next sequence and send again.
@@ -132,6 +137,9 @@ impl Store {
         }
         insert(&transaction, tenant.as_str(), job, part, first_row).await?;
         count(&transaction, tenant.as_str(), job, part, now).await?;
+        let detail = json!({ "sequence": part.sequence, "rows": part.rows, "accepted": part.accepted });
+        let entry = entry(tenant.as_str(), &part.actor, "member_job.append", &part.resource, None, detail);
+        audit::append(&transaction, entry).await?;
         transaction.commit().await?;
         Ok(Stored::New { first_row })
     }

@@ -57,6 +57,8 @@ fn part(sequence: i64, rows: usize, errors: Vec<NewError>) -> NewPart {
     let rejected: std::collections::BTreeSet<usize> =
         errors.iter().filter(|error| error.row_rejected).map(|error| error.row).collect();
     NewPart {
+        actor: "callers/ada".to_owned(),
+        resource: "jobs/1".to_owned(),
         sequence,
         rows,
         accepted: rows - rejected.len(),

@@ -120,7 +120,7 @@ impl Bench {
     async fn filled(&self, parts: i64, rows: usize) -> Job {
         let job = self.open().await;
         for sequence in 1..=parts {
-            self.members.append(&job, sequence, people(sequence, rows), false).await.unwrap();
+            self.members.append("callers/ada", &job, sequence, people(sequence, rows), false).await.unwrap();
         }
         self.store.job(&job.tenant, job.id).await.unwrap().unwrap()
     }
@@ -254,13 +254,25 @@ async fn a_refusal_ends_the_run_with_metas_reason_and_erases_the_rows() {
     assert!(bench.store.parts(&tenant(), job.id).await.unwrap().is_empty());
 }
 
+/// Somebody asks for an end.
+fn stop() -> storage::audit::Entry<'static> {
+    storage::audit::Entry {
+        tenant: "acme",
+        actor: "callers/ada",
+        action: rpc::CANCEL,
+        resource: "operations/1",
+        request_id: None,
+        detail: serde_json::json!({}),
+    }
+}
+
 #[tokio::test]
 async fn a_cancelled_run_stops_between_sessions() {
     let bench = bench().await;
     let job = bench.filled(2, 1_000).await;
     bench.members.run(&bench.caller, &job, false).await.unwrap();
     let id = bench.store.job(&tenant(), job.id).await.unwrap().unwrap().operation.unwrap();
-    bench.store.operations().cancel("acme", id).await.unwrap();
+    bench.store.operations().cancel(id, stop()).await.unwrap();
     bench.round().await;
     let Some(Outcome::Error(error)) = bench.operation(&job).await.outcome else { panic!("it ended well") };
     assert_eq!(error.reason, "CANCELLED");
@@ -299,8 +311,8 @@ async fn rows_are_told_by_their_place_in_the_job_and_a_repeat_is_answered_alike(
     let job = bench.open().await;
     let bad = Member { email: "nobody".to_owned(), ..Member::default() };
     let half = Member { email: "mary@canary.example".to_owned(), phone: "n/a".to_owned(), ..Member::default() };
-    bench.members.append(&job, 1, people(1, 3), false).await.unwrap();
-    let first = bench.members.append(&job, 2, vec![half.clone(), bad.clone()], false).await.unwrap();
+    bench.members.append("callers/ada", &job, 1, people(1, 3), false).await.unwrap();
+    let first = bench.members.append("callers/ada", &job, 2, vec![half.clone(), bad.clone()], false).await.unwrap();
     let told: Vec<_> = first
         .errors
         .iter()
@@ -308,14 +320,14 @@ async fn rows_are_told_by_their_place_in_the_job_and_a_repeat_is_answered_alike(
         .collect();
     assert_eq!(told, [(3, "phone", "PHONE_MALFORMED", false), (4, "email", "EMAIL_MALFORMED", true)]);
     assert_eq!((first.accepted, first.next_sequence), (1, 3));
-    assert_eq!(bench.members.append(&job, 2, vec![half, bad], false).await.unwrap(), first);
-    let gap = bench.members.append(&job, 9, people(9, 1), false).await.unwrap_err();
+    assert_eq!(bench.members.append("callers/ada", &job, 2, vec![half, bad], false).await.unwrap(), first);
+    let gap = bench.members.append("callers/ada", &job, 9, people(9, 1), false).await.unwrap_err();
     assert!(matches!(gap, Error::Gap { next_sequence: 3 }));
     let job = bench.store.job(&tenant(), job.id).await.unwrap().unwrap();
-    let checked = bench.members.append(&job, 3, people(3, 2), true).await.unwrap();
+    let checked = bench.members.append("callers/ada", &job, 3, people(3, 2), true).await.unwrap();
     assert_eq!((checked.accepted, checked.next_sequence), (2, 3));
     for (sequence, rows) in [(0, 1), (3, 0), (3, 1_001)] {
-        let refused = bench.members.append(&job, sequence, people(1, rows), false).await;
+        let refused = bench.members.append("callers/ada", &job, sequence, people(1, rows), false).await;
         assert!(matches!(refused, Err(Error::Field(_))), "{sequence} {rows}");
     }
 }
@@ -331,7 +343,7 @@ async fn a_run_asked_for_twice_is_one_run_and_an_empty_job_does_not_run() {
     let one = bench.members.run(&bench.caller, &job, false).await.unwrap();
     let two = bench.members.run(&bench.caller, &job, false).await.unwrap();
     assert_eq!(one.name, two.name);
-    let late = bench.members.append(&job, 2, people(2, 1), false).await;
+    let late = bench.members.append("callers/ada", &job, 2, people(2, 1), false).await;
     assert!(matches!(late, Err(Error::WrongState { state: "RUNNING", .. })));
 }
 
@@ -353,7 +365,7 @@ async fn no_value_and_no_hash_of_a_person_is_in_any_table() {
     let job = bench.filled(1, 5).await;
     bench
         .members
-        .append(&job, 2, vec![Member { email: "canary at home".to_owned(), ..Member::default() }], false)
+        .append("callers/ada", &job, 2, vec![Member { email: "canary at home".to_owned(), ..Member::default() }], false)
         .await
         .unwrap();
     let client = bench.postgres.client().await.unwrap();

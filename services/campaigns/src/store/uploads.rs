@@ -21,19 +21,23 @@ pub(crate) struct Upload {
 }
 
 impl Store {
-    /// Keeps a new upload. One of the same id, from a repeat of the request, stays as it is.
-    pub(crate) async fn keep_upload(&self, tenant: &TenantId, upload: &Upload) -> Result<(), Error> {
+    /// Keeps a new upload, and says so in the audit. One of the same id, from a repeat of the request, stays as it is.
+    pub(crate) async fn keep_upload(&self, upload: &Upload, entry: audit::Entry<'_>) -> Result<(), Error> {
         const SQL: &str = "
             INSERT INTO uploads (tenant_id, id, account_id, file_name, sha256, bytes_total)
             VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (tenant_id, id) DO NOTHING";
-        let client = self.postgres.client().await?;
-        let statement = client.prepare_cached(SQL).await?;
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        let statement = transaction.prepare_cached(SQL).await?;
         let Upload { id, file_name, sha256, bytes_total, .. } = upload;
-        client
-            .execute(&statement, &[&tenant.as_str(), id, &account(upload.account), file_name, sha256, bytes_total])
+        let kept = transaction
+            .execute(&statement, &[&entry.tenant, id, &account(upload.account), file_name, sha256, bytes_total])
             .await?;
-        Ok(())
+        if kept > 0 {
+            audit::append(&transaction, entry).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// `None` where the tenant's account has no such upload, or it was forgotten.

@@ -92,6 +92,18 @@ async fn a_look_that_never_works_ends_and_says_that_nobody_knows() {
     assert_eq!(house.intents(&["unknown"]).await, 0);
 }
 
+/// Somebody asks for an end.
+fn stop() -> storage::audit::Entry<'static> {
+    storage::audit::Entry {
+        tenant: "acme",
+        actor: "callers/ada",
+        action: rpc::CANCEL,
+        resource: "operations/1",
+        request_id: None,
+        detail: serde_json::json!({}),
+    }
+}
+
 #[tokio::test]
 async fn a_cancelled_plan_ends_once_it_is_sure_what_was_made() {
     let house = House::open_with(|settings| settings.settle_seconds = 3).await;
@@ -107,7 +119,7 @@ async fn a_cancelled_plan_ends_once_it_is_sure_what_was_made() {
     };
     timeout(Duration::from_secs(5), lost).await.unwrap();
     let id = names::operation(&operation).unwrap().id;
-    house.context.store.operations.cancel("acme", id).await.unwrap();
+    house.context.store.operations.cancel(id, stop()).await.unwrap();
     let ended = house.ended(&operation).await;
     let Some(Ended::Error(error)) = ended.outcome else { panic!("{ended:?}") };
     assert_eq!(error.reason, "CANCELLED");

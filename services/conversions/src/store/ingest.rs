@@ -1,4 +1,4 @@
-//! Events come in: one statement for a whole request.
+//! Events come in: one statement for a whole request, and one entry in the audit.
 //!
 //! A dead letter that Meta surely does not have is repaired by sending it anew: it takes the new content and waits again.
 //! One whose answers were lost stays dead, since Meta may have counted it.
@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use storage::Error;
-use tokio_postgres::types::ToSql;
+use serde_json::json;
+use storage::{Error, Transaction, audit};
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
-use vocabulary::ids::{DatasetId, TenantId};
+use vocabulary::{
+    ids::{DatasetId, TenantId},
+    names,
+};
 
 use super::{EventState, Store, dataset_key};
 use crate::check::Checked;
@@ -47,7 +51,8 @@ pub(crate) enum Ingested {
 }
 
 impl Store {
-    /// Stores the events that are new and counts the others. When this returns, they are durable.
+    /// Stores the events that are new and counts the others. When this returns, they are durable, and where any was new the
+    /// audit says who brought how many of them: one entry for the request, and nothing of what is in them.
     ///
     /// # Errors
     /// [`Error::Outage`] when the database is away: none or all were stored, and a repeat is safe.
@@ -122,8 +127,9 @@ impl Store {
         let times: Vec<Timestamp> = batch.events.iter().map(|event| event.event_time).collect();
         let deadlines: Vec<Timestamp> = batch.events.iter().map(|event| event.deadline).collect();
         let (tenant, dataset) = (batch.tenant.as_str(), dataset_key(batch.dataset));
-        let client = self.postgres.client().await?;
-        let statement = client.prepare_cached(SQL).await?;
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        let statement = transaction.prepare_cached(SQL).await?;
         let parameters: [&(dyn ToSql + Sync); 11] = [
             &tenant,
             &dataset,
@@ -137,19 +143,49 @@ impl Store {
             &deadlines,
             &payloads,
         ];
-        let rows = client.query(&statement, &parameters).await?;
+        let rows = transaction.query(&statement, &parameters).await?;
         let mut known = HashMap::with_capacity(rows.len());
         for row in &rows {
-            let is_new: bool = row.try_get("is_new")?;
-            let is_repeat: bool = row.try_get("is_repeat")?;
-            let ingested = match (is_new, is_repeat) {
-                (true, _) => Ingested::New,
-                (false, true) => Ingested::Repeated(EventState::of_number(row.try_get("state")?)),
-                (false, false) if row.try_get("is_lost")? => Ingested::Lost,
-                (false, false) => Ingested::Known,
-            };
-            known.insert((row.try_get("event_name")?, row.try_get("event_id")?), ingested);
+            known.insert((row.try_get("event_name")?, row.try_get("event_id")?), Ingested::try_from(row)?);
         }
+        tell(&transaction, batch, &known).await?;
+        transaction.commit().await?;
         Ok(known)
     }
+}
+
+impl TryFrom<&Row> for Ingested {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self, Error> {
+        let is_new: bool = row.try_get("is_new")?;
+        let is_repeat: bool = row.try_get("is_repeat")?;
+        Ok(match (is_new, is_repeat) {
+            (true, _) => Self::New,
+            (false, true) => Self::Repeated(EventState::of_number(row.try_get("state")?)),
+            (false, false) if row.try_get("is_lost")? => Self::Lost,
+            (false, false) => Self::Known,
+        })
+    }
+}
+
+/// Who brought how many new events, in the audit; nothing of what is in them.
+async fn tell(
+    transaction: &Transaction<'_>,
+    batch: Batch<'_>,
+    known: &HashMap<(String, String), Ingested>,
+) -> Result<(), Error> {
+    let new = known.values().filter(|ingested| **ingested == Ingested::New).count();
+    if new == 0 {
+        return Ok(());
+    }
+    let entry = audit::Entry {
+        tenant: batch.tenant.as_str(),
+        actor: batch.subject,
+        action: "events.accept",
+        resource: &names::of_dataset(batch.dataset),
+        request_id: batch.request_id,
+        detail: json!({ "events": new, "known": known.len() - new }),
+    };
+    audit::append(transaction, entry).await.map(drop)
 }

@@ -151,26 +151,7 @@ impl Store {
              WHERE e.tenant_id = $1 AND e.dataset_id = $2 AND e.fence = $3 AND e.state = 1
                AND e.event_name = key.event_name AND e.event_id = key.event_id
             RETURNING e.subject";
-        let names: Vec<&str> = events.iter().map(|event| event.event_name.as_str()).collect();
-        let ids: Vec<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
-        let (tenant, dataset) = (claim.tenant.as_str(), dataset_key(claim.dataset));
-        let mut client = self.postgres.client().await?;
-        let transaction = client.transaction().await?;
-        let statement = transaction.prepare_cached(SQL).await?;
-        let rows = transaction.query(&statement, &[&tenant, &dataset, &claim.fence, &names, &ids, &trace]).await?;
-        let mut delivered: BTreeMap<&str, u64> = BTreeMap::new();
-        for row in &rows {
-            *delivered.entry(row.try_get("subject")?).or_default() += 1;
-        }
-        let resource = names::of_dataset(claim.dataset);
-        for (actor, count) in &delivered {
-            let detail = json!({ "events": count, "events_in_call": events.len(), "fbtrace_id": trace });
-            let action = "events.deliver";
-            let entry = audit::Entry { tenant, actor, action, resource: &resource, request_id: None, detail };
-            audit::append(&transaction, entry).await?;
-        }
-        transaction.commit().await?;
-        Ok(delivered.values().sum())
+        self.settle_audited((SQL, "events.deliver"), claim, events, (&[&trace], trace)).await
     }
 
     /// They go back, to be sent after `pause`. `unknown` says that Meta may have them nevertheless.
@@ -198,7 +179,8 @@ impl Store {
         self.settle(SQL, claim, events, &[&milliseconds(pause), &unknown, &error]).await
     }
 
-    /// They are given up. Their payload stays until the sweep, so that they can be repaired and sent anew.
+    /// They are given up. Their payload stays until the sweep, so that they can be repaired and sent anew. The audit says so
+    /// for each caller who sent some of them, since Meta may have taken one whose answer was lost.
     ///
     /// # Errors
     /// [`Error::Outage`] when the database is away.
@@ -216,8 +198,9 @@ impl Store {
                    fbtrace_id = $7
               FROM unnest($4::text[], $5::text[]) AS key (event_name, event_id)
              WHERE e.tenant_id = $1 AND e.dataset_id = $2 AND e.fence = $3 AND e.state = 1
-               AND e.event_name = key.event_name AND e.event_id = key.event_id";
-        self.settle(SQL, claim, events, &[&error, &trace]).await
+               AND e.event_name = key.event_name AND e.event_id = key.event_id
+            RETURNING e.subject";
+        self.settle_audited((SQL, "events.give_up"), claim, events, (&[&error, &trace], trace)).await
     }
 
     /// Lets a dataset rest, so that its other events do not run into the same wall.
@@ -234,6 +217,37 @@ impl Store {
         let (tenant, dataset) = (claim.tenant.as_str(), dataset_key(claim.dataset));
         client.execute(&statement, &[&tenant, &dataset, &milliseconds(pause)]).await?;
         Ok(())
+    }
+
+    /// As [`Store::settle`], with an entry in the audit for each caller who sent some of the events.
+    async fn settle_audited(
+        &self,
+        (sql, action): (&'static str, &'static str),
+        claim: &Claim,
+        events: &[Waiting],
+        (more, trace): (&[&(dyn ToSql + Sync)], Option<&str>),
+    ) -> Result<u64, Error> {
+        let names: Vec<&str> = events.iter().map(|event| event.event_name.as_str()).collect();
+        let ids: Vec<&str> = events.iter().map(|event| event.event_id.as_str()).collect();
+        let (tenant, dataset) = (claim.tenant.as_str(), dataset_key(claim.dataset));
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&tenant, &dataset, &claim.fence, &names, &ids];
+        parameters.extend_from_slice(more);
+        let mut client = self.postgres.client().await?;
+        let transaction = client.transaction().await?;
+        let statement = transaction.prepare_cached(sql).await?;
+        let rows = transaction.query(&statement, &parameters).await?;
+        let mut settled: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in &rows {
+            *settled.entry(row.try_get("subject")?).or_default() += 1;
+        }
+        let resource = names::of_dataset(claim.dataset);
+        for (actor, count) in &settled {
+            let detail = json!({ "events": count, "events_in_call": events.len(), "fbtrace_id": trace });
+            let entry = audit::Entry { tenant, actor, action, resource: &resource, request_id: None, detail };
+            audit::append(&transaction, entry).await?;
+        }
+        transaction.commit().await?;
+        Ok(settled.values().sum())
     }
 
     /// Runs a statement on the events that the claim still holds.

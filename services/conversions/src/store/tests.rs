@@ -300,7 +300,7 @@ async fn many_callers_with_the_same_events_lose_none_and_take_none_twice() {
 }
 
 #[tokio::test]
-async fn what_meta_took_is_in_the_audit_with_its_trace_and_nothing_else_is() {
+async fn what_meta_took_and_what_was_given_up_is_in_the_audit_with_its_trace() {
     let postgres = postgres().await;
     let store = Store::new(postgres.clone());
     ingest(&store, 2, &[event("1"), event("2"), event("3")]).await;
@@ -312,9 +312,32 @@ async fn what_meta_took_is_in_the_audit_with_its_trace_and_nothing_else_is() {
     let client = postgres.client().await.unwrap();
     let all = storage::audit::Listing { size: 10, ..storage::audit::Listing::default() };
     let entries = storage::audit::list(&client, "acme", all).await.unwrap();
-    assert_eq!(entries.len(), 1);
-    let entry = &entries[0];
-    let told = (entry.actor.as_str(), entry.action.as_str(), entry.resource.as_str());
-    assert_eq!(told, ("callers/test", "events.deliver", "datasets/2"));
-    assert_eq!(entry.detail, serde_json::json!({"events": 2, "events_in_call": 2, "fbtrace_id": "ATRACE"}));
+    assert!(entries.iter().all(|entry| entry.actor == "callers/test" && entry.resource == "datasets/2"));
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.detail.clone())).collect();
+    let expected = [
+        ("events.accept", serde_json::json!({"events": 3, "known": 0})),
+        ("events.deliver", serde_json::json!({"events": 2, "events_in_call": 2, "fbtrace_id": "ATRACE"})),
+        ("events.give_up", serde_json::json!({"events": 1, "events_in_call": 1, "fbtrace_id": "REFUSED"})),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn who_brought_how_many_events_is_in_the_audit_once_and_nothing_of_them_is() {
+    let postgres = postgres().await;
+    let store = Store::new(postgres.clone());
+    let request = Uuid::from_u128(1);
+    ingest_as(&store, 2, &[event("1"), event("2")], Some(request)).await;
+    // A repeat brings nothing; a request with one new event brings one.
+    ingest_as(&store, 2, &[event("1"), event("2")], Some(request)).await;
+    ingest(&store, 2, &[event("2"), event("3")]).await;
+    let client = postgres.client().await.unwrap();
+    let all = storage::audit::Listing { size: 10, ..storage::audit::Listing::default() };
+    let entries = storage::audit::list(&client, "acme", all).await.unwrap();
+    let told: Vec<_> = entries.iter().map(|entry| (entry.request_id, entry.detail.clone())).collect();
+    let expected = [
+        (Some(request), serde_json::json!({"events": 2, "known": 0})),
+        (None, serde_json::json!({"events": 1, "known": 1})),
+    ];
+    assert_eq!(told, expected);
 }

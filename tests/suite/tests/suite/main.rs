@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod audit;
+mod changes;
 mod door;
 mod lost_answers;
 mod main_job;

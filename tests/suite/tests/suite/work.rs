@@ -19,7 +19,7 @@ use proto::{
     plans::v1::{ApplyPlanRequest, CreatePlanRequest, Media, Plan},
 };
 
-const MUG: &[u8] = include_bytes!("../../../../deploy/demo/pictures/mug.png");
+pub(crate) const MUG: &[u8] = include_bytes!("../../../../deploy/demo/pictures/mug.png");
 
 /// Follows an operation to its end.
 pub(crate) async fn ended(client: &Client, operation: &Operation) -> Operation {
@@ -87,7 +87,8 @@ pub(crate) fn campaign(name: &str) -> Campaign {
     }
 }
 
-fn ad_set(name: &str, id: &str, country: &str) -> AdSet {
+/// An ad set that Meta takes; `-1` is the campaign's temporary id.
+pub(crate) fn ad_set(name: &str, id: &str, country: &str) -> AdSet {
     AdSet {
         temporary_id: Some(id.to_owned()),
         name: Some(format!("{name} {country}")),
@@ -108,7 +109,8 @@ fn ad_set(name: &str, id: &str, country: &str) -> AdSet {
     }
 }
 
-fn creative(name: &str, id: &str, country: &str) -> Creative {
+/// A creative that Meta takes; `-2` is the picture's temporary id.
+pub(crate) fn creative(name: &str, id: &str, country: &str) -> Creative {
     let link_data = LinkData {
         link: Some("https://shop.example.com/mug".to_owned()),
         message: Some(format!("For {country}")),
