@@ -207,7 +207,11 @@ impl Leases {
             Some(Subject::WholeTenant(_)) => {
                 self.held.invalidate_entries_if(move |_, lease| lease.tenant.as_str() == tenant)
             }
-            Some(Subject::Caller(_) | Subject::SigningKey(_) | Subject::TenantResumed(_)) | None => return, // no token of Meta's depends on these
+            // No token of Meta's depends on these.
+            Some(
+                Subject::Caller(_) | Subject::CallerRestored(_) | Subject::SigningKey(_) | Subject::TenantResumed(_),
+            )
+            | None => return,
         };
         if forgotten.is_err() {
             self.held.invalidate_all(); // a predicate that cannot be kept must not leave a revoked token in use

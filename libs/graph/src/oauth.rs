@@ -33,6 +33,7 @@ use crate::{
     retry::{self, Next, Seen},
     settings::Settings,
     transport::{Attempt, Failure, Reply, Transport},
+    usage,
 };
 
 /// Our app at Meta, with what proves that it is ours.
@@ -60,6 +61,8 @@ pub struct Granted {
     pub token: SecretString,
     /// How long it lives; `None` where Meta does not say, or for ever.
     pub life: Option<Duration>,
+    /// Meta's trace of the exchange, for the audit.
+    pub trace_id: Option<String>,
 }
 
 /// What `debug_token` says about a token.
@@ -181,13 +184,16 @@ impl Oauth {
         }
     }
 
-    /// Takes back every permission that this person or system user gave our app: the token dies.
+    /// Takes back every permission that this person or system user gave our app: the token dies. Gives Meta's trace of the
+    /// call, for the audit.
     ///
     /// # Errors
     /// `NeedsConsent` where it was dead already.
-    pub async fn revoke(&self, app: &App, token: &SecretString, user_id: &str) -> Result<(), Error> {
+    pub async fn revoke(&self, app: &App, token: &SecretString, user_id: &str) -> Result<Option<String>, Error> {
         let call = Call::<crate::Ack>::delete(format!("/{user_id}/permissions"));
-        self.send(app, token, call).await.map(drop)
+        let reply = self.sent(app, token, &call).await?;
+        read::<crate::Ack>(&reply, &call.label())?;
+        Ok(trace_id(&reply))
     }
 
     async fn exchange(
@@ -201,12 +207,18 @@ impl Oauth {
         let mut form = vec![("client_id", id.as_str()), ("client_secret", app.secret.expose_secret())];
         form.extend_from_slice(more);
         let attempt = || self.transport.send_form(&app.version, "/oauth/access_token", &form);
-        let answer: TokenAnswer = self.tried(attempt, replay, label).await?;
-        Ok(Granted { token: answer.access_token, life: answer.expires_in.map(Duration::from_secs) })
+        let reply = self.tried(attempt, replay, label).await?;
+        let answer: TokenAnswer = read(&reply, label)?;
+        let life = answer.expires_in.map(Duration::from_secs);
+        Ok(Granted { token: answer.access_token, life, trace_id: trace_id(&reply) })
+    }
+
+    async fn send<T: DeserializeOwned>(&self, app: &App, token: &SecretString, call: Call<T>) -> Result<T, Error> {
+        read(&self.sent(app, token, &call).await?, &call.label())
     }
 
     /// Sends a call with a token and its proof.
-    async fn send<T: DeserializeOwned>(&self, app: &App, token: &SecretString, call: Call<T>) -> Result<T, Error> {
+    async fn sent<T>(&self, app: &App, token: &SecretString, call: &Call<T>) -> Result<Reply, Error> {
         let proof = proof(&app.secret, token);
         let attempt = || {
             self.transport.send(Attempt {
@@ -247,15 +259,14 @@ impl Oauth {
         Err(broken("the pages do not end"))
     }
 
-    async fn tried<T, F>(&self, attempt: impl Fn() -> F, replay: Replay, label: &str) -> Result<T, Error>
+    async fn tried<F>(&self, attempt: impl Fn() -> F, replay: Replay, label: &str) -> Result<Reply, Error>
     where
-        T: DeserializeOwned,
         F: Future<Output = Result<Reply, Failure>>,
     {
         for tries in 1.. {
             let seen = match attempt().await {
                 Ok(reply) => match MetaError::parse(reply.status, &reply.body) {
-                    None => return read(&reply, label),
+                    None => return Ok(reply),
                     Some(meta) => Seen::Meta(Box::new(meta)),
                 },
                 Err(Failure::Unsent(cause)) => Seen::Unsent(cause),
@@ -305,6 +316,10 @@ pub fn dialog(
         .append_pair("scope", &scopes.join(","))
         .append_pair("response_type", "code");
     Ok(url)
+}
+
+fn trace_id(reply: &Reply) -> Option<String> {
+    reply.headers.get(usage::TRACE_ID)?.to_str().ok().map(str::to_owned)
 }
 
 fn read<T: DeserializeOwned>(reply: &Reply, label: &str) -> Result<T, Error> {
@@ -441,7 +456,8 @@ mod tests {
     fn what_meta_gave_does_not_print() {
         let text = r#"{"access_token":"EAAplanted","token_type":"bearer","expires_in":5183944}"#;
         let answer: TokenAnswer = serde_json::from_str(text).unwrap();
-        let granted = Granted { token: answer.access_token, life: answer.expires_in.map(Duration::from_secs) };
+        let life = answer.expires_in.map(Duration::from_secs);
+        let granted = Granted { token: answer.access_token, life, trace_id: None };
         assert!(!format!("{granted:?}").contains("planted"));
     }
 }

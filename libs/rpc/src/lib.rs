@@ -33,7 +33,7 @@ pub use fault::{
 };
 pub use operations::{Asked, CANCEL, OperationApi, OperationPage, OperationStore};
 pub use pool::Pool;
-pub use server::{Error, Server, stopping};
+pub use server::{Error, Server, carried, stopping};
 pub use token::{Claims, Keys, Rule, TokenError, Trust, TrustedIssuer, Verified, Verifier};
 
 /// The largest message of a service, in bytes, unless it says otherwise: hand it to the generated server's

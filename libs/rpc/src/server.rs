@@ -224,5 +224,17 @@ pub fn stopping() -> CancellationToken {
     context::of_call(|call| call.stop.clone()).unwrap_or_default()
 }
 
+/// The same work as a part of the current call, wherever it runs: its failures name the service, and it hears of
+/// [`stopping`]. Outside of a call it is just the work.
+pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let call = context::of_call(Clone::clone);
+    async move {
+        match call {
+            Some(call) => context::CALL.scope(call, work).await,
+            None => work.await,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

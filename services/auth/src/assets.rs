@@ -1,5 +1,7 @@
 //! What connections reach: found at Meta, kept here.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use graph::oauth::{App, Oauth};
 use jiff::Timestamp;
@@ -9,11 +11,14 @@ use vocabulary::ids::{AdAccountId, ConnectionId};
 use crate::{
     by::By,
     error::Error,
-    store::{Store, assets},
+    store::{Store, assets, usage},
+    usage::hour_of,
 };
 
 /// How many ad accounts are looked into at once.
 const ACCOUNTS_AT_ONCE: usize = 8;
+/// How far back a connection's users are looked for.
+const DAY: Duration = Duration::from_hours(24);
 
 /// What an asset is. The numbers are stored and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +114,23 @@ pub struct Blast {
     pub kept: Vec<Asset>,
     /// How many there are of these.
     pub kept_total: i64,
+    /// Who leased its token in the last day, most leases first; at most a hundred.
+    pub users: Vec<User>,
+    /// How many there are of these.
+    pub users_total: i64,
+}
+
+/// A service that leased a connection's token, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The service.
+    pub service: String,
+    /// For whom.
+    pub caller: String,
+    /// How often.
+    pub leases: i64,
+    /// In which hour it did last.
+    pub last_hour: Timestamp,
 }
 
 /// What became of the ad accounts that were found.
@@ -170,11 +192,12 @@ pub async fn list(
 }
 
 /// What stops with a connection.
-pub async fn blast(store: &Store, by: &By, id: ConnectionId) -> Result<Blast, Error> {
+pub async fn blast(store: &Store, by: &By, id: ConnectionId, now: Timestamp) -> Result<Blast, Error> {
     let client = store.client().await?;
     let (lost, lost_total) = assets::of_connection(&client, by.tenant.as_str(), id, false).await?;
     let (kept, kept_total) = assets::of_connection(&client, by.tenant.as_str(), id, true).await?;
-    Ok(Blast { lost, lost_total, kept, kept_total })
+    let (users, users_total) = usage::users(&client, by.tenant.as_str(), id, hour_of(now - DAY)).await?;
+    Ok(Blast { lost, lost_total, kept, kept_total, users, users_total })
 }
 
 #[cfg(test)]

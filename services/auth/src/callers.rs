@@ -49,9 +49,12 @@ impl Caller {
     }
 }
 
+/// What the resource names of callers begin with.
+pub const COLLECTION: &str = "callers/";
+
 /// The resource name of a caller.
 pub fn name(id: Uuid) -> String {
-    format!("callers/{id}")
+    format!("{COLLECTION}{id}")
 }
 
 /// The use cases.

@@ -248,13 +248,19 @@ impl Connections {
         let transaction = client.transaction().await?;
         connections::shred(&transaction, by.tenant.as_str(), id).await?;
         let resource = names::of_connection(id);
-        let detail = json!({"revoked_at_meta": at_meta.is_ok()});
+        let trace = match &at_meta {
+            Ok(trace) => trace.clone(),
+            Err(Error::Meta(error)) => error.meta().and_then(|meta| meta.trace_id.clone()),
+            Err(_) => None,
+        };
+        let detail = json!({"revoked_at_meta": at_meta.is_ok(), "fbtrace_id": trace});
         let told = Told { action: "connections.shred", resource: &resource, detail };
         self.store.commit(transaction, by, told, None).await?;
         Ok(at_meta.is_ok())
     }
 
-    async fn revoke_at_meta(&self, connection: &Connection, sealed: &Sealed) -> Result<(), Error> {
+    /// Gives Meta's trace of the call.
+    async fn revoke_at_meta(&self, connection: &Connection, sealed: &Sealed) -> Result<Option<String>, Error> {
         let token = self.unseal(connection, sealed).await?;
         let app = self.apps.open(connection.app, "").await?;
         Ok(self.oauth.revoke(&app, &token, &connection.user_id).await?)
@@ -325,6 +331,11 @@ impl Connections {
         let row = connection.id.to_string();
         let cell = cell(connection.tenant.as_str(), &row);
         Ok(self.vault.seal(&cell, connection.key_version, token.expose_secret().as_bytes()).await?)
+    }
+
+    /// What somebody else wrote, as the audit may hold it.
+    pub(crate) async fn veiled(&self, connection: &Connection, text: &str) -> String {
+        sensitive::text(&self.vault, connection.tenant.as_str(), text).await
     }
 
     /// What the audit tells of a connection; the person at Meta as a keyed hash.

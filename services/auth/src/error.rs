@@ -125,6 +125,12 @@ pub enum Error {
         /// How many.
         rows: i64,
     },
+    /// Nobody reads a stream that is held open.
+    #[error("nothing was read for {seconds} seconds, so the stream was cut: resume with the last token that you saw")]
+    SlowReader {
+        /// How long a message waited.
+        seconds: u64,
+    },
     /// Another service of ours does not answer.
     #[error("{service} cannot be asked now")]
     Unreachable {
@@ -199,6 +205,7 @@ impl Fault for Error {
             Self::Exists { .. } => Code::AlreadyExists,
             Self::Stale { .. } | Self::RequestInFlight { .. } => Code::Aborted,
             Self::Cancelled | Self::Stopped { .. } => Code::Cancelled,
+            Self::SlowReader { .. } => Code::ResourceExhausted,
             Self::Unproven { .. } => Code::Unauthenticated,
             Self::Lacking { .. } => Code::PermissionDenied,
             Self::WrongState { .. }
@@ -227,6 +234,7 @@ impl Fault for Error {
             Self::Exists { .. } => ErrorReason::AlreadyExists,
             Self::Stale { .. } => ErrorReason::EtagMismatch,
             Self::WrongState { .. } | Self::Unreadable { .. } => ErrorReason::WrongState,
+            Self::SlowReader { .. } => ErrorReason::SlowConsumer,
             Self::Unproven { .. } => ErrorReason::TokenRefused,
             Self::Lacking { .. } => ErrorReason::ScopeMissing,
             Self::Taken { .. } => ErrorReason::AdAccountTaken,
@@ -287,7 +295,7 @@ impl Fault for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RequestInFlight { .. } => Some(Duration::from_secs(1)),
+            Self::RequestInFlight { .. } | Self::SlowReader { .. } => Some(Duration::from_secs(1)),
             Self::RefreshFailed { .. } => Some(Duration::from_mins(1)),
             Self::Meta(error) => error.retry_after(),
             // A person has to act first.

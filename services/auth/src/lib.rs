@@ -44,6 +44,8 @@ pub mod service;
 mod settings;
 pub mod signing;
 pub mod store;
+pub mod streams;
+pub mod subjects;
 pub mod sweeper;
 pub mod tenants;
 pub mod token;
@@ -94,6 +96,8 @@ use self::{
     service::{AuditApi, Common, ConnectionApi, CredentialApi, IdentityApi, KeyApi, MetaAppApi, OwnChains, TenantApi},
     signing::SigningKeys,
     store::Store,
+    streams::Streams,
+    subjects::Subjects,
     sweeper::Sweeper,
     tenants::Tenants,
     tokens::Tokens,
@@ -126,6 +130,7 @@ pub fn migrations() -> Vec<storage::migrations::Source> {
         ("V8__key_rotation", include_str!("../migrations/V8__key_rotation.sql")),
         ("V9__identity_more", include_str!("../migrations/V9__identity_more.sql")),
         ("V10__anchors", include_str!("../migrations/V10__anchors.sql")),
+        ("V11__kept", include_str!("../migrations/V11__kept.sql")),
     ]
 }
 
@@ -203,7 +208,7 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let identity = ServiceIdentity::issued(move || ourselves.for_ourselves());
     let chains = Chains::connect(store.clone(), &settings.services, &identity)?;
     let base = (store.clone(), vault.clone(), now.clone());
-    tasks.spawn(Anchors::new(base, chains.clone(), settings.anchor_every()).run(stop.clone()));
+    tasks.spawn(Anchors::new(base, chains.clone(), settings.anchoring()).run(stop.clone()));
     let audit = AuditApi {
         common: common.clone(),
         chains: chains.clone(),
@@ -223,13 +228,16 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     };
     tasks.spawn(sweeper.run(stop.clone()));
 
+    let streams = Streams::new(settings.streams, process.tasks.clone());
     let leases = Leases::new(&settings, (store.clone(), now.clone()), connections.clone(), revocations.clone());
     tasks.spawn(leases.clone().watch(stop.clone()));
+    let issuers = settings.issuers.iter().map(|issuer| issuer.name.clone()).collect();
     let identity = IdentityApi {
         common: common.clone(),
         bootstrap: Bootstrap::new(&settings, (store.clone(), now.clone()), vault.clone()),
         tokens,
         callers: Callers::new(store.clone(), now.clone()),
+        subjects: Subjects::new((store.clone(), vault.clone(), now.clone()), issuers),
         now: now.clone(),
     };
     let chain = ChainApi::new(OwnChains(store.clone()), common.pages.clone());
@@ -248,9 +256,10 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
             discovery,
             lifecycle,
             events,
+            streams: streams.clone(),
             now,
         }))
-        .add(CredentialServiceServer::new(CredentialApi { leases, revocations, usage, apps }))
+        .add(CredentialServiceServer::new(CredentialApi { leases, revocations, streams, usage, apps }))
         .add(KeyServiceServer::new(KeyApi { common, vault, rotations, seals, shredding }))
         .add(AuditServiceServer::new(audit).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(ChainServiceServer::new(chain).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))

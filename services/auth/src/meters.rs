@@ -12,8 +12,10 @@ pub static ANCHORING_FAILED: Tally = Tally::new(|| counter("adplane_audit_anchor
 pub static UNUSUAL_USE: Tally = Tally::new(|| counter("adplane_credential_use_unusual"));
 /// Leases that were given but not counted, because too many kinds of use came at once or the store was away too long.
 pub static USE_UNCOUNTED: Tally = Tally::new(|| counter("adplane_credential_use_uncounted"));
+/// Streams that were cut because their reader did not read.
+pub static SLOW_READERS: Tally = Tally::new(|| counter("adplane_streams_cut_slow_reader"));
 
-/// A counter by service.
+/// A counter by service, or by method.
 pub struct Tally(LazyLock<Counter<u64>>);
 
 impl Tally {

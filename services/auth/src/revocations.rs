@@ -51,6 +51,10 @@ pub enum Subject {
     Connection(ConnectionId),
     /// Tokens of a caller.
     Caller(Uuid),
+    /// Tokens of a subject of an issuer outside, `{issuer}:{sub}`, those to come too.
+    Outsider(String),
+    /// Not an end but a beginning: such a subject's tokens serve again.
+    OutsiderRestored(String),
     /// Tokens signed by a key.
     SigningKey(String),
     /// Everything of the tenant: an operator stopped it.
@@ -65,6 +69,8 @@ impl Subject {
         match self {
             Self::Connection(id) => ("connection", id.to_string()),
             Self::Caller(id) => ("caller", id.to_string()),
+            Self::Outsider(subject) => ("subject", subject.clone()),
+            Self::OutsiderRestored(subject) => ("subject_restored", subject.clone()),
             Self::SigningKey(id) => ("signing_key", id.clone()),
             Self::Tenant => ("tenant", String::new()),
             // To a replica of an older version this is one more end, which is harmless.
@@ -77,6 +83,8 @@ impl Subject {
         match kind {
             "connection" => id.parse().ok().map(Self::Connection),
             "caller" => id.parse().ok().map(Self::Caller),
+            "subject" => Some(Self::Outsider(id.to_owned())),
+            "subject_restored" => Some(Self::OutsiderRestored(id.to_owned())),
             "signing_key" => Some(Self::SigningKey(id.to_owned())),
             "tenant" if id == RESUMED => Some(Self::TenantResumed),
             "tenant" => Some(Self::Tenant),
@@ -195,6 +203,8 @@ mod tests {
         for subject in [
             Subject::Connection(ConnectionId(Uuid::from_u128(7))),
             Subject::Caller(Uuid::from_u128(8)),
+            Subject::Outsider("company:someone".to_owned()),
+            Subject::OutsiderRestored("company:someone".to_owned()),
             Subject::SigningKey("k".to_owned()),
             Subject::Tenant,
             Subject::TenantResumed,

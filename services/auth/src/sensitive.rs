@@ -22,7 +22,7 @@ pub async fn hashed(vault: &Vault, tenant: &str, value: &str) -> String {
     }
 }
 
-/// What a person wrote, with every word that looks like a secret or names a person as its keyed hash.
+/// What a person or Meta wrote, with every word that looks like a secret or names a person as its keyed hash.
 pub async fn text(vault: &Vault, tenant: &str, text: &str) -> String {
     let mut words = Vec::new();
     veiled(text, |word| {

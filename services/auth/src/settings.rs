@@ -12,6 +12,7 @@ use storage::PostgresSettings;
 use crate::{
     issuers::{self, IssuerSettings},
     lifecycle::LifecycleSettings,
+    streams::StreamSettings,
     token::Algorithm,
     vault::{ProviderKind, TransitSettings, VaultSettings},
     workloads::ServiceAccountSettings,
@@ -74,6 +75,11 @@ pub struct Settings {
     pub services: BTreeMap<String, String>,
     /// How often the heads of the audit's chains are anchored, in seconds. 1 to 60; default 60.
     pub anchor_seconds: u32,
+    /// For how many days every anchor is kept, and everything that was found broken; of what is older, one of each chain and
+    /// day. 7 to 3,650; default 90.
+    pub anchors_kept_days: u32,
+    /// Streams that callers and services hold open.
+    pub streams: StreamSettings,
     /// The life of connections: refreshes, inspections, events.
     pub lifecycle: LifecycleSettings,
     /// Reflection on the gRPC port. Default off.
@@ -109,6 +115,8 @@ impl Default for Settings {
             lease_seconds: 120,
             services: BTreeMap::new(),
             anchor_seconds: 60,
+            anchors_kept_days: 90,
+            streams: StreamSettings::default(),
             lifecycle: LifecycleSettings::default(),
             reflection: false,
             telemetry: TelemetrySettings::default(),
@@ -147,9 +155,10 @@ impl Settings {
         Duration::from_secs(self.signing_publish_seconds.into())
     }
 
-    /// How often heads are anchored.
-    pub fn anchor_every(&self) -> Duration {
-        Duration::from_secs(self.anchor_seconds.into())
+    /// How often heads are anchored, and how long all of the anchors are kept.
+    pub fn anchoring(&self) -> (Duration, Duration) {
+        let kept = Duration::from_hours(24) * self.anchors_kept_days;
+        (Duration::from_secs(self.anchor_seconds.into()), kept)
     }
 
     /// How long a lease lives.
@@ -194,6 +203,9 @@ impl Check for Settings {
             faults.check(is_address(endpoint), &key, "must be an address such as http://campaigns:7430");
         }
         faults.check((1..=60).contains(&self.anchor_seconds), "anchor_seconds", "must be 1 to 60");
+        let kept = (7..=3_650).contains(&self.anchors_kept_days);
+        faults.check(kept, "anchors_kept_days", "must be 7 to 3650");
+        faults.section("streams", &self.streams);
     }
 }
 

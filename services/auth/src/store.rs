@@ -12,6 +12,7 @@ pub mod meta_apps;
 pub mod owners;
 pub mod revocations;
 pub mod shreddings;
+pub mod subjects;
 pub mod tenants;
 pub mod upkeep;
 pub mod usage;

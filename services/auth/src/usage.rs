@@ -208,7 +208,7 @@ impl Usage {
 }
 
 /// The first moment of the hour.
-fn hour_of(moment: Timestamp) -> Timestamp {
+pub fn hour_of(moment: Timestamp) -> Timestamp {
     let seconds = moment.as_second();
     Timestamp::from_second(seconds - seconds.rem_euclid(3_600)).unwrap_or(moment)
 }

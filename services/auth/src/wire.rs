@@ -7,6 +7,7 @@ mod connection_event;
 mod credential;
 mod key;
 mod meta_app;
+mod subject;
 mod tenant;
 
 use jiff::Timestamp;
@@ -30,6 +31,7 @@ pub use self::{
     credential::{lease, lease_id, revocation, webhook},
     key::{rotate_key, seal_vault, shred_receipt, shred_tenant_key, unseal_vault},
     meta_app::{rotate_secret, update_meta_app},
+    subject::{restore_subject, revoke_subject},
     tenant::{owner, shares, stand, update_tenant},
 };
 use crate::{grants, vault};

@@ -67,6 +67,9 @@ impl Ended {
         let tenant = || revocation.tenant.trim_start_matches("tenants/").parse::<TenantId>().ok();
         match &revocation.subject {
             Some(Subject::Caller(caller)) => self.add_subject(caller),
+            Some(Subject::CallerRestored(caller)) => {
+                self.subjects.remove(caller);
+            }
             Some(Subject::WholeTenant(_)) => {
                 if let Some(tenant) = tenant() {
                     self.tenants.insert(tenant, Suspension { since: time, stands: true });

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde_json::json;
 use storage::audit::{Break, Head, Walk};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,10 @@ const PAGE: usize = 500;
 /// How many entries of anchored chains a round checks again. An installation with fewer is checked whole in every round;
 /// in a larger one the rounds go on where the last one ended.
 const ENTRIES_AGAIN: i64 = 20_000;
+/// How often what is old is thinned.
+const THIN_EVERY: Duration = Duration::from_hours(1);
+/// How many anchors go at once, lest a round be long.
+const THINNED_AT_ONCE: i64 = 10_000;
 
 /// Keeps the heads of all chains.
 #[derive(Clone)]
@@ -43,16 +48,19 @@ pub struct Anchors {
     chains: Chains,
     verification: Verification,
     every: Duration,
+    kept: Duration,
     now: Now,
     /// The chain, by tenant and service, that was checked again last.
     checked: Arc<Mutex<(String, String)>>,
+    /// When what is old was thinned last.
+    thinned: Arc<Mutex<Option<Timestamp>>>,
 }
 
 impl Anchors {
-    /// A keeper that works once in `every`.
-    pub fn new((store, vault, now): (Store, Vault, Now), chains: Chains, every: Duration) -> Self {
+    /// A keeper that works once in `every`, and keeps all for `kept` and then one a day.
+    pub fn new((store, vault, now): (Store, Vault, Now), chains: Chains, (every, kept): (Duration, Duration)) -> Self {
         let verification = Verification::new(store.clone(), vault.clone(), chains.clone());
-        Self { store, vault, chains, verification, every, now, checked: Arc::default() }
+        Self { store, vault, chains, verification, every, kept, now, checked: Arc::default(), thinned: Arc::default() }
     }
 
     /// Works until it is stopped. Of several replicas one does at a time; one that dies in the middle leaves heads to the
@@ -83,6 +91,26 @@ impl Anchors {
         if let Err(error) = self.check_again().await {
             warn!(error = &error as &dyn std::error::Error, "chains are checked again in the next round");
         }
+        if let Err(error) = self.thin().await {
+            warn!(error = &error as &dyn std::error::Error, "old anchors are thinned in the next round");
+        }
+    }
+
+    /// Lets go of what is old but for one anchor of each chain and day, now and then.
+    async fn thin(&self) -> Result<(), Error> {
+        let now = (self.now)();
+        let last = *self.thinned.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now < last + THIN_EVERY) {
+            return Ok(());
+        }
+        let (client, before) = (self.store.client().await?, now - self.kept);
+        let gone = anchors::thin(&client, before, THINNED_AT_ONCE).await?;
+        anchors::thin_findings(&client, before).await?;
+        // What was too much for one round is not left for an hour.
+        if i64::try_from(gone).unwrap_or(THINNED_AT_ONCE) < THINNED_AT_ONCE {
+            *self.thinned.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        }
+        Ok(())
     }
 
     /// One service, again where it does not answer.

@@ -80,7 +80,8 @@ impl Connections {
             return Ok(true);
         }
         let resource = names::of_connection(after.id);
-        let detail = json!({"state": after.state.word(), "reason": after.state_reason});
+        let reason = self.veiled(&after, &after.state_reason).await;
+        let detail = json!({"state": after.state.word(), "reason": reason});
         let told = Told { action: "connections.inspect", resource: &resource, detail };
         self.store.commit(transaction, by, told, None).await?;
         Ok(true)

@@ -124,7 +124,11 @@ impl Memory {
             Subject::Connection(id) => self.drop_if(|_, held| held.connection.id == *id),
             Subject::Tenant => self.drop_if(|key, _| key.tenant.as_str() == tenant),
             // No token of Meta's hangs on these.
-            Subject::TenantResumed | Subject::Caller(_) | Subject::SigningKey(_) => {}
+            Subject::TenantResumed
+            | Subject::Caller(_)
+            | Subject::Outsider(_)
+            | Subject::OutsiderRestored(_)
+            | Subject::SigningKey(_) => {}
         }
         let mut inner = self.lock();
         inner.applied = inner.applied.max(revocation.generation);

@@ -152,7 +152,11 @@ impl Lifecycle {
         newer.version += 1;
         newer.updated = now;
         let resource = names::of_connection(id);
-        let detail = json!({"token_version": newer.token_version, "expires": newer.expires.map(|at| at.to_string())});
+        let detail = json!({
+            "token_version": newer.token_version,
+            "expires": newer.expires.map(|at| at.to_string()),
+            "fbtrace_id": granted.trace_id,
+        });
         let told = Told { action: "connections.refresh", resource: &resource, detail };
         self.store.commit(transaction, by, told, None).await?;
         Ok(newer)
@@ -185,7 +189,8 @@ impl Lifecycle {
         }
         revocations::append(&transaction, tenant, &Subject::Connection(id), now).await?;
         let resource = names::of_connection(id);
-        let detail = json!({"state": after.state.word(), "reason": after.state_reason});
+        let reason = self.connections.veiled(&after, &after.state_reason).await;
+        let detail = json!({"state": after.state.word(), "reason": reason});
         let told = Told { action: "connections.give_up", resource: &resource, detail };
         self.store.commit(transaction, by, told, None).await?;
         Err(error)

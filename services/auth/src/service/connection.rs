@@ -21,6 +21,7 @@ use crate::{
     logins::Logins,
     now::Now,
     once::once,
+    streams::Streams,
     wire,
 };
 
@@ -38,6 +39,8 @@ pub struct ConnectionApi {
     pub lifecycle: Lifecycle,
     /// What happens to connections.
     pub events: ConnectionEvents,
+    /// Streams that are held open.
+    pub streams: Streams,
     /// The clock.
     pub now: Now,
 }
@@ -215,7 +218,7 @@ impl ConnectionService for ConnectionApi {
     ) -> Result<Response<pb::GetBlastRadiusResponse>, Status> {
         let (by, request) = open(request)?;
         let connection = self.connections.get(&by, id(&request.name)?).await?;
-        Ok(Response::new((&assets::blast(&self.common.store, &by, connection.id).await?).into()))
+        Ok(Response::new((&assets::blast(&self.common.store, &by, connection.id, (self.now)()).await?).into()))
     }
 
     type WatchConnectionsStream = BoxStream<'static, Result<pb::WatchConnectionsResponse, Status>>;
@@ -227,7 +230,7 @@ impl ConnectionService for ConnectionApi {
         let (by, request) = open(request)?;
         let from = watch::start(&self.common.pages, &by.tenant, &request)?;
         let seen = self.events.begin(&by.tenant, from).await?;
-        let events = watch::events(self.events.clone(), self.common.pages.clone(), (by.tenant, seen));
+        let events = watch::events(self.events.clone(), (self.common.pages.clone(), &self.streams), (by.tenant, seen));
         Ok(Response::new(events))
     }
 

@@ -15,6 +15,7 @@ use crate::{
     leases::Leases,
     meta_apps::MetaApps,
     revocations::{Revocation, Revocations, Standing},
+    streams::Streams,
     usage::Usage,
     wire,
 };
@@ -28,6 +29,8 @@ pub struct CredentialApi {
     pub leases: Leases,
     /// What ended.
     pub revocations: Revocations,
+    /// Streams that are held open.
+    pub streams: Streams,
     /// Counts leases.
     pub usage: Usage,
     /// Our apps at Meta.
@@ -68,10 +71,11 @@ impl CredentialService for CredentialApi {
             read: VecDeque::new(),
             seen,
             next_heartbeat: Instant::now(),
+            ends: Instant::now() + self.streams.life(),
             stop: rpc::stopping(),
         };
         let messages = stream::unfold(watching, |mut watching| async { Some((watching.next().await?, watching)) });
-        Ok(Response::new(messages.boxed()))
+        Ok(Response::new(self.streams.held("WatchRevocations", messages.boxed())))
     }
 
     async fn verify_webhook(
@@ -125,7 +129,8 @@ fn require_working<T>(request: &Request<T>) -> Result<(), Error> {
     }
 }
 
-/// One holder's stream. It ends when the server stops, and the holder resumes elsewhere with what it has seen.
+/// One holder's stream. It ends well when its life is over or the server stops, and the holder resumes, perhaps elsewhere,
+/// with what it has seen.
 struct Watching {
     revocations: Revocations,
     standing: watch::Receiver<Standing>,
@@ -134,6 +139,7 @@ struct Watching {
     /// The last generation that was sent.
     seen: i64,
     next_heartbeat: Instant,
+    ends: Instant,
     stop: CancellationToken,
 }
 
@@ -144,6 +150,9 @@ impl Watching {
                 self.seen = revocation.generation;
                 self.next_heartbeat = Instant::now() + HEARTBEAT;
                 return Some(Ok(wire::revocation(&revocation)));
+            }
+            if Instant::now() >= self.ends {
+                return None;
             }
             let standing = *self.standing.borrow_and_update();
             if standing.is_fresh && standing.generation > self.seen {

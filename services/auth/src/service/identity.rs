@@ -8,9 +8,10 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use vocabulary::page::PageError;
 
-use super::{Common, open};
+use super::{Common, open, open_for_installation};
 use crate::{
-    bootstrap::Bootstrap, by::Repeat, callers::Callers, error::Error, now::Now, once::once, tokens::Tokens, wire,
+    bootstrap::Bootstrap, by::Repeat, callers::Callers, error::Error, now::Now, once::once, subjects::Subjects,
+    tokens::Tokens, wire,
 };
 
 /// The surface of callers and tokens.
@@ -23,6 +24,8 @@ pub struct IdentityApi {
     pub tokens: Tokens,
     /// Callers.
     pub callers: Callers,
+    /// Whom issuers outside vouch for.
+    pub subjects: Subjects,
     /// The clock.
     pub now: Now,
 }
@@ -136,6 +139,55 @@ impl IdentityService for IdentityApi {
         }
         let work = async { self.callers.delete(&by, which, false, closing).await.map(|()| answer) };
         Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+
+    async fn revoke_subject(
+        &self,
+        request: Request<pb::RevokeSubjectRequest>,
+    ) -> Result<Response<pb::RevokeSubjectResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let request_id = wire::revoke_subject(&request)?;
+        let repeat = Repeat::of("RevokeSubject", request_id, &request);
+        let answer = pb::RevokeSubjectResponse {};
+        let closing = (!request.validate_only).then(|| (&repeat, answer.encode_to_vec()));
+        let who = (request.subject.as_str(), request.reason.as_str());
+        let work = async { self.subjects.revoke(&by, who, closing).await.map(|()| answer) };
+        if request.validate_only {
+            return Ok(Response::new(work.await?));
+        }
+        Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+
+    async fn restore_subject(
+        &self,
+        request: Request<pb::RestoreSubjectRequest>,
+    ) -> Result<Response<pb::RestoreSubjectResponse>, Status> {
+        let (by, request) = open_for_installation(request)?;
+        let request_id = wire::restore_subject(&request)?;
+        let repeat = Repeat::of("RestoreSubject", request_id, &request);
+        let answer = pb::RestoreSubjectResponse {};
+        let closing = (!request.validate_only).then(|| (&repeat, answer.encode_to_vec()));
+        let work = async { self.subjects.restore(&by, &request.subject, closing).await.map(|()| answer) };
+        if request.validate_only {
+            return Ok(Response::new(work.await?));
+        }
+        Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
+    }
+
+    async fn list_revoked_subjects(
+        &self,
+        request: Request<pb::ListRevokedSubjectsRequest>,
+    ) -> Result<Response<pb::ListRevokedSubjectsResponse>, Status> {
+        const FILTER: &[u8] = b"revoked subjects";
+        let (by, request) = open_for_installation(request)?;
+        let page = self.common.pages.request(&by.tenant, FILTER, request.page_size, &request.page_token);
+        let page = page.map_err(Error::from)?;
+        let after = page.after.clone().unwrap_or_default();
+        let mut rows = self.subjects.list(&by, &after, wire::limit(&page)).await?;
+        let next = wire::cut(&mut rows, &page, |revoked| revoked.subject.clone());
+        let next_page_token = next.map(|key| self.common.pages.seal(&by.tenant, FILTER, &key)).unwrap_or_default();
+        let subjects = rows.iter().map(Into::into).collect();
+        Ok(Response::new(pb::ListRevokedSubjectsResponse { subjects, next_page_token }))
     }
 }
 

@@ -15,6 +15,7 @@ use vocabulary::{
 use crate::{
     connection_events::{ConnectionEvents, Event, From},
     error::Error,
+    streams::Streams,
     wire,
 };
 
@@ -22,10 +23,8 @@ use crate::{
 const FILTER: &[u8] = b"watch connections";
 /// How often a stream looks for events.
 const LOOK: Duration = Duration::from_secs(1);
-/// A checkpoint keeps proxies awake and moves the reader's resume token on.
-const CHECKPOINT: Duration = Duration::from_secs(15);
-/// Then the reader resumes, perhaps at another replica; long before any proxy of ours or theirs cuts the connection.
-const LIFE: Duration = Duration::from_mins(20);
+/// The method's name, for counts.
+const METHOD: &str = "WatchConnections";
 
 /// Where a reader wants to go on.
 pub(super) fn start(
@@ -46,11 +45,11 @@ pub(super) fn start(
     }
 }
 
-/// The stream after a sequence. It reads a page of events only when the reader has taken the one before, so a slow reader
-/// holds nothing here but that page, and need not be cut.
+/// The stream after a sequence. It reads a page of events only when the one before is handed on, so a slow reader holds
+/// little here; one that does not read at all is cut.
 pub(super) fn events(
     events: ConnectionEvents,
-    pages: PageTokens,
+    (pages, streams): (PageTokens, &Streams),
     (tenant, seen): (TenantId, i64),
 ) -> BoxStream<'static, Result<pb::WatchConnectionsResponse, Status>> {
     let now = Instant::now();
@@ -61,11 +60,13 @@ pub(super) fn events(
         seen,
         read: VecDeque::new(),
         next_checkpoint: now,
-        ends: now + LIFE,
+        checkpoint: streams.checkpoint(),
+        ends: now + streams.life(),
         stop: rpc::stopping(),
-        failed: false,
+        ended: false,
     };
-    stream::unfold(watch, |mut watch| async { Some((watch.next().await?, watch)) }).boxed()
+    let messages = stream::unfold(watch, |mut watch| async { Some((watch.next().await?, watch)) });
+    streams.held(METHOD, messages.boxed())
 }
 
 /// One reader.
@@ -78,14 +79,18 @@ struct Watch {
     /// Read and not yet sent.
     read: VecDeque<(i64, Event)>,
     next_checkpoint: Instant,
+    checkpoint: Duration,
     ends: Instant,
     stop: CancellationToken,
-    failed: bool,
+    ended: bool,
 }
 
 impl Watch {
     async fn next(&mut self) -> Option<Result<pb::WatchConnectionsResponse, Status>> {
-        while !self.failed && !self.stop.is_cancelled() && Instant::now() < self.ends {
+        if self.ended {
+            return None;
+        }
+        while !self.stop.is_cancelled() && Instant::now() < self.ends {
             if let Some((sequence, event)) = self.read.pop_front() {
                 self.seen = sequence;
                 return Some(Ok(self.say(Some(wire::connection_event(sequence, &event)))));
@@ -97,23 +102,26 @@ impl Watch {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    self.failed = true;
+                    self.ended = true;
                     return Some(Err(error.into()));
                 }
             }
             if Instant::now() >= self.next_checkpoint {
                 return Some(Ok(self.say(None)));
             }
-            self.stop.run_until_cancelled(tokio::time::sleep(LOOK)).await?;
+            let wait = LOOK.min(self.ends.saturating_duration_since(Instant::now()));
+            self.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
-        None
+        // The end is a good one, and its last word is where to go on.
+        self.ended = true;
+        Some(Ok(self.say(None)))
     }
 
     fn say(&mut self, event: Option<pb::ConnectionEvent>) -> pb::WatchConnectionsResponse {
         let now = Instant::now();
         // The first one stays due until the reader has caught up.
         if event.is_none() || self.next_checkpoint > now {
-            self.next_checkpoint = now + CHECKPOINT - LOOK;
+            self.next_checkpoint = now + self.checkpoint.saturating_sub(LOOK);
         }
         let resume_token = self.pages.seal(&self.tenant, FILTER, &self.seen.to_string());
         pb::WatchConnectionsResponse { checkpoint: event.is_none(), event, resume_token }

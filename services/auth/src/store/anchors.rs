@@ -168,6 +168,45 @@ pub async fn note(
     Ok(client.execute(&statement, &[&tenant, &service, &sequence, &problem]).await? == 1)
 }
 
+/// Lets go of the anchors from before a moment but for the last one of each chain and day; at most so many at once. Says how
+/// many went.
+pub async fn thin(client: &impl GenericClient, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    const SQL: &str = "
+        WITH old AS (
+            SELECT tenant_id, service, sequence,
+                   row_number() OVER (
+                       PARTITION BY tenant_id, service, (anchored_at AT TIME ZONE 'UTC')::date
+                       ORDER BY sequence DESC) AS place
+              FROM audit_anchors
+             WHERE anchored_at < date_trunc('day', $1::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'),
+        gone AS (
+            SELECT tenant_id, service, sequence
+              FROM old
+             WHERE place > 1
+             LIMIT $2)
+        DELETE FROM audit_anchors AS a
+         USING gone AS g
+         WHERE a.tenant_id = g.tenant_id AND a.service = g.service AND a.sequence = g.sequence";
+    let statement = client.prepare_cached(SQL).await?;
+    Ok(client.execute(&statement, &[&before, &limit]).await?)
+}
+
+/// The same of what was found broken: of each chain and day the first place stays, which is the one that every later check
+/// finds again.
+pub async fn thin_findings(client: &impl GenericClient, before: Timestamp) -> Result<u64, Error> {
+    const SQL: &str = "
+        DELETE FROM audit_findings AS f
+         WHERE f.found_at < date_trunc('day', $1::timestamptz AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+           AND EXISTS (
+               SELECT FROM audit_findings AS first
+                WHERE first.tenant_id = f.tenant_id
+                  AND first.service = f.service
+                  AND first.sequence < f.sequence
+                  AND (first.found_at AT TIME ZONE 'UTC')::date = (f.found_at AT TIME ZONE 'UTC')::date)";
+    let statement = client.prepare_cached(SQL).await?;
+    Ok(client.execute(&statement, &[&before]).await?)
+}
+
 fn read(row: &Row) -> Result<Anchor, Error> {
     let hash: Vec<u8> = row.try_get("hash")?;
     // A hash of another length was put there by somebody; no signature fits it, and that is how it shows.

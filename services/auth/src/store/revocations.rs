@@ -97,12 +97,14 @@ pub async fn after(client: &impl GenericClient, generation: i64, limit: i64) -> 
 
 /// Forgets those that are so old that nothing they speak of can be alive. Generations go on where they are.
 pub async fn sweep(client: &impl GenericClient, before: Timestamp) -> Result<u64, Error> {
-    // Whoever starts later has to hear of a suspension that stands, however old it is.
+    // Whoever starts later has to hear of a suspension that stands, however old it is, and of whom an operator locked out.
     const SQL: &str = "
         DELETE FROM revocations AS r
          WHERE r.revoked_at < $1
            AND NOT (r.kind = 'tenant' AND r.subject = '' AND EXISTS (
-               SELECT FROM tenants AS t WHERE t.tenant_id = r.tenant_id AND t.state = 'suspended'))";
+               SELECT FROM tenants AS t WHERE t.tenant_id = r.tenant_id AND t.state = 'suspended'))
+           AND NOT (r.kind = 'subject' AND EXISTS (
+               SELECT FROM revoked_subjects AS s WHERE s.subject = r.subject))";
     let statement = client.prepare_cached(SQL).await?;
     Ok(client.execute(&statement, &[&before]).await?)
 }

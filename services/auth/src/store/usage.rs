@@ -6,7 +6,10 @@ use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 use vocabulary::ids::ConnectionId;
 
-use crate::usage::{Count, Key, Listing};
+use crate::{
+    assets::User,
+    usage::{Count, Key, Listing},
+};
 
 /// Adds counts, whose keys must be in one order everywhere, so that replicas do not wait for each other in a circle.
 /// Gives the sums.
@@ -84,6 +87,30 @@ pub async fn list(client: &impl GenericClient, tenant: &str, listing: &Listing) 
     ];
     let statement = client.prepare_cached(SQL).await?;
     client.query(&statement, values).await?.iter().map(read).collect()
+}
+
+/// Who leased a connection's token since an hour, most leases first, at most a hundred; and how many did.
+pub async fn users(
+    client: &impl GenericClient,
+    tenant: &str,
+    connection: ConnectionId,
+    since: Timestamp,
+) -> Result<(Vec<User>, i64), Error> {
+    const SQL: &str = "
+        SELECT service, caller, sum(leases)::bigint AS leases, max(hour_at) AS last_hour, count(*) OVER () AS total
+          FROM credential_usage
+         WHERE tenant_id = $1 AND hour_at >= $2 AND connection_id = $3
+         GROUP BY service, caller
+         ORDER BY leases DESC, service, caller
+         LIMIT 100";
+    let statement = client.prepare_cached(SQL).await?;
+    let rows = client.query(&statement, &[&tenant, &since, &connection.0]).await?;
+    let total = rows.first().map_or(Ok(0), |row| row.try_get("total"))?;
+    let user = |row: &Row| {
+        let (service, caller) = (row.try_get("service")?, row.try_get("caller")?);
+        Ok(User { service, caller, leases: row.try_get("leases")?, last_hour: row.try_get("last_hour")? })
+    };
+    Ok((rows.iter().map(user).collect::<Result<_, Error>>()?, total))
 }
 
 /// Forgets hours that are so old that nobody compares with them.

@@ -5,7 +5,7 @@ use vocabulary::names;
 
 use super::timestamp;
 use crate::{
-    assets::{Asset, Blast},
+    assets::{Asset, Blast, User},
     connection_events::{Event, EventKind},
     connections::{Connection, ConnectionState},
 };
@@ -74,6 +74,19 @@ impl From<&Blast> for pb::GetBlastRadiusResponse {
             lost_total: blast.lost_total,
             kept: shown(&blast.kept),
             kept_total: blast.kept_total,
+            users: blast.users.iter().map(Into::into).collect(),
+            users_total: blast.users_total,
+        }
+    }
+}
+
+impl From<&User> for pb::ConnectionUser {
+    fn from(user: &User) -> Self {
+        Self {
+            service: user.service.clone(),
+            caller: user.caller.clone(),
+            leases: user.leases,
+            last_hour_time: Some(timestamp(user.last_hour)),
         }
     }
 }

@@ -91,6 +91,8 @@ pub fn revocation(revocation: &Revocation) -> pb::WatchRevocationsResponse {
     let subject = match &revocation.subject {
         Subject::Connection(id) => Wire::Connection(names::of_connection(*id)),
         Subject::Caller(id) => Wire::Caller(callers::name(*id)),
+        Subject::Outsider(subject) => Wire::Caller(subject.clone()),
+        Subject::OutsiderRestored(subject) => Wire::CallerRestored(subject.clone()),
         Subject::SigningKey(id) => Wire::SigningKey(id.clone()),
         Subject::Tenant => Wire::WholeTenant(true),
         Subject::TenantResumed => Wire::TenantResumed(true),

@@ -82,7 +82,7 @@ async fn keys(State((answer, asked)): State<Shared>) -> Response {
     }
 }
 
-fn company() -> Outsider {
+pub(crate) fn company() -> Outsider {
     Outsider::new("https://login.company.example", "k1", Algorithm::RS256)
 }
 
@@ -100,7 +100,7 @@ fn trusting(company: &Outsider, url: &str) -> IssuerSettings {
     }
 }
 
-async fn world(company: &Outsider, url: &str) -> World {
+pub(crate) async fn world(company: &Outsider, url: &str) -> World {
     let issuer = trusting(company, url);
     World::set(|settings| settings.issuers = vec![issuer]).await
 }

@@ -31,11 +31,19 @@ mod patience;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod subjects;
+#[cfg(test)]
 mod tenants;
+#[cfg(test)]
+mod thinning;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod vault;
+#[cfg(test)]
+mod words;
 #[cfg(test)]
 mod workloads;
 #[cfg(test)]

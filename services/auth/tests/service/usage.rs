@@ -99,3 +99,23 @@ async fn counts_come_in_pages_newest_first() {
     let distinct: std::collections::BTreeSet<_> = hours.iter().zip(all.iter().map(|row| &row.service)).collect();
     assert_eq!(distinct.len(), 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leased_in_the_last_day_is_named_as_what_stops_with_a_connection() {
+    let (world, first, imported) = World::connected().await;
+    let name = imported.connection.unwrap().name;
+    let past = "
+        INSERT INTO credential_usage (tenant_id, hour_at, service, caller, connection_id, leases)
+        SELECT tenant_id, date_trunc('hour', now()) - hours * interval '1 hour', service, caller, id, leases
+          FROM connections,
+               (VALUES ('insights', 'services/insights', 2, 40), ('insights', 'services/insights', 20, 5),
+                       ('campaigns', 'callers/one', 3, 7), ('audiences', 'services/audiences', 30, 900))
+               AS used (service, caller, hours, leases)";
+    world.postgres().await.execute(past, &[]).await.unwrap();
+    let request = pb::GetBlastRadiusRequest { name };
+    let blast = world.connections().get_blast_radius(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let users: Vec<_> = blast.users.iter().map(|user| (&*user.service, &*user.caller, user.leases)).collect();
+    assert_eq!(users, [("insights", "services/insights", 45), ("campaigns", "callers/one", 7)]);
+    assert_eq!(blast.users_total, 2);
+    assert!(blast.users.iter().all(|user| user.last_hour_time.unwrap().seconds % 3_600 == 0));
+}
