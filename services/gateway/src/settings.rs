@@ -19,6 +19,10 @@ pub struct Settings {
     /// Where each service is: its name to `http://host:port`. A service that is left out has no routes. Default: the
     /// ports of `adplane dev`.
     pub services: BTreeMap<String, String>,
+    /// How the gateway proves to auth that it is ours, so that it hears which tokens ended: `endpoint` of auth, and
+    /// `service_secret_file` or `service_account_token_file`. Default: no proof; then a token that was ended early is refused
+    /// by the services behind the gateway, and not here.
+    pub auth: rpc::PeerSettings,
     /// Whether the gateway describes its methods (gRPC reflection). Default off.
     pub reflection: bool,
     /// What is refused beyond.
@@ -55,6 +59,7 @@ impl Default for Settings {
                 at("audiences", 7450),
                 at("conversions", 7460),
             ]),
+            auth: rpc::PeerSettings::default(),
             reflection: false,
             limits: Limits::default(),
             telemetry: runtime::telemetry::TelemetrySettings::default(),
@@ -78,6 +83,8 @@ impl Check for Settings {
             "services.auth",
             "must be set: auth has the keys that verify tokens",
         );
+        let auth = !self.auth.names_a_proof() || endpoint_of(&self.auth.endpoint).is_some();
+        faults.check(auth, "auth.endpoint", "must be an address such as http://auth:7410");
         faults.check(
             (1..=1_000_000).contains(&self.limits.in_flight_max),
             "limits.in_flight_max",
@@ -114,6 +121,8 @@ mod tests {
         settings.services.remove("auth");
         settings.services.insert("campains".to_owned(), "7430".to_owned());
         settings.limits.in_flight_max = 0;
-        assert_eq!(faults(&settings).len(), 4);
+        settings.auth.endpoint = "auth".to_owned();
+        settings.auth.service_secret_file = "secret".into();
+        assert_eq!(faults(&settings).len(), 5);
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context;
 use proto::gateway::v1::system_service_server::SystemServiceServer;
-use rpc::{Keys, Pool, Server, Verifier};
+use rpc::{Keys, Peer, Pool, Server, ServiceIdentity, Verifier};
 
 use crate::{
     doors,
@@ -14,12 +14,25 @@ use crate::{
     system::System,
 };
 
-/// The server, ready to serve.
-pub(crate) fn server(settings: &Settings) -> anyhow::Result<Server> {
+/// The service's name.
+const NAME: &str = "gateway";
+
+/// The server, ready to serve, and what verifies its callers' tokens.
+pub(crate) fn server(settings: &Settings) -> anyhow::Result<(Server, Arc<Verifier>)> {
     let pools = pools(settings)?;
     let auth = pools.get("auth").context("services.auth must be set")?.clone();
     let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.clone())));
-    Ok(with(settings, verifier, pools, auth))
+    Ok((with(settings, Arc::clone(&verifier), pools, auth), verifier))
+}
+
+/// Auth as the gateway itself asks it, for the stream of what ended. `None` where nothing proves who we are. The service's
+/// token goes that way only: it is never taken from a caller, and never sent on with one.
+pub(crate) fn revocations(settings: &Settings) -> anyhow::Result<Option<Peer>> {
+    if !settings.auth.names_a_proof() {
+        return Ok(None);
+    }
+    let identity = ServiceIdentity::of_service(NAME, &settings.auth).context("auth.endpoint")?;
+    Ok(Some(Peer::connect(&settings.auth.endpoint, identity).context("auth.endpoint")?))
 }
 
 /// As [`server`], with a verifier of the caller's choice.
@@ -29,11 +42,10 @@ pub(crate) fn with(settings: &Settings, verifier: Arc<Verifier>, pools: BTreeMap
     // Before it, what is too much at once is refused, while the caller can still go elsewhere. The places are for forwarded
     // calls only: by then the caller is known, and a flood of bad tokens costs us their verification, but nobody a place.
     let shed = Shed::new(forward, settings.limits.in_flight_max);
-    // Tokens that auth ended early are refused by the services behind, which hear of them. We do not: the stream is for
-    // services, and a service's token, which is for every tenant, has no business at the public door.
     // First of all: the trace; the deadline, so that nothing below outlives its caller; who calls, by the token alone; may
-    // they, by the method's scope, where a method without one does not exist.
-    Server::new("gateway", Arc::clone(&verifier))
+    // they, by the method's scope, where a method without one does not exist. Tokens that auth ended early are refused here
+    // as they are behind, where we hear of them (`revocations`).
+    Server::new(NAME, Arc::clone(&verifier))
         // Nobody outside comes as a service, and internal methods do not exist here.
         .public()
         // Of use to services only, and open because it is how they get their first token.

@@ -45,7 +45,8 @@ impl Config<'_> {
     fn gateway(&self) -> Table {
         let services = Service::ALL.into_iter().filter(|service| *service != Service::Gateway);
         let services = services.map(|service| (service.name(), url(self.ports.of(service)).into()));
-        table([("services", Value::Table(table(services)))])
+        let auth = self.peer(Service::Auth, Service::Gateway);
+        table([("services", Value::Table(table(services))), ("auth", auth)])
     }
 
     fn auth(&self) -> Table {
