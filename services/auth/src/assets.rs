@@ -1,11 +1,10 @@
 //! What connections reach: found at Meta, kept here.
 
+mod walk;
+
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
-use graph::oauth::{App, Oauth};
 use jiff::Timestamp;
-use secrecy::SecretString;
 use vocabulary::ids::{AdAccountId, ConnectionId};
 
 use crate::{
@@ -15,10 +14,10 @@ use crate::{
     usage::hour_of,
 };
 
-/// How many ad accounts are looked into at once.
-const ACCOUNTS_AT_ONCE: usize = 8;
 /// How far back a connection's users are looked for.
 const DAY: Duration = Duration::from_hours(24);
+
+pub use self::walk::Walk;
 
 /// What an asset is. The numbers are stored and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +35,10 @@ pub enum AssetKind {
 }
 
 impl AssetKind {
-    const ALL: [Self; 5] = [Self::AdAccount, Self::Page, Self::InstagramUser, Self::Dataset, Self::Business];
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::AdAccount, Self::Page, Self::InstagramUser, Self::Dataset, Self::Business];
+    /// What a token lists by itself; the others hang on ad accounts.
+    pub const LISTED: [Self; 3] = [Self::AdAccount, Self::Page, Self::Business];
 
     /// As it is stored.
     pub fn number(self) -> i16 {
@@ -140,43 +142,6 @@ pub struct Claims {
     pub claimed: Vec<AdAccountId>,
     /// Others own them.
     pub taken: Vec<AdAccountId>,
-}
-
-/// Asks Meta what a token reaches. What the token may not list (businesses, pages) is left out; ad accounts must work.
-pub async fn discover(oauth: &Oauth, app: &App, token: &SecretString) -> Result<Vec<Found>, graph::Error> {
-    let accounts = oauth.ad_accounts(app, token).await?;
-    let looks: Vec<_> = accounts.iter().map(|account| of_account(oauth, app, token, account.id)).collect();
-    let mut found: Vec<Found> = stream::iter(looks).buffer_unordered(ACCOUNTS_AT_ONCE).try_concat().await?;
-    let pages = listed(oauth.pages(app, token).await)?;
-    let businesses = listed(oauth.businesses(app, token).await)?;
-    found.extend(accounts.into_iter().map(|a| Found::new(AssetKind::AdAccount, a.id.get(), a.name, a.tasks)));
-    found.extend(pages.into_iter().map(|page| Found::new(AssetKind::Page, page.id.get(), page.name, page.tasks)));
-    found.extend(businesses.into_iter().map(|b| Found::new(AssetKind::Business, b.id.get(), b.name, Vec::new())));
-    // Accounts of one business share datasets and Instagram users.
-    found.sort_by(|one, other| (one.kind, &one.meta_id).cmp(&(other.kind, &other.meta_id)));
-    found.dedup_by(|one, other| (one.kind, &one.meta_id) == (other.kind, &other.meta_id));
-    Ok(found)
-}
-
-async fn of_account(
-    oauth: &Oauth,
-    app: &App,
-    token: &SecretString,
-    account: AdAccountId,
-) -> Result<Vec<Found>, graph::Error> {
-    let datasets = listed(oauth.datasets(app, token, account).await)?.into_iter();
-    let users = listed(oauth.instagram_users(app, token, account).await)?.into_iter();
-    let datasets = datasets.map(|dataset| Found::new(AssetKind::Dataset, dataset.id.get(), dataset.name, Vec::new()));
-    let users = users.map(|user| Found::new(AssetKind::InstagramUser, user.id.get(), user.username, Vec::new()));
-    Ok(datasets.chain(users).collect())
-}
-
-/// Nothing, where the token may not list them.
-fn listed<T>(rows: Result<Vec<T>, graph::Error>) -> Result<Vec<T>, graph::Error> {
-    match rows {
-        Err(graph::Error::Permission { .. } | graph::Error::Missing { .. }) => Ok(Vec::new()),
-        rows => rows,
-    }
 }
 
 /// The tenant's assets by kind and id, after one.

@@ -6,14 +6,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 use vocabulary::{
-    ids::{ConnectionId, MetaAppId, TenantId},
+    ids::{AdAccountId, ConnectionId, MetaAppId, TenantId},
     names,
 };
 
 use crate::{
-    assets::{self, Claims, Found},
+    assets::{AssetKind, Claims, Found, Walk},
     by::{By, Repeat},
     connection_events::{Event, EventKind, of_change},
+    discovery,
     error::Error,
     grants,
     lifecycle::plan::Plan,
@@ -57,7 +58,7 @@ pub struct Checked {
     inspection: Inspection,
     expected: Vec<String>,
     standing: Standing,
-    found: Vec<Found>,
+    reached: Walk,
 }
 
 /// A connection, what it reaches, and what became of its ad accounts.
@@ -69,6 +70,15 @@ pub struct Connected {
     pub found: Vec<Found>,
     /// What became of the ad accounts.
     pub claims: Claims,
+    /// The operation that looks into them; `None` where that is done.
+    pub looking: Option<String>,
+}
+
+/// What is needed to ask what a connection reaches.
+pub struct Reaching {
+    connection: Connection,
+    app: App,
+    token: SecretString,
 }
 
 impl Connections {
@@ -112,12 +122,12 @@ impl Connections {
             ConnectionKind::SystemUser | ConnectionKind::User => {}
         }
         let standing = standing(&inspection, &expected);
-        let found = match standing.state {
-            ConnectionState::Active => assets::discover(&self.oauth, &app, &token).await?,
-            // A token that lacks a permission is kept, not used.
-            ConnectionState::NeedsConsent | ConnectionState::Checkpoint | ConnectionState::Revoked => Vec::new(),
-        };
-        Ok(Checked { token, app, kind, inspection, expected, standing, found })
+        let mut reached = Walk::default();
+        // A token that lacks a permission is kept, not used. The look into many accounts is long work.
+        if standing.state == ConnectionState::Active {
+            while reached.step(&self.oauth, &app, &token).await? && !reached.is_long() {}
+        }
+        Ok(Checked { token, app, kind, inspection, expected, standing, reached })
     }
 
     /// Seals a checked token and stores what it reaches. A token of the same person or system user replaces the older one.
@@ -137,8 +147,15 @@ impl Connections {
         let connection = checked.connection(tenant.clone(), older.as_ref(), now).begun(&self.plan, now);
         let sealed = self.seal(&connection, &checked.token).await?;
         connections::put(&transaction, &connection, &sealed).await?;
-        let claims = store_found(&transaction, &connection, &checked.found, now).await?;
-        let connected = Connected { connection, found: checked.found, claims };
+        let looking = if checked.is_looked_into() {
+            None
+        } else {
+            Some(discovery::enqueue(&self.store, &transaction, (by, connection.id), now).await?.name)
+        };
+        let kinds: &[AssetKind] = if looking.is_some() { &AssetKind::LISTED } else { &AssetKind::ALL };
+        let found = checked.reached.found();
+        let claims = store_found(&transaction, &connection, (&found, kinds), now).await?;
+        let connected = Connected { connection, found, claims, looking };
         let event = Event::of(&connected.connection, EventKind::Connected, now);
         connection_events::append(&transaction, tenant.as_str(), &event).await?;
         if connected.connection.token_version > 1 {
@@ -155,7 +172,7 @@ impl Connections {
     /// What `keep` would store.
     pub fn preview(&self, by: &By, checked: Checked) -> Connected {
         let connection = checked.connection(by.tenant.clone(), None, (self.now)());
-        Connected { connection, found: checked.found, claims: Claims::default() }
+        Connected { connection, found: checked.reached.found(), claims: Claims::default(), looking: None }
     }
 
     /// One connection.
@@ -169,17 +186,29 @@ impl Connections {
         Ok(connections::list(&client, by.tenant.as_str(), listing).await?)
     }
 
-    /// Looks again at what a connection reaches, and stores it.
-    pub async fn discover(&self, by: &By, id: ConnectionId) -> Result<Connected, Error> {
+    /// What is needed to look again at what a connection reaches.
+    pub async fn reaching(&self, by: &By, id: ConnectionId) -> Result<Reaching, Error> {
         let (connection, token) = self.open(by, id).await?;
         connection.require_active()?;
         let app = self.app(by, connection.app).await?;
-        let found = assets::discover(&self.oauth, &app, &token).await?;
+        Ok(Reaching { connection, app, token })
+    }
+
+    /// One step of that look. Says whether there is more.
+    pub async fn step(&self, reaching: &Reaching, walk: &mut Walk) -> Result<bool, Error> {
+        Ok(walk.step(&self.oauth, &reaching.app, &reaching.token).await?)
+    }
+
+    /// Stores what a look found when it was through.
+    pub async fn reached(&self, by: &By, reaching: Reaching, walk: Walk) -> Result<Connected, Error> {
+        let (connection, found) = (reaching.connection, walk.found());
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
-        let claims = store_found(&transaction, &connection, &found, (self.now)()).await?;
-        let connected = Connected { connection, found, claims };
-        let resource = names::of_connection(id);
+        // The look took its time: what was revoked meanwhile reaches nothing.
+        self.get(by, connection.id).await?.require_active()?;
+        let claims = store_found(&transaction, &connection, (&found, &AssetKind::ALL), (self.now)()).await?;
+        let connected = Connected { connection, found, claims, looking: None };
+        let resource = names::of_connection(connected.connection.id);
         let told = Told { action: "connections.discover", resource: &resource, detail: self.detail(&connected).await };
         self.store.commit(transaction, by, told, None).await?;
         Ok(connected)
@@ -340,7 +369,7 @@ impl Connections {
 
     /// What the audit tells of a connection; the person at Meta as a keyed hash.
     async fn detail(&self, connected: &Connected) -> serde_json::Value {
-        let Connected { connection, found, claims } = connected;
+        let Connected { connection, found, claims, looking } = connected;
         json!({
             "meta_app": connection.app.to_string(),
             "user": sensitive::hashed(&self.vault, connection.tenant.as_str(), &connection.user_id).await,
@@ -350,6 +379,7 @@ impl Connections {
             "assets": found.len(),
             "claimed": claims.claimed.len(),
             "taken": claims.taken.len(),
+            "operation": looking,
         })
     }
 
@@ -370,33 +400,30 @@ fn cell<'a>(tenant: &'a str, row: &'a str) -> Cell<'a> {
     Cell { tenant, table: "connections", column: "sealed_token", row }
 }
 
-/// Replaces what the connection reaches, and claims the ad accounts that nobody owns.
+/// Replaces what the connection reaches of these kinds, and claims the ad accounts that nobody owns.
 async fn store_found(
     transaction: &storage::Transaction<'_>,
     connection: &Connection,
-    found: &[Found],
+    (found, kinds): (&[Found], &[AssetKind]),
     now: Timestamp,
 ) -> Result<Claims, Error> {
     let tenant = connection.tenant.as_str();
-    store::assets::replace(transaction, tenant, connection.id, found, now).await?;
-    let mut claims = Claims::default();
-    for account in found.iter().filter_map(Found::ad_account) {
-        let before = owners::get(transaction, account).await?;
-        let owner = owners::claim(transaction, account, tenant, now).await?;
-        match before {
-            _ if !owner.lets(tenant) => claims.taken.push(account),
-            None => claims.claimed.push(account),
-            Some(_) => {}
-        }
-    }
-    if !claims.claimed.is_empty() {
+    store::assets::replace(transaction, (tenant, connection.id), kinds, found, now).await?;
+    let accounts: Vec<AdAccountId> = found.iter().filter_map(Found::ad_account).collect();
+    let (claimed, taken) = owners::claim_all(transaction, &accounts, tenant, now).await?;
+    if !claimed.is_empty() {
         // Until now whoever reached them could use them.
-        revocations::append_losing(transaction, &claims.claimed, &[tenant.to_owned()], now).await?;
+        revocations::append_losing(transaction, &claimed, &[tenant.to_owned()], now).await?;
     }
-    Ok(claims)
+    Ok(Claims { claimed, taken })
 }
 
 impl Checked {
+    /// Whether all that it reaches was looked into, which a token that is not used has no need of.
+    fn is_looked_into(&self) -> bool {
+        self.reached.is_whole() || self.standing.state != ConnectionState::Active
+    }
+
     fn connection(&self, tenant: TenantId, older: Option<&Connection>, now: Timestamp) -> Connection {
         Connection {
             tenant,

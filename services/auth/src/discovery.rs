@@ -1,6 +1,14 @@
 //! Looking again at what a connection reaches, as long work: a row that a worker of any replica takes up.
+//!
+//! It goes in steps of a hundred ad accounts and says after each how far it is. Where Meta cannot serve or sets a limit, the
+//! operation says so and waits; this replica goes on from the step that failed, another one, after a kill, from the start.
+//! What was stored before stays until the look is through.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use prost::Message;
 use proto::{
@@ -23,6 +31,7 @@ use vocabulary::{
 };
 
 use crate::{
+    assets::Walk,
     by::{By, Repeat},
     connections::Connections,
     error::Error,
@@ -32,7 +41,7 @@ use crate::{
 };
 
 const KIND: &str = "discover_assets";
-/// Longer than a discovery of thousands of accounts takes.
+/// Longer than a step takes; each step begins it anew.
 const LEASE: Duration = Duration::from_mins(10);
 /// How often a worker looks for work.
 const LOOK: Duration = Duration::from_millis(500);
@@ -40,6 +49,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_hours(2);
 /// The longest pause between two tries that Meta did not ask for.
 const PAUSE_MAX: Duration = Duration::from_mins(10);
+/// How many looks that wait are remembered; what is beyond begins anew.
+const WALKS_MAX: usize = 32;
 
 /// The use cases and the worker.
 #[derive(Clone)]
@@ -47,12 +58,14 @@ pub struct Discovery {
     store: Store,
     connections: Connections,
     now: Now,
+    /// Looks that were begun and wait, by their operations.
+    walks: Arc<Mutex<HashMap<Uuid, (Instant, Walk)>>>,
 }
 
 impl Discovery {
     /// Over the store and the connections.
     pub fn new(store: Store, connections: Connections, now: Now) -> Self {
-        Self { store, connections, now }
+        Self { store, connections, now, walks: Arc::default() }
     }
 
     /// Accepts a discovery.
@@ -69,31 +82,9 @@ impl Discovery {
             let metadata = Some(OperationMetadata { resource, ..OperationMetadata::default() });
             return Ok(Operation { name: String::new(), done: true, metadata, outcome: None });
         }
-        let operation_id = Uuid::now_v7();
-        let now = Some(timestamp((self.now)()));
-        let operation = Operation {
-            name: name(operation_id),
-            metadata: Some(OperationMetadata {
-                resource: resource.clone(),
-                phase: "waiting for a worker".to_owned(),
-                steps_total: 1,
-                create_time: now,
-                update_time: now,
-                ..OperationMetadata::default()
-            }),
-            ..Operation::default()
-        };
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
-        let new = New {
-            tenant: by.tenant.as_str(),
-            id: operation_id,
-            kind: KIND,
-            resource: &resource,
-            input: by.actor.as_bytes(),
-            body: &operation.encode_to_vec(),
-        };
-        self.store.operations().create(&transaction, new).await?;
+        let operation = enqueue(&self.store, &transaction, (by, id), (self.now)()).await?;
         let detail = serde_json::json!({"operation": operation.name});
         let told = Told { action: "discoveries.create", resource: &resource, detail };
         self.store.commit(transaction, by, told, Some((repeat, answer(&operation)))).await?;
@@ -113,9 +104,11 @@ impl Discovery {
     async fn round(&self) -> Result<(), Error> {
         while let Some(claimed) = self.store.operations().claim(&[KIND], LEASE).await? {
             let mut operation = Operation::decode(claimed.body.as_slice()).map_err(|_| Error::Corrupt("operation"))?;
-            let outcome = match self.work(&claimed).await {
+            let mut walk = self.resumed(claimed.id);
+            let outcome = match self.work(&claimed, &mut operation, &mut walk).await {
                 Err(error) if is_temporary(&error) && self.is_young(&operation) => {
                     self.postpone(&claimed, &mut operation, &error).await?;
+                    self.keep(claimed.id, walk);
                     continue;
                 }
                 Ok(result) => Outcome::Result(result),
@@ -123,8 +116,8 @@ impl Discovery {
             };
             operation.done = true;
             self.describe(&mut operation, "done", "");
-            if let Some(metadata) = &mut operation.metadata {
-                metadata.steps_done = i64::from(matches!(outcome, Outcome::Result(_)));
+            if let (Some(metadata), Outcome::Result(_)) = (&mut operation.metadata, &outcome) {
+                metadata.steps_done = metadata.steps_total;
             }
             operation.outcome = Some(outcome);
             self.store.operations().finish(&claimed, &operation.encode_to_vec()).await?;
@@ -132,7 +125,12 @@ impl Discovery {
         Ok(())
     }
 
-    async fn work(&self, claimed: &Claimed) -> Result<prost_types::Any, Error> {
+    async fn work(
+        &self,
+        claimed: &Claimed,
+        operation: &mut Operation,
+        walk: &mut Walk,
+    ) -> Result<prost_types::Any, Error> {
         if claimed.cancel_requested {
             return Err(Error::Cancelled);
         }
@@ -140,7 +138,16 @@ impl Discovery {
         let actor = String::from_utf8_lossy(&claimed.input).into();
         let by = By { actor, ..By::ourselves(tenant) };
         let id = names::connection(&claimed.resource).map_err(|_| Error::Corrupt("operation"))?;
-        let connected = self.connections.discover(&by, id).await?;
+        let reaching = self.connections.reaching(&by, id).await?;
+        while self.connections.step(&reaching, walk).await? {
+            self.describe(operation, "looking into ad accounts", "");
+            count(operation, walk);
+            if self.store.operations().progress(claimed, &operation.encode_to_vec()).await?.cancel_requested {
+                return Err(Error::Cancelled);
+            }
+        }
+        count(operation, walk);
+        let connected = self.connections.reached(&by, reaching, std::mem::take(walk)).await?;
         let result = pb::DiscoverAssetsResult::from(&connected);
         Ok(prost_types::Any {
             type_url: "type.googleapis.com/adplane.auth.v1.DiscoverAssetsResult".to_owned(),
@@ -154,13 +161,34 @@ impl Discovery {
         created.is_some_and(|created| (created.seconds, created.nanos) > (until.seconds, until.nanos))
     }
 
+    /// The look that waits, where this replica began it a while ago; else a new one.
+    fn resumed(&self, id: Uuid) -> Walk {
+        let kept = self.walks().remove(&id).filter(|(since, _)| since.elapsed() < PATIENCE);
+        kept.map(|(_, walk)| walk).unwrap_or_default()
+    }
+
+    fn keep(&self, id: Uuid, walk: Walk) {
+        let mut walks = self.walks();
+        walks.retain(|_, (since, _)| since.elapsed() < PATIENCE);
+        if walks.len() < WALKS_MAX {
+            walks.insert(id, (Instant::now(), walk));
+        }
+    }
+
+    fn walks(&self) -> MutexGuard<'_, HashMap<Uuid, (Instant, Walk)>> {
+        self.walks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says why it waits and how long: as long as Meta asks for, else longer each time.
     async fn postpone(&self, claimed: &Claimed, operation: &mut Operation, error: &Error) -> Result<(), Error> {
         let tries = u32::try_from(claimed.attempt).unwrap_or(1);
         let pause = Duration::from_secs(2_u64.saturating_pow(tries)).min(PAUSE_MAX);
         let delay = pause.max(error.retry_after().unwrap_or_default());
-        self.describe(operation, "waiting", "meta");
+        self.describe(operation, waiting(error), "meta");
         if let Some(metadata) = &mut operation.metadata {
-            metadata.next_attempt_time = Some(timestamp((self.now)() + delay));
+            let until = timestamp((self.now)() + delay);
+            metadata.next_attempt_time = Some(until);
+            metadata.quota_until = is_limit(error).then_some(until);
         }
         Ok(self.store.operations().postpone(claimed, delay, &operation.encode_to_vec()).await?)
     }
@@ -175,6 +203,55 @@ impl Discovery {
 
 fn is_temporary(error: &Error) -> bool {
     matches!(error, Error::Meta(error) if error.is_temporary())
+}
+
+fn is_limit(error: &Error) -> bool {
+    matches!(error, Error::Meta(graph::Error::Throttled { .. }))
+}
+
+/// Why it waits, for a person.
+fn waiting(error: &Error) -> &'static str {
+    if is_limit(error) {
+        "waiting: Meta limits how much we may ask now; it goes on by itself where it was"
+    } else {
+        "waiting: Meta does not answer well now; it goes on by itself where it was"
+    }
+}
+
+/// Writes down how many ad accounts were looked into.
+fn count(operation: &mut Operation, walk: &Walk) {
+    let (looked, total) = walk.progress();
+    let metadata = operation.metadata.get_or_insert_default();
+    metadata.steps_done = i64::try_from(looked).unwrap_or(i64::MAX);
+    metadata.steps_total = i64::try_from(total.max(1)).unwrap_or(i64::MAX);
+}
+
+/// Accepts a look into a connection within the caller's transaction.
+pub(crate) async fn enqueue(
+    store: &Store,
+    transaction: &storage::Transaction<'_>,
+    (by, connection): (&By, ConnectionId),
+    now: jiff::Timestamp,
+) -> Result<Operation, Error> {
+    let (id, resource, now) = (Uuid::now_v7(), names::of_connection(connection), Some(timestamp(now)));
+    let operation = Operation {
+        name: name(id),
+        metadata: Some(OperationMetadata {
+            resource: resource.clone(),
+            phase: "waiting for a worker".to_owned(),
+            steps_total: 1,
+            create_time: now,
+            update_time: now,
+            ..OperationMetadata::default()
+        }),
+        ..Operation::default()
+    };
+    let (tenant, input, body) = (by.tenant.as_str(), by.actor.as_bytes(), operation.encode_to_vec());
+    store
+        .operations()
+        .create(transaction, New { tenant, id, kind: KIND, resource: &resource, input, body: &body })
+        .await?;
+    Ok(operation)
 }
 
 fn name(id: Uuid) -> String {

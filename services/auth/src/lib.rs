@@ -231,13 +231,12 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     let streams = Streams::new(settings.streams, process.tasks.clone());
     let leases = Leases::new(&settings, (store.clone(), now.clone()), connections.clone(), revocations.clone());
     tasks.spawn(leases.clone().watch(stop.clone()));
-    let issuers = settings.issuers.iter().map(|issuer| issuer.name.clone()).collect();
     let identity = IdentityApi {
         common: common.clone(),
         bootstrap: Bootstrap::new(&settings, (store.clone(), now.clone()), vault.clone()),
         tokens,
         callers: Callers::new(store.clone(), now.clone()),
-        subjects: Subjects::new((store.clone(), vault.clone(), now.clone()), issuers),
+        subjects: Subjects::new((store.clone(), vault.clone(), now.clone()), &settings.issuers),
         now: now.clone(),
     };
     let chain = ChainApi::new(OwnChains(store.clone()), common.pages.clone());

@@ -10,6 +10,7 @@ use crate::{
     by::{By, Repeat},
     callers,
     error::Error,
+    issuers::IssuerSettings,
     now::Now,
     revocations::Subject,
     sensitive,
@@ -42,7 +43,8 @@ pub struct Subjects {
 
 impl Subjects {
     /// Over the store, for these issuers.
-    pub fn new((store, vault, now): (Store, Vault, Now), issuers: Vec<String>) -> Self {
+    pub fn new((store, vault, now): (Store, Vault, Now), issuers: &[IssuerSettings]) -> Self {
+        let issuers = issuers.iter().map(|issuer| issuer.name.clone()).collect();
         Self { store, vault, issuers, now }
     }
 

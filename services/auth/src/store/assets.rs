@@ -7,27 +7,37 @@ use vocabulary::ids::ConnectionId;
 
 use crate::assets::{Asset, AssetKind, Found};
 
-/// Replaces what a connection reaches by what was found just now.
+/// What stands between roles while they travel as one text.
+const BETWEEN: &str = "\u{1f}";
+
+/// Replaces what a connection reaches of these kinds by what was found just now, in two statements however much it is.
 pub async fn replace(
     transaction: &Transaction<'_>,
-    tenant: &str,
-    connection: ConnectionId,
+    (tenant, connection): (&str, ConnectionId),
+    kinds: &[AssetKind],
     found: &[Found],
     now: Timestamp,
 ) -> Result<(), Error> {
-    const FORGET: &str = "DELETE FROM assets WHERE tenant_id = $1 AND connection_id = $2";
+    const FORGET: &str = "
+        DELETE FROM assets
+         WHERE tenant_id = $1 AND connection_id = $2 AND kind = ANY($3)";
     const INSERT: &str = "
         INSERT INTO assets (tenant_id, kind, meta_id, connection_id, display_name, roles, discovered_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        SELECT $1, kind, meta_id, $2, display_name, string_to_array(roles, $7), $8
+          FROM unnest($3::smallint[], $4::text[], $5::text[], $6::text[]) AS f (kind, meta_id, display_name, roles)
         ON CONFLICT DO NOTHING";
+    let kinds: Vec<i16> = kinds.iter().map(|kind| kind.number()).collect();
     let statement = transaction.prepare_cached(FORGET).await?;
-    transaction.execute(&statement, &[&tenant, &connection.0]).await?;
+    transaction.execute(&statement, &[&tenant, &connection.0, &kinds]).await?;
+    let found: Vec<&Found> = found.iter().filter(|found| kinds.contains(&found.kind.number())).collect();
+    let kinds: Vec<i16> = found.iter().map(|found| found.kind.number()).collect();
+    let ids: Vec<&str> = found.iter().map(|found| found.meta_id.as_str()).collect();
+    let names: Vec<&str> = found.iter().map(|found| found.display_name.as_str()).collect();
+    let roles: Vec<String> = found.iter().map(|found| found.roles.join(BETWEEN)).collect();
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&tenant, &connection.0, &kinds, &ids, &names, &roles, &BETWEEN, &now];
     let statement = transaction.prepare_cached(INSERT).await?;
-    for Found { kind, meta_id, display_name, roles } in found {
-        let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-            &[&tenant, &kind.number(), meta_id, &connection.0, display_name, roles, &now];
-        transaction.execute(&statement, values).await?;
-    }
+    transaction.execute(&statement, values).await?;
     Ok(())
 }
 

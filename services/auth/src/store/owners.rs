@@ -49,6 +49,46 @@ pub async fn claim(
     read(&client.query_one(&statement, &[&account.to_string(), &tenant, &now]).await?)
 }
 
+/// Gives the tenant those of the accounts that nobody owns, in two statements however many they are: which these are, and
+/// which are others' and not shared with it.
+pub async fn claim_all(
+    transaction: &Transaction<'_>,
+    accounts: &[AdAccountId],
+    tenant: &str,
+    now: Timestamp,
+) -> Result<(Vec<AdAccountId>, Vec<AdAccountId>), Error> {
+    // In one order everywhere, so that two tenants who claim the same do not wait for each other in a circle.
+    const CLAIM: &str = "
+        INSERT INTO ad_account_owners (account_id, tenant_id, assigned_at)
+        SELECT account_id, $2, $3
+          FROM unnest($1::text[]) AS account_id
+         ORDER BY account_id
+        ON CONFLICT (account_id) DO NOTHING
+        RETURNING account_id";
+    const TAKEN: &str = "
+        SELECT o.account_id
+          FROM ad_account_owners AS o
+         WHERE o.account_id = ANY($1)
+           AND o.tenant_id <> $2
+           AND NOT EXISTS (
+               SELECT FROM ad_account_shares AS s WHERE s.account_id = o.account_id AND s.tenant_id = $2)";
+    let accounts: Vec<String> = accounts.iter().map(ToString::to_string).collect();
+    let statement = transaction.prepare_cached(CLAIM).await?;
+    let claimed = ids(&transaction.query(&statement, &[&accounts, &tenant, &now]).await?)?;
+    let statement = transaction.prepare_cached(TAKEN).await?;
+    let taken = ids(&transaction.query(&statement, &[&accounts, &tenant]).await?)?;
+    Ok((claimed, taken))
+}
+
+/// Ad accounts, in order.
+fn ids(rows: &[Row]) -> Result<Vec<AdAccountId>, Error> {
+    let corrupt = || Error::Broken("a stored ad account has an impossible form".to_owned());
+    let id = |row: &Row| row.try_get::<_, &str>(0)?.parse().map_err(|_| corrupt());
+    let mut ids: Vec<AdAccountId> = rows.iter().map(id).collect::<Result<_, Error>>()?;
+    ids.sort_unstable();
+    Ok(ids)
+}
+
 /// Who owns the account.
 pub async fn get(client: &impl GenericClient, account: AdAccountId) -> Result<Option<Owner>, Error> {
     const SQL: &str = "

@@ -169,6 +169,9 @@ impl From<&Connected> for pb::DiscoverAssetsResult {
             datasets: count(AssetKind::Dataset),
             claimed_ad_accounts: names(&connected.claims.claimed),
             taken_ad_accounts: names(&connected.claims.taken),
+            claimed_total: i64::try_from(connected.claims.claimed.len()).unwrap_or(i64::MAX),
+            taken_total: i64::try_from(connected.claims.taken.len()).unwrap_or(i64::MAX),
+            operation: connected.looking.clone().unwrap_or_default(),
         }
     }
 }

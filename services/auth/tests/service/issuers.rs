@@ -86,7 +86,7 @@ pub(crate) fn company() -> Outsider {
     Outsider::new("https://login.company.example", "k1", Algorithm::RS256)
 }
 
-fn trusting(company: &Outsider, url: &str) -> IssuerSettings {
+pub(crate) fn trusting(company: &Outsider, url: &str) -> IssuerSettings {
     IssuerSettings {
         name: "company".to_owned(),
         issuer: company.issuer.clone(),

@@ -9,11 +9,15 @@ mod connections;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod discovery;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod issuers;
+#[cfg(test)]
+mod jwks;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
@@ -30,6 +34,8 @@ mod one_connection;
 mod patience;
 #[cfg(test)]
 mod refresh;
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

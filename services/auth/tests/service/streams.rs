@@ -69,7 +69,7 @@ async fn a_watcher_that_does_not_read_is_cut_and_misses_nothing() {
     };
     let request = pb::WatchConnectionsRequest { from_oldest: true, ..Default::default() };
     let mut slow = watch(request).await;
-    until("the watcher is cut", async || cut() > 0).await;
+    until("the watcher is cut", async || was_cut()).await;
 
     let (mut seen, mut resume_token) = (0, String::new());
     let refused = loop {
@@ -96,14 +96,11 @@ async fn a_watcher_that_does_not_read_is_cut_and_misses_nothing() {
     }
 }
 
-/// How many watchers of connections were cut in this process.
-fn cut() -> u64 {
-    let metric = runtime::telemetry::metrics();
-    let families = metric.gather();
+/// Whether any watcher was cut in this process, as its metrics show.
+fn was_cut() -> bool {
+    let families = runtime::telemetry::metrics().gather();
     let family = families.iter().find(|family| family.name().starts_with("adplane_streams_cut_slow_reader"));
-    let cut =
-        family.map_or(0.0, |family| family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum());
-    cut as u64
+    family.is_some_and(|family| family.get_metric().iter().any(|metric| metric.get_counter().get_value() > 0.0))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,7 @@ async fn why_a_connection_was_given_up_is_told_without_metas_persons_and_secrets
     let (world, first) = World::with_app().await;
     let (connection, _) = world.expiring(&first).await;
     // Near its end Meta refuses the exchange, for a reason that is not the token's.
-    world.turn(DAY * 60 - Duration::from_mins(5)).await;
+    world.turn(DAY * 59 + Duration::from_mins(24 * 60 - 5)).await;
     world.exchanges_go(json!({ "error": { "code": 100, "message": FOREIGN } }), None).await;
     world.worker().await;
     let seen = world.until(&first, &connection.name, |seen| seen.state() == State::NeedsConsent).await;

@@ -69,10 +69,15 @@ impl World {
 
     /// The same with other settings.
     pub(crate) async fn set(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::at(sandbox::Options::default(), change).await
+    }
+
+    /// The same with another Meta.
+    pub(crate) async fn at(meta: sandbox::Options, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = Process::detached();
         let (listener, sandbox) = free_port().await;
-        process.tasks.spawn(sandbox::serve_on(listener, sandbox::Options::default(), process.stop.clone()));
+        process.tasks.spawn(sandbox::serve_on(listener, meta, process.stop.clone()));
         let database = shared().create_database().await.unwrap();
         let mut settings = settings(folder.path(), &database, &sandbox);
         change(&mut settings);
