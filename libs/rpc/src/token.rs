@@ -150,6 +150,8 @@ type Digest = [u8; 32];
 /// A verified token, and what was trusted then.
 struct Remembered {
     generation: u64,
+    /// The issuer, where it is one outside.
+    outside: Option<String>,
     verified: Arc<Verified>,
 }
 
@@ -158,19 +160,28 @@ pub struct Verifier {
     keys: Keys,
     remembered: Mutex<HashMap<Digest, Remembered>>,
     ended: Mutex<revocations::Ended>,
+    /// The time, in unix seconds.
+    now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
 impl Verifier {
     /// Verifies with these keys.
     pub fn new(keys: Keys) -> Self {
-        Self { keys, remembered: Mutex::default(), ended: Mutex::default() }
+        Self::by(SystemClock, keys)
+    }
+
+    /// The same by another clock. The library that checks signatures looks at the machine's as well.
+    fn by(clock: impl Clock, keys: Keys) -> Self {
+        let now = Arc::new(move || clock.now().as_second());
+        Self { keys, remembered: Mutex::default(), ended: Mutex::default(), now }
     }
 
     /// What the token says. Fails where it is not good, or where its key cannot be read.
     pub async fn verify(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
         decode::require_size(token)?;
         let digest = digest_of(token);
-        let now = SystemClock.now().as_second();
+        let now = (self.now)();
+        self.keys.keep_fresh().await;
         let verified = match self.recall(&digest, now) {
             Some(verified) => verified,
             None => self.verify_anew(token, digest, now).await?,
@@ -180,19 +191,19 @@ impl Verifier {
     }
 
     fn recall(&self, digest: &Digest, now: i64) -> Option<Arc<Verified>> {
-        let generation = self.keys.generation();
         let remembered = lock(&self.remembered);
-        let known = remembered.get(digest).filter(|known| known.generation == generation);
-        known.filter(|known| known.verified.expires > now).map(|known| Arc::clone(&known.verified))
+        let known = remembered.get(digest).filter(|known| known.verified.expires > now)?;
+        let stands = self.keys.stands(known.generation, known.outside.as_deref(), now);
+        stands.then(|| Arc::clone(&known.verified))
     }
 
     async fn verify_anew(&self, token: &str, digest: Digest, now: i64) -> Result<Arc<Verified>, TokenError> {
         let head = decode::head(token)?;
         let found = self.keys.find(&head, now).await?;
-        // Read after the key was found: where something else is trusted by now, the token is looked at once more.
-        let generation = self.keys.generation();
         let verified = Arc::new(decode::verified(token, head, &found, now)?);
-        self.remember(digest, Remembered { generation, verified: Arc::clone(&verified) }, now);
+        // Of the generation that its key was found in: where something else is trusted by now, it is looked at once more.
+        let (generation, outside) = (found.generation, found.signer.outside());
+        self.remember(digest, Remembered { generation, outside, verified: Arc::clone(&verified) }, now);
         Ok(verified)
     }
 

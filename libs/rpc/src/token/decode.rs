@@ -24,6 +24,8 @@ const BYTES_MAX: usize = 8 * 1024;
 const SUBJECT_BYTES_MAX: usize = 255;
 /// How far our own clocks may be apart.
 const OUR_LEEWAY_SECONDS: u32 = 5;
+/// The longest life of a token of ours: revocations are kept for twice that, and a stolen key signs for no longer.
+const OUR_SECONDS_MAX: i64 = 86_400;
 
 /// What a token says about itself. Nothing of it is believed: it only chooses the key that everything hangs on.
 pub(super) struct Head {
@@ -80,7 +82,10 @@ pub(super) fn verified(token: &str, head: Head, found: &Found, now: i64) -> Resu
         Signer::Ours { issuer } => {
             let audience = [AUDIENCE.to_owned()];
             let claims: Claims = checked(token, found, (issuer.as_deref(), &audience, OUR_LEEWAY_SECONDS))?;
-            require_begun(claims.iat, OUR_LEEWAY_SECONDS, now)?;
+            require_time((claims.iat, claims.exp), OUR_LEEWAY_SECONDS, now)?;
+            if claims.exp.saturating_sub(claims.iat) > OUR_SECONDS_MAX {
+                return Err(TokenError::Refused("lives_too_long"));
+            }
             ours(token, claims, head.key_id)
         }
         Signer::Outside(outside) => {
@@ -144,9 +149,9 @@ fn outsiders(token: &str, claims: &Value, issuer: &TrustedIssuer, now: i64) -> R
     if expires.saturating_sub(now) > i64::from(issuer.token_seconds_max) {
         return Err(TokenError::Refused("lives_too_long"));
     }
-    // Without a beginning it counts as old, so that it ends with the first suspension of its tenant.
-    let issued = seconds("iat").unwrap_or(0);
-    require_begun(issued, issuer.leeway_seconds, now)?;
+    // Without either it could not be told from a token that a suspension of its tenant has ended.
+    let issued = seconds("iat").or_else(|| seconds("nbf")).ok_or(TokenError::Refused("claims"))?;
+    require_time((issued, expires), issuer.leeway_seconds, now)?;
     let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| is_subject(subject));
     let subject = subject.ok_or(TokenError::Refused("claims"))?;
     let given = mapping::scopes_by_tenant(&issuer.rules, claims);
@@ -167,8 +172,15 @@ fn outsiders(token: &str, claims: &Value, issuer: &TrustedIssuer, now: i64) -> R
 }
 
 /// A token from the future would outlive a suspension that is told by its time.
-fn require_begun(issued: i64, leeway_seconds: u32, now: i64) -> Result<(), TokenError> {
-    if issued <= now.saturating_add(leeway_seconds.into()) { Ok(()) } else { Err(TokenError::Refused("not_yet_valid")) }
+fn require_time((issued, expires): (i64, i64), leeway_seconds: u32, now: i64) -> Result<(), TokenError> {
+    let leeway = i64::from(leeway_seconds);
+    if issued > now.saturating_add(leeway) {
+        Err(TokenError::Refused("not_yet_valid"))
+    } else if expires.saturating_add(leeway) < now {
+        Err(TokenError::Refused("expired"))
+    } else {
+        Ok(())
+    }
 }
 
 fn is_subject(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
@@ -10,6 +10,7 @@ use http::Request;
 use http_body_util::{BodyExt, Limited};
 use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::TokenError;
@@ -79,6 +80,8 @@ pub enum KeysError {
 pub(super) struct Found {
     pub(super) signer: Signer,
     pub(super) key: Arc<Key>,
+    /// What was trusted when it was found.
+    pub(super) generation: u64,
 }
 
 impl Keys {
@@ -135,7 +138,7 @@ impl Keys {
     /// The key that a token names, of the issuer that it names. Fails as unreachable only where a key had to be asked for
     /// and nobody answered; a key that is known serves on.
     pub(super) async fn find(&self, head: &Head, now: i64) -> Result<Found, TokenError> {
-        self.keep_fresh().await?;
+        self.begin().await?;
         if let Some(found) = self.known(head, now)? {
             return Ok(found);
         }
@@ -158,16 +161,30 @@ impl Keys {
             return Err(TokenError::Refused("algorithm"));
         }
         let key = trusted.key(&signer, &head.key_id).filter(|_| !signer.is_stale(now));
-        Ok(key.map(|key| Found { signer, key }))
+        Ok(key.map(|key| Found { signer, key, generation: trusted.generation }))
     }
 
-    /// Reads what was never read, and now and then what was read long ago.
-    async fn keep_fresh(&self) -> Result<(), TokenError> {
+    /// Whether what was verified under this generation, of this issuer outside if of one, may still be believed.
+    pub(super) fn stands(&self, generation: u64, outside: Option<&str>, now: i64) -> bool {
+        let trusted = self.0.trusted.load();
+        let is_stale = |issuer: &str| trusted.signer(Some(issuer)).is_none_or(|signer| signer.is_stale(now));
+        trusted.generation == generation && !outside.is_some_and(is_stale)
+    }
+
+    /// Reads what was never read.
+    async fn begin(&self) -> Result<(), TokenError> {
         let Some(reader) = self.0.reader.get() else { return Ok(()) };
-        if self.generation() == 0 {
-            let mut asked = self.0.asked.lock().await;
-            return if self.generation() == 0 { self.read(reader, &mut asked, None).await } else { Ok(()) };
+        if self.generation() > 0 {
+            return Ok(());
         }
+        let mut asked = self.0.asked.lock().await;
+        if self.generation() == 0 { self.read(reader, &mut asked, None).await } else { Ok(()) }
+    }
+
+    /// Now and then reads again what was read long ago. Every token comes by here, the remembered as well: with nothing but
+    /// those, what is trusted no more would be believed for as long as they live.
+    pub(super) async fn keep_fresh(&self) {
+        let Some(reader) = self.0.reader.get().filter(|_| self.generation() > 0) else { return };
         if let Ok(mut asked) = self.0.asked.try_lock()
             && is_older(asked.read, REFRESH_AFTER)
         {
@@ -175,7 +192,6 @@ impl Keys {
             // What is at hand is still good; the next call after the pause tries again.
             drop(self.read(reader, &mut asked, None).await);
         }
-        Ok(())
     }
 
     /// Asks for a key that is unknown, unless that was done just now; says whose it would be.

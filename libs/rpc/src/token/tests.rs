@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use vocabulary::TestClock;
+
 use super::*;
 use crate::testing::Issuer;
 
@@ -30,14 +34,25 @@ async fn an_altered_token_is_refused() {
 #[tokio::test]
 async fn an_expired_token_is_refused_although_it_was_remembered() {
     let issuer = Issuer::new();
-    let verifier = issuer.verifier();
-    let mut claims = issuer.claims("acme", &["*"]);
-    claims.exp = SystemClock.now().as_second() + 1;
-    let token = issuer.sign(&claims);
-    assert!(verifier.verify(&token).await.is_ok());
-    claims.exp -= 100;
-    let error = verifier.verify(&issuer.sign(&claims)).await.unwrap_err();
+    let clock = TestClock::at(SystemClock.now());
+    let verifier = Verifier::by(clock.clone(), Keys::fixed(issuer.jwks()));
+    let token = issuer.token("acme", &["*"]);
+    let first = verifier.verify(&token).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &verifier.verify(&token).await.unwrap()), "it is remembered");
+    clock.advance(Duration::from_hours(2));
+    let error = verifier.verify(&token).await.unwrap_err();
     assert!(matches!(error, TokenError::Refused("expired")));
+}
+
+#[tokio::test]
+async fn a_token_of_ours_that_lives_for_years_is_refused() {
+    let issuer = Issuer::new();
+    let mut claims = issuer.claims("acme", &["*"]);
+    claims.exp = claims.iat + 86_400;
+    assert!(issuer.verifier().verify(&issuer.sign(&claims)).await.is_ok());
+    claims.exp += 1;
+    let error = issuer.verifier().verify(&issuer.sign(&claims)).await.unwrap_err();
+    assert!(matches!(error, TokenError::Refused("lives_too_long")));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const ALGORITHMS: [(&str, Algorithm); 3] =
 pub struct IssuerSettings {
     /// A short name: the audit calls its people `{name}:{sub}`. 1 to 20 of `a-z`, `0-9` and `-`. Required.
     pub name: String,
-    /// What its tokens have in `iss`, to the letter. Required.
+    /// What its tokens have in `iss`, to the letter. They must also say when they were made, in `iat` or else `nbf`. Required.
     pub issuer: String,
     /// Where its keys are. Required.
     pub jwks: JwksSettings,
