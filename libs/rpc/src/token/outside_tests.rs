@@ -72,7 +72,8 @@ async fn scopes_belong_to_the_tenant_that_they_were_given_for() {
 #[tokio::test]
 async fn what_is_wrong_with_the_times_the_audience_or_the_claims_is_told() {
     let company = company();
-    let verifier = verifier(&[&company]);
+    let trust = Trust { issuer: Some("adplane".to_owned()), ..trust(&[&company]) };
+    let verifier = Verifier::new(Keys::trusting(trust));
     let (good, now) = (company.claims("writers"), SystemClock.now().as_second());
     assert!(verifier.verify(&company.sign(&with(&good, "exp", json!(now - 5)))).await.is_ok(), "within the leeway");
     for (claim, value, cause) in [
@@ -83,15 +84,12 @@ async fn what_is_wrong_with_the_times_the_audience_or_the_claims_is_told() {
         ("iat", json!(now + 60), "not_yet_valid"),
         ("aud", json!("another"), "audience"),
         ("aud", json!(["another", "more"]), "audience"),
-        ("iss", json!("https://login.other.example"), "issuer_unknown"),
+        ("iss", json!("https://login.other.example"), "issuer"),
         ("sub", json!(""), "claims"),
         ("sub", json!("a\nb"), "claims"),
         ("groups", json!(["others"]), "no_rule"),
         ("groups", Value::Null, "no_rule"),
     ] {
-        let trust = Trust { issuer: Some("adplane".to_owned()), ..trust(&[&company]) };
-        let verifier = Verifier::new(Keys::trusting(trust));
-        let cause = if cause == "issuer_unknown" { "issuer" } else { cause };
         assert_eq!(why(&verifier, &company.sign(&with(&good, claim, value.clone()))).await, cause, "{claim}: {value}");
     }
 }
@@ -242,6 +240,69 @@ async fn a_key_that_is_withdrawn_takes_its_tokens_along_at_the_next_look() {
     assert!(verifier.verify(&renewed.sign(&renewed.claims("writers"))).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_remembered_ends_with_its_key_at_the_next_look() {
+    let (company, renewed) = (company(), Outsider::new(URL, "k2", Algorithm::ES256));
+    let known = Arc::new(Mutex::new(trust(&[&company])));
+    let (reader, asked) = reader(Arc::clone(&known));
+    let verifier = Verifier::new(Keys::read_by(reader));
+    let token = company.sign(&company.claims("writers"));
+    assert!(verifier.verify(&token).await.is_ok());
+    *lock(&known) = trust(&[&renewed]);
+    assert!(verifier.verify(&token).await.is_ok());
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "not with every token");
+    tokio::time::advance(Duration::from_secs(301)).await;
+    assert_eq!(why(&verifier, &token).await, "unknown_key");
+}
+
+#[tokio::test]
+async fn a_token_is_remembered_under_what_was_trusted_when_its_key_was_found() {
+    let (company, renewed) = (company(), Outsider::new(URL, "k2", Algorithm::ES256));
+    let keys = Keys::trusting(trust(&[&company]));
+    let token = company.sign(&company.claims("writers"));
+    let found = keys.find(&decode::head(&token).unwrap(), SystemClock.now().as_second()).await.unwrap();
+    keys.put(&trust(&[&renewed]));
+    assert!(!keys.stands(found.generation, None, 0), "its key was withdrawn since");
+}
+
+#[tokio::test]
+async fn a_token_without_its_time_takes_the_beginning_of_its_validity() {
+    let company = company();
+    let verifier = verifier(&[&company]);
+    let (good, now) = (company.claims("writers"), SystemClock.now().as_second());
+    let without = |claims: &Value, claim: &str| {
+        let mut claims = claims.clone();
+        claims.as_object_mut().unwrap().remove(claim);
+        claims
+    };
+    let timeless = without(&good, "iat");
+    assert_eq!(why(&verifier, &company.sign(&without(&timeless, "nbf"))).await, "claims");
+    let suspended = proto::auth::v1::Revocation {
+        tenant: "tenants/acme".to_owned(),
+        revoke_time: Some(prost_types::Timestamp { seconds: now - 60, nanos: 0 }),
+        subject: Some(proto::auth::v1::revocation::Subject::WholeTenant(true)),
+    };
+    verifier.end(&suspended);
+    // Made before the tenant was stopped, and after.
+    assert_eq!(why(&verifier, &company.sign(&with(&timeless, "nbf", json!(now - 90)))).await, "revoked");
+    assert!(verifier.verify(&company.sign(&with(&timeless, "nbf", json!(now - 30)))).await.is_ok());
+}
+
+#[test]
+fn what_a_newer_auth_publishes_is_left_out_and_the_rest_serves() {
+    let company = company();
+    let mut published = serde_json::to_value(trust(&[&company])).unwrap();
+    published["issuers"][0]["algorithms"] = json!(["ES256", "ML-DSA-44"]);
+    published["issuers"][0]["rules"][0]["only_from"] = json!("10.0.0.0/8");
+    let newer = json!({"name": "newer", "kind": "not told before"});
+    published["issuers"].as_array_mut().unwrap().push(newer);
+    let read: Trust = serde_json::from_value(published).unwrap();
+    let [issuer] = read.issuers.as_slice() else { panic!("{read:?}") };
+    assert_eq!(issuer.algorithms, [Algorithm::ES256]);
+    let [rule] = issuer.rules.as_slice() else { panic!("a rule that is not understood grants: {issuer:?}") };
+    assert_eq!(rule.value, "readers");
+}
+
 #[tokio::test]
 async fn keys_serve_while_their_issuer_is_away_and_not_for_ever() {
     let company = company();
@@ -251,10 +312,12 @@ async fn keys_serve_while_their_issuer_is_away_and_not_for_ever() {
     // Auth began anew and could not read them yet: what we have is still good.
     (away.issuers[0].keys, away.issuers[0].keys_until) = (Vec::new(), 0);
     keys.put(&away);
-    assert!(verifier.verify(&company.sign(&company.claims("writers"))).await.is_ok());
+    let remembered = company.sign(&company.claims("writers"));
+    assert!(verifier.verify(&remembered).await.is_ok());
     let mut old = trust(&[&company]);
     old.issuers[0].keys_until = SystemClock.now().as_second() - 1;
     keys.put(&old);
+    assert_eq!(why(&verifier, &remembered).await, "keys");
     let claims = with(&company.claims("writers"), "jti", json!("another"));
     assert_eq!(why(&verifier, &company.sign(&claims)).await, "keys");
 }

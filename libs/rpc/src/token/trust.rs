@@ -15,8 +15,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use tracing::warn;
 
 /// RSA keys with fewer bits are not taken.
 const RSA_BYTES_MIN: usize = 256;
@@ -33,7 +35,7 @@ pub struct Trust {
     #[serde(default)]
     pub keys: Vec<Value>,
     /// Issuers outside.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "understood")]
     pub issuers: Vec<TrustedIssuer>,
 }
 
@@ -47,12 +49,14 @@ pub struct TrustedIssuer {
     /// A token is for one of these.
     pub audiences: Vec<String>,
     /// What it may sign with: of RS256, ES256 and EdDSA.
+    #[serde(deserialize_with = "understood")]
     pub algorithms: Vec<Algorithm>,
     /// How far its clock may be off, in seconds.
     pub leeway_seconds: u32,
     /// How long a token may still live when it comes, in seconds.
     pub token_seconds_max: u32,
     /// What its claims are worth. A token that no rule fits is refused.
+    #[serde(deserialize_with = "understood")]
     pub rules: Vec<Rule>,
     /// Its public keys, as JSON Web Keys.
     #[serde(default)]
@@ -60,6 +64,20 @@ pub struct TrustedIssuer {
     /// Until when its keys serve, in unix seconds; 0 where they could not be read yet.
     #[serde(default)]
     pub keys_until: i64,
+}
+
+/// Leaves out what a newer auth publishes and this version does not know. A rule with a word too many is left out whole:
+/// the word may be what narrows it.
+fn understood<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+    let known = |value: Value| match serde_json::from_value(value) {
+        Ok(known) => Some(known),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            warn!(error, "auth trusts something that this version does not understand; nothing is granted by it");
+            None
+        }
+    };
+    Ok(Vec::<Value>::deserialize(from)?.into_iter().filter_map(known).collect())
 }
 
 /// Who has this value in this claim may do this for these tenants. Nothing here can say "everything".
@@ -160,6 +178,14 @@ impl Signer {
         match self {
             Self::Ours { .. } => OURS.contains(&algorithm),
             Self::Outside(outside) => outside.issuer.algorithms.contains(&algorithm),
+        }
+    }
+
+    /// The name of an issuer outside.
+    pub(super) fn outside(&self) -> Option<String> {
+        match self {
+            Self::Ours { .. } => None,
+            Self::Outside(outside) => Some(outside.issuer.issuer.clone()),
         }
     }
 
