@@ -5,7 +5,8 @@ use storage::Postgres;
 use tonic::Code;
 
 use crate::{
-    chains::{Pair, tamper, until},
+    chains::{Pair, tamper},
+    waiting::until,
     world::{APP_SECRET, TOKEN, World, bearing, for_tenant, uuid, why},
 };
 

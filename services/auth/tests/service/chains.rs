@@ -10,19 +10,25 @@ use storage::{
     Postgres, PostgresSettings,
     audit::{self, Entry},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use vocabulary::page::PageTokens;
 
-use crate::world::{First, World, bearing, for_tenant};
+use crate::{
+    waiting::{in_time, until},
+    world::{First, World, bearing, for_tenant},
+};
 
 /// A world with another service, whose chains are in a database of its own.
 pub(crate) struct Pair {
     pub(crate) world: World,
     pub(crate) first: First,
     pub(crate) other: Postgres,
-    address: String,
+    /// Held whether the service runs or not, so that nobody else gets its port meanwhile.
+    listener: std::net::TcpListener,
     serving: CancellationToken,
+    /// What runs at the port now: the service, or nobody, who closes every connection at once.
+    running: JoinHandle<()>,
 }
 
 impl Drop for Pair {
@@ -37,39 +43,36 @@ impl Pair {
         let database = devstack::shared().create_database().await.unwrap();
         let other = Postgres::connect(&PostgresSettings::at(database).in_schema("campaigns")).await.unwrap();
         storage::migrations::run(&other, "campaigns", &[("V1__audit", audit::SQL)]).await.unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let endpoint = format!("http://{address}");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let world = World::set(|settings| {
             settings.anchor_seconds = 1;
             settings.services.insert("campaigns".to_owned(), endpoint);
         })
         .await;
         let first = world.bootstrap().await;
-        let mut pair = Self { world, first, other, address, serving: CancellationToken::new() };
-        pair.serve(listener);
-        pair
+        let serving = CancellationToken::new();
+        let running = serve(&world, &other, &listener, serving.clone());
+        Self { world, first, other, listener, serving, running }
     }
 
-    fn serve(&mut self, listener: TcpListener) {
-        self.serving = CancellationToken::new();
-        let verifier = Arc::new(Verifier::new(Keys::of_auth(self.world.pool())));
-        let chains = ChainApi::new(OwnChains(Store::new(self.other.clone())), PageTokens::new(b"key"));
-        let (server, stop) = (rpc::Server::new("campaigns", verifier), self.serving.clone());
-        self.world
-            .spawn(async move { server.add(ChainServiceServer::new(chains)).serve(listener, stop).await.unwrap() });
-    }
-
-    /// The other service goes away.
-    pub(crate) async fn stop_other(&self) {
-        self.serving.cancel();
-        until("the port is free", async || TcpListener::bind(&self.address).await.is_ok()).await;
+    /// The other service goes away: nothing of it runs any more, and whoever connects is sent away.
+    pub(crate) async fn stop_other(&mut self) {
+        self.end().await;
+        self.running = send_away(&self.world, &self.listener, self.serving.clone());
     }
 
     /// And comes back.
     pub(crate) async fn start_other(&mut self) {
-        let listener = TcpListener::bind(&self.address).await.unwrap();
-        self.serve(listener);
+        self.end().await;
+        self.running = serve(&self.world, &self.other, &self.listener, self.serving.clone());
+    }
+
+    async fn end(&mut self) {
+        self.serving.cancel();
+        in_time("the end of what runs at the port", &mut self.running).await.unwrap();
+        self.serving = CancellationToken::new();
     }
 
     /// The other service writes an entry.
@@ -129,14 +132,22 @@ pub(crate) async fn tamper(postgres: &Postgres, table: &str, sql: &str) {
     postgres.client().await.unwrap().batch_execute(&sql).await.unwrap();
 }
 
-/// Asks until it is so, for half a minute at most.
-pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let asking = async {
-        while !is_so().await {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+fn at(listener: &std::net::TcpListener) -> TcpListener {
+    TcpListener::from_std(listener.try_clone().unwrap()).unwrap()
+}
+
+fn serve(world: &World, other: &Postgres, listener: &std::net::TcpListener, stop: CancellationToken) -> JoinHandle<()> {
+    let verifier = Arc::new(Verifier::new(Keys::of_auth(world.pool())));
+    let chains = ChainApi::new(OwnChains(Store::new(other.clone())), PageTokens::new(b"key"));
+    let (server, listener) = (rpc::Server::new("campaigns", verifier), at(listener));
+    world.spawn(async move { server.add(ChainServiceServer::new(chains)).serve(listener, stop).await.unwrap() })
+}
+
+fn send_away(world: &World, listener: &std::net::TcpListener, stop: CancellationToken) -> JoinHandle<()> {
+    let listener = at(listener);
+    world.spawn(async move {
+        while let Some(come) = stop.run_until_cancelled(listener.accept()).await {
+            drop(come);
         }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(30), asking)
-        .await
-        .unwrap_or_else(|_| panic!("not in time: {what}"));
+    })
 }

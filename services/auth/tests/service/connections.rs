@@ -7,7 +7,10 @@ use proto::{
 };
 use tonic::Code;
 
-use crate::world::{ACCOUNT, APP, First, World, bearing, import, meta_app, uuid, why};
+use crate::{
+    waiting::soon,
+    world::{ACCOUNT, APP, First, World, bearing, import, meta_app, uuid, why},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_imported_token_is_looked_at_and_its_accounts_claimed() {
@@ -175,14 +178,12 @@ async fn a_discovery_is_an_operation_that_ends() {
     let begun = world.connections().discover_assets(bearing(&first.caller, request)).await.unwrap().into_inner();
     let name = begun.operation.unwrap().name;
     let mut operations = OperationServiceClient::new(world.pool());
-    let outcome = loop {
+    let outcome = soon("the end of the discovery", async || {
         let get = GetOperationRequest { name: name.clone() };
         let seen = operations.get_operation(bearing(&first.caller, get)).await.unwrap().into_inner().operation.unwrap();
-        if seen.done {
-            break seen.outcome;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+        seen.done.then_some(seen.outcome)
+    })
+    .await;
     let Some(Outcome::Result(result)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(pb::DiscoverAssetsResult::decode(result.value.as_slice()).unwrap().ad_accounts, 3);
 }

@@ -27,8 +27,8 @@ use tokio_rustls::{
 };
 
 use crate::{
-    chains::until,
     issuers::{company, trusting},
+    waiting::until,
     world::World,
 };
 

@@ -10,8 +10,6 @@ mod signing;
 mod stand_in;
 mod transit;
 
-use std::time::Duration;
-
 use auth::{
     signing::SigningKeys,
     store::Store,
@@ -30,7 +28,10 @@ use storage::Postgres;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::world::{ACCOUNT, World, bearing, for_tenant, uuid};
+use crate::{
+    waiting::soon,
+    world::{ACCOUNT, World, bearing, for_tenant, uuid},
+};
 
 fn client(world: &World) -> KeyServiceClient<Pool> {
     KeyServiceClient::new(world.pool())
@@ -55,18 +56,12 @@ async fn rotate(world: &World, token: &str, tenant: &str, what: pb::RotateKeyReq
     let began = client(world).rotate_key(for_tenant(bearing(token, what), tenant)).await.unwrap().into_inner();
     let name = began.operation.unwrap().name;
     let mut operations = OperationServiceClient::new(world.pool());
-    let ended = async {
-        loop {
-            let get = GetOperationRequest { name: name.clone() };
-            let got = operations.get_operation(for_tenant(bearing(token, get), tenant)).await.unwrap().into_inner();
-            let operation = got.operation.unwrap();
-            if operation.done {
-                return operation;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("the rotation ends")
+    soon("the end of the rotation", async || {
+        let get = GetOperationRequest { name: name.clone() };
+        let got = operations.get_operation(for_tenant(bearing(token, get), tenant)).await.unwrap().into_inner();
+        got.operation.filter(|operation| operation.done)
+    })
+    .await
 }
 
 /// What a rotation that went well says it did.
@@ -77,17 +72,9 @@ fn result(operation: &Operation) -> pb::RotateKeyResult {
     }
 }
 
-/// Repeats until it is good, for half a minute.
-async fn until<T, E: std::fmt::Debug>(mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
-    let good = async {
-        loop {
-            if let Ok(good) = attempt().await {
-                return good;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), good).await.expect("it becomes good")
+/// Repeats until it is good.
+async fn until<T, E>(mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
+    soon("something good", async || attempt().await.ok()).await
 }
 
 /// Everything that the key-encryption key wraps: tenants' keys, and those of their keyed hashes.

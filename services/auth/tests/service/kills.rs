@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     meta::{DAY, at},
+    waiting::until,
     world::{First, World, free_port},
 };
 
@@ -56,13 +57,7 @@ async fn until_blocked(world: &World) {
     let client = world.postgres().await;
     let blocked =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    for _ in 0..5_000 {
-        if client.query_one(blocked, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("nobody waits");
+    until("somebody waits", async || client.query_one(blocked, &[]).await.unwrap().get::<_, i64>(0) > 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

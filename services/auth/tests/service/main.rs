@@ -13,6 +13,8 @@ mod discovery;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod issuers;
@@ -48,6 +50,8 @@ mod thinning;
 mod usage;
 #[cfg(test)]
 mod vault;
+#[cfg(test)]
+mod waiting;
 #[cfg(test)]
 mod words;
 #[cfg(test)]

@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 
 use crate::{
     connections::logged_in,
+    waiting::{PATIENCE, until},
     world::{APP, First, TOKEN, World, bearing, import, uuid},
 };
 
 pub(crate) const DAY: Duration = Duration::from_hours(24);
-/// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(120);
 const SYSTEM_USER: &str = "5000000000000002";
 const SCOPES: &str = "ads_management,ads_read,business_management";
 
@@ -83,7 +82,9 @@ impl World {
         name: &str,
     ) -> Result<pb::RefreshConnectionResponse, tonic::Status> {
         let request = pb::RefreshConnectionRequest { name: name.to_owned(), request_id: uuid(), validate_only: false };
-        let answer = self.connections().refresh_connection(bearing(&first.caller, request)).await;
+        let mut request = bearing(&first.caller, request);
+        request.set_timeout(PATIENCE);
+        let answer = self.connections().refresh_connection(request).await;
         answer.map(tonic::Response::into_inner)
     }
 
@@ -102,11 +103,7 @@ impl World {
 
     /// Waits until so many exchanges have arrived.
     pub(crate) async fn until_exchanges(&self, count: usize) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.exchanges().await < count {
-            assert!(tokio::time::Instant::now() < deadline, "no exchange came");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("an exchange comes", async || self.exchanges().await >= count).await;
     }
 
     /// Something befalls every token of the system user.

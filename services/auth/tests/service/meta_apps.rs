@@ -1,9 +1,6 @@
 //! Apps whose secret changes, and webhooks meanwhile.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
 use axum::{
@@ -18,7 +15,10 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tonic::{Code, Request};
 
-use crate::world::{ACCOUNT, APP, APP_SECRET, First, Registered, TOKEN, World, bearing, uuid, why};
+use crate::{
+    waiting::until,
+    world::{ACCOUNT, APP, APP_SECRET, First, Registered, TOKEN, World, bearing, uuid, why},
+};
 
 const NEW_SECRET: &str = "the-new-secret-of-the-app";
 
@@ -121,12 +121,7 @@ async fn a_secret_is_replaced_once_meta_takes_it_and_webhooks_of_both_are_taken_
     assert!(versions[0].accept_until.is_none() && versions[1].accept_until.is_some());
     assert_eq!(rotating(request).await.unwrap().into_inner(), answer, "a repeat changes nothing");
     assert!(!format!("{answer:?}").contains(NEW_SECRET));
-    let renewed = async {
-        while proof(&world).await != by(NEW_SECRET) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(2), renewed).await.expect("leases are proved anew within two seconds");
+    until("leases are proved anew", async || proof(&world).await == by(NEW_SECRET)).await;
 
     let body = br#"{"object":"ad_account","entry":[]}"#;
     assert!(is_valid(&world, signed(NEW_SECRET, body), body).await);

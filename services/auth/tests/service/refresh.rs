@@ -8,7 +8,9 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::{
+    gate::world_behind_a_gate,
     meta::{DAY, at},
+    waiting::until,
     world::{ACCOUNT, World, bearing, import, uuid, why},
 };
 
@@ -32,7 +34,7 @@ async fn five_replicas_make_one_exchange_per_expiry() {
         world.turn(DAY * 45).await;
         let expires = seen.expire_time;
         seen = world.until(&first, &seen.name, |seen| at(seen.expire_time) > at(expires)).await;
-        // Every replica has looked again since.
+        // Whoever looked since found nothing to do; the token that is kept is known at Meta.
         world.until(&first, &seen.name, |seen| at(seen.inspect_time) > at(seen.refresh_time)).await;
         assert_eq!(world.exchanges().await, round);
     }
@@ -56,14 +58,25 @@ async fn a_persons_token_is_exchanged_as_persons_tokens_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_who_ask_at_once_share_one_exchange_and_a_repeat_its_answer() {
-    let (world, first) = World::with_app().await;
+    // Each of them keeps a session of the database busy until all have come.
+    let (world, first) = World::set(|settings| settings.postgres.pool_size = 20).await.registered().await;
     let (connection, _) = world.expiring(&first).await;
     world.turn(DAY * 2).await;
-    world.exchanges_go(json!({ "slow": { "milliseconds": 700 } }), None).await;
     let request =
         pb::RefreshConnectionRequest { name: connection.name.clone(), request_id: uuid(), validate_only: false };
+    let (door, watching) = (world.postgres().await, world.postgres().await);
+    door.batch_execute("BEGIN; SELECT FROM connections FOR UPDATE").await.unwrap();
     let asking = (0..8).map(|_| world.refresh(&first, &connection.name));
-    let answers = futures::future::join_all(asking).await;
+    let opening = async {
+        // All have seen the token that is to be exchanged, and want the exchange to be theirs.
+        let waiting = "
+            SELECT count(*)
+              FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%SET claim = claim + 1%'";
+        until("all eight ask", async || watching.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 8).await;
+        door.batch_execute("COMMIT").await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(futures::future::join_all(asking), opening);
     assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.refreshed)), "{answers:?}");
     assert_eq!(world.exchanges().await, 1);
 
@@ -114,16 +127,19 @@ async fn an_answer_that_is_lost_strands_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_came_meanwhile_is_not_overwritten() {
-    let (world, first) = World::with_app().await;
+    let (world, gate) = world_behind_a_gate("oauth/access_token").await;
+    let (world, first) = world.registered().await;
     let (connection, _) = world.expiring(&first).await;
     world.turn(DAY * 2).await;
-    world.exchanges_go(json!({ "slow": { "milliseconds": 1_500 } }), None).await;
+    gate.send(false).unwrap();
     let refreshing = world.refresh(&first, &connection.name);
     let importing = async {
         world.until_exchanges(1).await;
         let token = world.expiring_token().await;
         let request = pb::ImportSystemUserTokenRequest { token, ..import() };
         let imported = world.connections().import_system_user_token(bearing(&first.caller, request)).await;
+        // Only now does the answer to the exchange come.
+        gate.send(true).unwrap();
         imported.unwrap().into_inner().connection.unwrap()
     };
     let (refreshed, imported) = tokio::join!(refreshing, importing);

@@ -6,7 +6,7 @@ use proto::auth::v1 as pb;
 use tonic::Code;
 
 use crate::{
-    chains::until,
+    waiting::until,
     world::{First, World, bearing, why},
 };
 

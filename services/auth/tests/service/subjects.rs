@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::{
-    chains::until,
     issuers::{Provider, company, world},
+    waiting::until,
     world::{bearing, uuid, why},
 };
 

@@ -1,12 +1,15 @@
 //! Tenants that are changed, stopped, let go on; ad accounts that several share.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use proto::auth::v1::{self as pb, audit_service_client::AuditServiceClient};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Status};
 
-use crate::world::{ACCOUNT, First, TOKEN, World, bearing, for_tenant, import, uuid, why};
+use crate::{
+    waiting::soon,
+    world::{ACCOUNT, First, TOKEN, World, bearing, for_tenant, import, uuid, why},
+};
 
 fn suspend() -> pb::SuspendTenantRequest {
     let (name, reason) = ("tenants/acme".to_owned(), "it did not pay".to_owned());
@@ -20,19 +23,6 @@ fn resume() -> pb::ResumeTenantRequest {
 fn lease(tenant: &str) -> Request<pb::LeaseCredentialRequest> {
     let (resource, purpose) = (ACCOUNT.to_owned(), "campaigns.read".to_owned());
     rpc::for_tenant(pb::LeaseCredentialRequest { resource, purpose, min_ttl: None }, &tenant.parse().unwrap())
-}
-
-/// What becomes so within two seconds.
-async fn soon<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(2), looking).await.expect("it becomes so within two seconds")
 }
 
 async fn issue(world: &World, first: &First) -> Result<String, Status> {
@@ -64,30 +54,31 @@ async fn a_suspended_tenant_has_no_lease_and_no_token_until_it_is_resumed() {
     let answer = world.tenants().suspend_tenant(bearing(&first.operator, suspend())).await.unwrap().into_inner();
     assert_eq!(answer.tenant.unwrap().state(), pb::TenantState::Suspended);
     for replica in [&mut here, &mut elsewhere] {
-        let refused = soon(async || replica.lease_credential(lease("acme")).await.err()).await;
+        let refused = soon("a refusal", async || replica.lease_credential(lease("acme")).await.err()).await;
         assert_eq!(why(&refused), (Code::FailedPrecondition, "WRONG_STATE".to_owned()));
     }
-    soon(async || service.verify(&first.caller).await.err()).await;
+    soon("a dead token", async || service.verify(&first.caller).await.err()).await;
     let list = pb::ListTenantsRequest::default();
-    soon(async || world.tenants().list_tenants(bearing(&first.caller, list.clone())).await.err()).await;
+    soon("a dead token", async || world.tenants().list_tenants(bearing(&first.caller, list.clone())).await.err()).await;
     assert_eq!(why(&issue(&world, &first).await.unwrap_err()), (Code::FailedPrecondition, "WRONG_STATE".to_owned()));
-    assert!(service.is_suspended(&"acme".parse().unwrap()), "which is what stops admissions");
+    // Which is what stops admissions.
+    soon("the suspension", async || service.is_suspended(&"acme".parse().unwrap()).then_some(())).await;
     assert!(world.tenants().list_tenants(bearing(&other, list.clone())).await.is_ok());
     // Again changes nothing.
     world.tenants().suspend_tenant(bearing(&first.operator, suspend())).await.unwrap();
 
     world.tenants().resume_tenant(bearing(&first.operator, resume())).await.unwrap();
     for replica in [&mut here, &mut elsewhere] {
-        soon(async || replica.lease_credential(lease("acme")).await.ok()).await;
+        soon("a lease", async || replica.lease_credential(lease("acme")).await.ok()).await;
     }
-    soon(async || (!service.is_suspended(&"acme".parse().unwrap())).then_some(())).await;
+    soon("the end of the suspension", async || (!service.is_suspended(&"acme".parse().unwrap())).then_some(())).await;
     // A token of the very second of the suspension counts as made before it.
-    let token = soon(async || {
+    let token = soon("a token that lives", async || {
         let token = issue(&world, &first).await.unwrap();
         service.verify(&token).await.is_ok().then_some(token)
     })
     .await;
-    soon(async || world.tenants().list_tenants(bearing(&token, list.clone())).await.ok()).await;
+    soon("an answer", async || world.tenants().list_tenants(bearing(&token, list.clone())).await.ok()).await;
     assert!(service.verify(&first.caller).await.is_err(), "what died stays dead");
 }
 
@@ -178,7 +169,7 @@ async fn a_shared_ad_account_is_leased_to_both_until_it_is_shared_no_more() {
     }
     world.tenants().share_ad_account(bearing(&first.operator, share(&[]))).await.unwrap();
     for replica in [&mut here, &mut elsewhere] {
-        let refused = soon(async || replica.lease_credential(lease("other")).await.err()).await;
+        let refused = soon("a refusal", async || replica.lease_credential(lease("other")).await.err()).await;
         assert_eq!(why(&refused), (Code::FailedPrecondition, "AD_ACCOUNT_TAKEN".to_owned()));
         assert!(replica.lease_credential(lease("acme")).await.is_ok(), "the owner's leases stand");
     }
@@ -210,6 +201,6 @@ async fn an_ad_account_that_somebody_owns_at_last_is_lost_to_whoever_used_it() {
     let (tenant, ad_account) = ("tenants/acme".to_owned(), ACCOUNT.to_owned());
     let request = pb::AssignAdAccountRequest { tenant, ad_account, ..Default::default() };
     world.tenants().assign_ad_account(bearing(&first.operator, request)).await.unwrap();
-    let refused = soon(async || campaigns.lease_credential(lease("other")).await.err()).await;
+    let refused = soon("a refusal", async || campaigns.lease_credential(lease("other")).await.err()).await;
     assert_eq!(why(&refused), (Code::FailedPrecondition, "AD_ACCOUNT_TAKEN".to_owned()));
 }

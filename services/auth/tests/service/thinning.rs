@@ -1,6 +1,9 @@
 //! Old anchors and findings: all of ninety days, then one of each chain and day.
 
-use crate::chains::{Pair, tamper, until};
+use crate::{
+    chains::{Pair, tamper},
+    waiting::until,
+};
 
 /// Anchors of four entries on each of two days, of which the second is not yet old; and as many findings.
 const OLD: &str = "

@@ -1,20 +1,30 @@
 //! How often tokens are leased, and when that is unusual.
 
-use proto::auth::v1::{self as pb, audit_service_client::AuditServiceClient};
-use rpc::for_tenant;
+use std::time::Duration;
+
+use proto::auth::v1::{
+    self as pb, audit_service_client::AuditServiceClient, credential_service_client::CredentialServiceClient,
+};
+use rpc::{Channel, for_tenant};
+use tonic::Request;
 
 use crate::{
-    chains::until,
+    waiting::until,
     world::{ACCOUNT, World, bearing},
 };
 
-async fn lease(world: &World) {
-    let request = pb::LeaseCredentialRequest {
-        resource: ACCOUNT.to_owned(),
-        purpose: "campaigns.read".to_owned(),
-        min_ttl: None,
-    };
-    world.service("campaigns").lease_credential(for_tenant(request, &"acme".parse().unwrap())).await.unwrap();
+/// In seconds.
+const HOUR: i64 = 3_600;
+
+type Leasing = CredentialServiceClient<Channel>;
+
+fn asking(resource: &str) -> Request<pb::LeaseCredentialRequest> {
+    let (resource, purpose) = (resource.to_owned(), "campaigns.read".to_owned());
+    for_tenant(pb::LeaseCredentialRequest { resource, purpose, min_ttl: None }, &"acme".parse().unwrap())
+}
+
+async fn lease(campaigns: &mut Leasing) {
+    campaigns.lease_credential(asking(ACCOUNT)).await.unwrap();
 }
 
 async fn usage(world: &World, token: &str, request: pb::ListCredentialUsageRequest) -> Vec<pb::CredentialUsage> {
@@ -25,8 +35,9 @@ async fn usage(world: &World, token: &str, request: pb::ListCredentialUsageReque
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_are_counted_by_service_caller_connection_and_hour() {
     let (world, first, imported) = World::connected().await;
+    let mut campaigns = world.service("campaigns");
     for _ in 0..3 {
-        lease(&world).await;
+        lease(&mut campaigns).await;
     }
     let all = pb::ListCredentialUsageRequest::default();
     let leased = async || usage(&world, &first.caller, all.clone()).await.iter().map(|row| row.leases).sum::<i64>();
@@ -51,21 +62,29 @@ async fn leases_are_counted_by_service_caller_connection_and_hour() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unusual_rise_is_told_once() {
     let (world, first, _) = World::connected().await;
-    // This hour and the next, lest the test run over the hour; and the week before with a thousand in each such hour.
+    // A service takes its token by the machine's clock; what is refused is not counted.
+    let mut campaigns = world.service("campaigns");
+    campaigns.lease_credential(asking("adAccounts/act_77")).await.unwrap_err();
+    // To the middle of an hour, so that the test does not run over its end.
+    let into = (world.now())().as_second().rem_euclid(HOUR);
+    world.turn(Duration::from_secs((HOUR + HOUR / 2 - into).rem_euclid(HOUR).unsigned_abs())).await;
+    let now = (world.now())();
+    assert!((30..45).contains(&(now.as_second().rem_euclid(HOUR) / 60)), "{now}");
+    // This hour, and the week before with a thousand in each such hour.
     let past = "
         INSERT INTO credential_usage (tenant_id, hour_at, service, caller, connection_id, leases)
-        SELECT tenant_id, date_trunc('hour', now()) - days * interval '1 day' + hours * interval '1 hour', 'campaigns',
+        SELECT tenant_id, date_trunc('hour', $1::timestamptz) - days * interval '24 hours', 'campaigns',
                'services/campaigns', id, CASE days WHEN 0 THEN 5000 ELSE 1000 END
-          FROM connections, generate_series(0, 7) AS days, generate_series(0, 1) AS hours";
+          FROM connections, generate_series(0, 7) AS days";
     let database = world.postgres().await;
-    assert_eq!(database.execute(past, &[]).await.unwrap(), 16);
+    assert_eq!(database.execute(past, &[&now]).await.unwrap(), 8);
     let unusual = pb::ListCredentialUsageRequest { unusual_only: true, ..pb::ListCredentialUsageRequest::default() };
     let found = async || usage(&world, &first.caller, unusual.clone()).await;
     assert!(found().await.is_empty());
-    lease(&world).await;
+    lease(&mut campaigns).await;
     until("the rise is seen", async || !found().await.is_empty()).await;
     assert_eq!(found().await[0].leases, 5_001);
-    lease(&world).await;
+    lease(&mut campaigns).await;
     until("the next lease is counted", async || found().await[0].leases == 5_002).await;
 
     let filter = pb::AuditFilter { action: "credentials.unusual_use".to_owned(), ..pb::AuditFilter::default() };
@@ -73,6 +92,7 @@ async fn an_unusual_rise_is_told_once() {
     let mut audit = AuditServiceClient::new(world.pool());
     let entries = audit.list_audit_entries(bearing(&first.caller, list)).await.unwrap().into_inner().entries;
     assert_eq!(entries.len(), 1, "once, however often it is used on");
+    assert_eq!(found().await.len(), 1);
     let detail: serde_json::Value = serde_json::from_str(&entries[0].detail).unwrap();
     assert_eq!((&detail["usual"], &detail["limit"]), (&1_000.into(), &5_000.into()));
 }

@@ -21,10 +21,12 @@ use rpc::{Channel, Peer, Pool, ServiceIdentity};
 use runtime::{Process, settings::Secret};
 use storage::{Postgres, PostgresSettings};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 use vocabulary::{SystemClock, clock::Clock};
+
+use crate::waiting::PATIENCE;
 
 pub(crate) const APP: &str = "1000000000000001";
 pub(crate) const APP_SECRET: &str = "sandbox-app-secret";
@@ -103,7 +105,7 @@ impl World {
 
     /// Stops the first auth and waits until nothing of it runs.
     pub(crate) async fn stop(&self) {
-        assert!(self.auth.finish(std::time::Duration::from_secs(20)).await, "auth does not stop");
+        assert!(self.auth.finish(PATIENCE).await, "auth does not stop");
     }
 
     /// The first auth anew, with the settings as they are now.
@@ -253,8 +255,9 @@ impl World {
     }
 
     /// Runs beside the test until its world ends.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.process.tasks.spawn(self.process.stop.clone().run_until_cancelled_owned(task));
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let stop = self.process.stop.clone();
+        self.process.tasks.spawn(async move { stop.run_until_cancelled_owned(task).await.unwrap_or_default() })
     }
 
     pub(crate) fn identity(&self) -> IdentityServiceClient<Pool> {
@@ -335,6 +338,17 @@ pub(crate) async fn free_port() -> (TcpListener, String) {
     (listener, address)
 }
 
+/// A test holds locks for as long as a slow machine needs to run into them.
+fn patient(database: &str) -> PostgresSettings {
+    PostgresSettings {
+        pool_wait_milliseconds: 60_000,
+        statement_timeout_milliseconds: 120_000,
+        lock_timeout_milliseconds: 120_000,
+        idle_in_transaction_timeout_milliseconds: 120_000,
+        ..PostgresSettings::at(database)
+    }
+}
+
 fn settings(folder: &Path, database: &str, sandbox: &str) -> Settings {
     let write = |name: &str, text: &str| {
         let file = folder.join(name);
@@ -346,7 +360,7 @@ fn settings(folder: &Path, database: &str, sandbox: &str) -> Settings {
         write(&format!("services/{service}"), &format!("secret-of-{service}"));
     }
     Settings {
-        postgres: PostgresSettings::at(database),
+        postgres: patient(database),
         graph: graph::Settings { base_url: sandbox.to_owned(), ..graph::Settings::default() },
         dialog_url: sandbox.to_owned(),
         kek_file: write("kek", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
