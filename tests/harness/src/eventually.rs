@@ -6,10 +6,10 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 /// Far more than anything takes, so that only what hangs meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Asks again and again until there is an answer. Fails after a minute without one, and at the first failure to ask.
+/// Asks again and again until there is an answer. Fails after two minutes without one, and at the first failure to ask.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     let began = Instant::now();
     loop {
@@ -23,7 +23,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Opti
     }
 }
 
-/// The answer, unless it takes more than a minute.
+/// The answer, unless it takes more than two minutes.
 pub async fn within<T>(what: &str, answer: impl Future<Output = T>) -> Result<T> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => Ok(answer),

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long one service may take to stop.
-const STOP: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(100);
 
 /// A running suite. Stop it with [`Suite::stop`], which checks that it stops in order; dropped, it only ends.
 #[derive(Debug)]

@@ -85,7 +85,7 @@ impl Connection {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    fn is_resting(&self) -> bool {
+    pub(super) fn is_resting(&self) -> bool {
         self.address.is_resting.load(Ordering::Relaxed)
     }
 
@@ -106,7 +106,7 @@ impl Connection {
         Ok(sender)
     }
 
-    fn live(&self) -> Option<Arc<Sender>> {
+    pub(super) fn live(&self) -> Option<Arc<Sender>> {
         self.live.load_full().filter(|sender| !sender.0.is_closed())
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tonic_types::StatusExt;
 use tower::ServiceExt;
 
@@ -45,11 +45,28 @@ fn serve(
     })
 }
 
+/// A port that is ours and at which nobody listens yet.
+fn silent() -> (TcpSocket, std::net::SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Waits until some connection of the pool is so.
+async fn until(pool: &Pool, is_so: impl Fn(&[Arc<Connection>]) -> bool) {
+    let looking = async {
+        while !is_so(&pool.0.endpoints.known().await.connections) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(100), looking).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_service_that_is_away_is_unavailable() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let pool = pool(listener.local_addr().unwrap());
-    drop(listener);
+    let (_socket, address) = silent();
+    let pool = pool(address);
     let status = pool.clone().oneshot(request()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     let info = status.get_details_error_info().unwrap();
@@ -58,15 +75,14 @@ async fn a_service_that_is_away_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_service_that_comes_within_a_second_is_waited_for() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+async fn a_service_that_comes_soon_after_a_refusal_is_waited_for() {
+    let (socket, address) = silent();
+    let pool = pool(address);
     let late = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        serve(TcpListener::bind(address).await.unwrap(), 1, None).await.unwrap()
+        until(&pool, |connections| connections.iter().any(|connection| connection.is_resting())).await;
+        serve(socket.listen(1).unwrap(), 1, None).await.unwrap()
     };
-    let (answer, _) = tokio::join!(pool(address).oneshot(request()), late);
+    let (answer, _) = tokio::join!(pool.clone().oneshot(request()), late);
     assert_eq!(answer.unwrap().status(), 200);
 }
 
@@ -77,7 +93,7 @@ async fn a_closed_connection_is_made_again() {
     let server = serve(listener, 3, None);
     for _ in 0..3 {
         assert_eq!(pool.clone().oneshot(request()).await.unwrap().status(), 200);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        until(&pool, |connections| connections.iter().all(|connection| connection.live().is_none())).await;
     }
     assert_eq!(server.await.unwrap(), vec![Bytes::from_static(b"message"); 3]);
 }

@@ -147,11 +147,19 @@ async fn a_late_answer_is_deadline_exceeded() {
 #[tokio::test]
 async fn a_stream_ends_at_its_deadline() {
     let running = run(|server| server).await;
-    let mut request = tonic::Request::new(WatchOperationRequest { name: name(1), resume_token: String::new() });
-    request.set_timeout(Duration::from_millis(400));
     let token = format!("Bearer {}", running.issuer.token("acme", &["*"]));
-    request.metadata_mut().insert("authorization", token.parse().unwrap());
-    let changes = OperationServiceClient::new(running.pool.clone()).watch_operation(request).await.unwrap();
+    let mut timeout = Duration::from_millis(400);
+    let changes = loop {
+        let mut request = tonic::Request::new(WatchOperationRequest { name: name(1), resume_token: String::new() });
+        request.set_timeout(timeout);
+        request.metadata_mut().insert("authorization", token.parse().unwrap());
+        match OperationServiceClient::new(running.pool.clone()).watch_operation(request).await {
+            Ok(changes) => break changes,
+            // So slow is this machine that the deadline passed before the stream began.
+            Err(late) if late.code() == Code::DeadlineExceeded => timeout *= 2,
+            Err(refused) => panic!("{refused:?}"),
+        }
+    };
     let last = changes.into_inner().collect::<Vec<_>>().await.pop().unwrap().unwrap_err();
     assert_eq!((last.code(), reason(&last).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
 }
@@ -276,7 +284,7 @@ async fn a_stop_ends_streams_well_and_finishes_what_runs() {
     assert!(changes.next().await.unwrap().is_ok());
     running.stop.cancel();
     assert!(changes.next().await.is_none(), "the stream ends with OK");
-    let done = tokio::time::timeout(Duration::from_secs(5), running.done).await;
+    let done = tokio::time::timeout(Duration::from_secs(9), running.done).await;
     done.expect("it stops at once, not after the time for draining").unwrap().unwrap();
 }
 

@@ -11,6 +11,9 @@ use super::*;
 use crate::store::EventState;
 use crate::store::tests::{event, ingest, now, postgres, tenant};
 
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(100);
+
 /// What the scripted Meta does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mood {
@@ -180,13 +183,13 @@ async fn a_lease_is_renewed_while_a_call_waits() {
         let sql = "SELECT next_attempt_time > send_time + interval '1.5 seconds' FROM events WHERE state = 1";
         let client = bench.postgres.client().await.unwrap();
         while !client.query_opt(sql, &[]).await.unwrap().is_some_and(|row| row.get(0)) {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         answer.notify_one();
     };
     let stop = CancellationToken::new();
     let both = async { tokio::join!(dispatcher.round(&slow, &stop), renewed) };
-    let (round, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    let (round, ()) = tokio::time::timeout(PATIENCE, both).await.unwrap();
     assert!(round.unwrap());
     assert_eq!(bench.state("1").await, EventState::Delivered);
 }
@@ -255,7 +258,7 @@ async fn a_dispatcher_that_is_stopped_puts_back_what_it_did_not_send() {
 async fn events_are_sent_as_soon_as_somebody_wakes_the_dispatcher() {
     let bench = bench().await;
     let (woken, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let settings = DispatcherSettings { poll_milliseconds: 60_000, ..DispatcherSettings::default() };
+    let settings = DispatcherSettings { poll_milliseconds: 600_000, ..DispatcherSettings::default() };
     let dispatcher = Dispatcher::new(bench.store.clone(), bench.clock.clone(), woken.clone(), settings);
     let meta = Meta::new(Mood::Takes, &[]);
     let mut tasks = tokio::task::JoinSet::new();
@@ -264,10 +267,10 @@ async fn events_are_sent_as_soon_as_somebody_wakes_the_dispatcher() {
     woken.notify_one();
     let delivered = async {
         while bench.state("1").await != EventState::Delivered {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), delivered).await.unwrap();
+    tokio::time::timeout(PATIENCE, delivered).await.unwrap();
     stop.cancel();
     tasks.join_all().await;
 }

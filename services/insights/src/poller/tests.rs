@@ -31,7 +31,7 @@ use meta::{Endless, Meta};
 const ACCOUNT: AdAccountId = AdAccountId::new(1);
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 struct Running {
     meta: Meta,

@@ -111,7 +111,7 @@ async fn a_full_bucket_answers_with_what_to_wait_for() {
     let running = Running::start().await;
     running.permit(291).await;
     let mut ask = running.ask(1);
-    ask.set_timeout(Duration::from_secs(20));
+    ask.set_timeout(Duration::from_secs(60));
     let answer = running.service().acquire(ask).await.unwrap().into_inner();
     let Some(Decision::Wait(wait)) = answer.decision else { panic!("admitted: {answer:?}") };
     assert_eq!((wait.reason(), wait.binding_scope), (pb::WaitReason::Ceiling, Some(running.scope())));
@@ -146,7 +146,7 @@ async fn a_throttle_code_closes_the_bucket_for_everyone() {
     let report = pb::UsageReport { permit, http_status: 400, code: 80_004, ..Default::default() };
     running.service().settle(pb::SettleRequest { reports: vec![report] }).await.unwrap();
     let mut ask = running.ask(1);
-    ask.set_timeout(Duration::from_secs(5));
+    ask.set_timeout(Duration::from_secs(60));
     let answer = running.service().acquire(ask).await.unwrap().into_inner();
     assert!(matches!(answer.decision, Some(Decision::Wait(wait)) if wait.reason() == pb::WaitReason::Closed));
     let quota = running.quota(&running.tenant).await;
@@ -168,7 +168,7 @@ async fn a_throttle_code_that_rides_on_an_acquire_is_heeded_by_it() {
     let business_use_cases = vec![usage];
     let report = pb::UsageReport { permit, http_status: 400, code: 80_004, business_use_cases, ..Default::default() };
     let mut ask = running.ask(1);
-    ask.set_timeout(Duration::from_secs(5));
+    ask.set_timeout(Duration::from_secs(60));
     ask.get_mut().reports.push(report);
     let answer = running.service().acquire(ask).await.unwrap().into_inner();
     let closed = matches!(&answer.decision, Some(Decision::Wait(wait)) if wait.reason() == pb::WaitReason::Closed);
