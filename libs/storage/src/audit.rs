@@ -12,8 +12,7 @@ mod verify;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio_postgres::Row;
-use uuid::Uuid;
+use tokio_postgres::{Row, types::FromSql};
 
 pub use entry::{Entry, Head, Recorded};
 pub use veil::veiled;
@@ -106,7 +105,7 @@ pub async fn list(client: &impl GenericClient, tenant: &str, listing: Listing<'_
     let statement = client.prepare_cached(SQL).await?;
     let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
         &[&tenant, &after, &actor, &action, &resource_prefix, &from, &until, &size];
-    client.query(&statement, values).await?.iter().map(Recorded::try_from).collect()
+    Ok(client.query(&statement, values).await?.iter().map(Recorded::from).collect())
 }
 
 /// The tenant's head, to be kept elsewhere. `None` where the tenant has no entry.
@@ -120,7 +119,7 @@ pub async fn head(client: &impl GenericClient, tenant: &str) -> Result<Option<He
          WHERE tenant_id = $1";
     let statement = client.prepare_cached(SQL).await?;
     let row = client.query_opt(&statement, &[&tenant]).await?;
-    row.map(|row| Ok(Head { sequence: row.try_get(0)?, hash: entry::digest(row.try_get(1)?)? })).transpose()
+    Ok(row.map(|row| head_of(&row)))
 }
 
 /// The heads of all tenants of this service, in order of tenant, after `after`: what is anchored.
@@ -137,28 +136,37 @@ pub async fn heads(client: &impl GenericClient, after: &str, size: usize) -> Res
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let statement = client.prepare_cached(SQL).await?;
     let rows = client.query(&statement, &[&after, &size]).await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, Head { sequence: row.try_get(1)?, hash: entry::digest(row.try_get(2)?)? })))
-        .collect()
+    Ok(rows.iter().map(|row| (legible(row, "tenant_id"), head_of(row))).collect())
 }
 
-impl TryFrom<&Row> for Recorded {
-    type Error = Error;
+/// A head as it stands there. A hash that is none becomes one that no entry has.
+fn head_of(row: &Row) -> Head {
+    let hash: Vec<u8> = legible(row, "hash");
+    Head { sequence: legible(row, "sequence"), hash: hash.try_into().unwrap_or(entry::ORIGIN) }
+}
 
-    fn try_from(row: &Row) -> Result<Self, Error> {
-        let detail: String = row.try_get("detail")?;
-        Ok(Self {
-            sequence: row.try_get("sequence")?,
-            written: row.try_get("written_at")?,
-            actor: row.try_get("actor")?,
-            action: row.try_get("action")?,
-            resource: row.try_get("resource")?,
-            request_id: row.try_get::<_, Option<Uuid>>("request_id")?,
+/// What stands in a column, or what never stands there where it cannot be read. So a row that somebody made illegible is
+/// shown, and fails its check, like one that was edited in any other way; nothing hides behind it.
+fn legible<T: Default + for<'a> FromSql<'a>>(row: &Row, column: &str) -> T {
+    row.try_get::<_, Option<T>>(column).ok().flatten().unwrap_or_default()
+}
+
+impl From<&Row> for Recorded {
+    fn from(row: &Row) -> Self {
+        let detail: String = legible(row, "detail");
+        Self {
+            sequence: legible(row, "sequence"),
+            // `infinity` is no moment, and nothing was written in 1970.
+            written: row.try_get("written_at").unwrap_or(Timestamp::UNIX_EPOCH),
+            actor: legible(row, "actor"),
+            action: legible(row, "action"),
+            resource: legible(row, "resource"),
+            request_id: row.try_get("request_id").unwrap_or_default(),
             // Text that is no JSON any more was tampered with; `verify` says so, and a list still shows the rest.
             detail: serde_json::from_str(&detail).unwrap_or(Value::Null),
             detail_text: detail,
-            previous: row.try_get("previous")?,
-            hash: row.try_get("hash")?,
-        })
+            previous: legible(row, "previous"),
+            hash: legible(row, "hash"),
+        }
     }
 }

@@ -43,6 +43,8 @@ pub struct Wanted {
     pub from: Option<Timestamp>,
     /// Before this moment.
     pub until: Option<Timestamp>,
+    /// Not beyond these places; `None` is to the end.
+    pub upto: Option<Positions>,
 }
 
 /// A page of one chain.
@@ -67,6 +69,17 @@ pub struct View {
     pub more: bool,
     /// Services that did not answer.
     pub unreachable: Vec<String>,
+}
+
+impl ChainPage {
+    /// Without what lies beyond a place.
+    fn until(mut self, last: Option<i64>) -> Self {
+        let Some(last) = last else { return self };
+        let found = self.entries.len();
+        self.entries.retain(|entry| entry.sequence <= last);
+        self.ended |= self.entries.len() < found;
+        self
+    }
 }
 
 impl Chains {
@@ -101,6 +114,8 @@ impl Chains {
         let services = services.filter(|service| wanted.service.is_empty() || wanted.service == *service);
         let reads = services.map(|service| async {
             let page = self.read(&service, tenant, wanted, (after.of(&service), size + 1)).await;
+            let upto = wanted.upto.as_ref().map(|upto| upto.of(&service));
+            let page = page.map(|page| page.until(upto));
             (service, page)
         });
         let (mut lanes, mut unreachable) = (Vec::new(), Vec::new());
@@ -176,21 +191,42 @@ impl Chains {
             let mut client = client.clone();
             let answer = bounded(service, async move { client.list_chain_heads(limited(request)).await }).await?;
             let answer = answer.into_inner();
-            let heads = answer.heads.into_iter().map(tenants_head).collect::<Option<_>>();
-            return Ok((heads.ok_or(Error::Corrupt("head of a chain"))?, answer.next_page_token));
+            let heads = answer.heads.into_iter().filter_map(|head| {
+                let tenant = head.tenant.clone();
+                named(service, &tenant, tenants_head(head))
+            });
+            return Ok((heads.collect(), answer.next_page_token));
         }
         let heads = audit::heads(&self.own.client().await?, token, SIZE).await?;
         let next = heads.last().filter(|_| heads.len() == SIZE).map(|(tenant, _)| tenant.clone()).unwrap_or_default();
-        let heads = heads.into_iter().map(|(tenant, head)| Some((tenant.parse().ok()?, head)));
-        Ok((heads.collect::<Option<_>>().ok_or(Error::Corrupt("tenant"))?, next))
+        let heads = heads.into_iter().filter_map(|(tenant, head)| {
+            let parsed = tenant.parse().ok().map(|id| (id, head));
+            named(service, &tenant, parsed)
+        });
+        Ok((heads.collect(), next))
     }
+}
+
+/// A head, unless what it is of cannot be a tenant: somebody put it there. The others stand all the same.
+fn named(service: &str, tenant: &str, head: Option<(TenantId, Head)>) -> Option<(TenantId, Head)> {
+    if head.is_none() {
+        tracing::error!(audit.service = service, audit.head = tenant, "a head of the audit is of no tenant");
+    }
+    head
 }
 
 /// What a service answers in time.
 async fn bounded<T>(service: &str, asking: impl Future<Output = Result<T, Status>>) -> Result<T, Error> {
     let unreachable = |source| Error::Unreachable { service: service.to_owned(), source };
     match tokio::time::timeout(PATIENCE, asking).await {
-        Ok(answer) => answer.map_err(|status| unreachable(Some(Upstream::from(status)))),
+        Ok(answer) => answer.map_err(|status| {
+            let error = unreachable(Some(Upstream::from(status)));
+            if !error.is_away() {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(audit.service = service, error, "a service answers and does not show its audit");
+            }
+            error
+        }),
         Err(_) => Err(unreachable(None)),
     }
 }

@@ -167,6 +167,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// A service of ours is not there, as against one that answers and fails.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable { source: None, .. } => true,
+            Self::Unreachable { source: Some(told), .. } => {
+                matches!(told.code(), Code::Unavailable | Code::DeadlineExceeded)
+            }
+            _ => false,
+        }
+    }
+
     /// A field is wrong.
     pub fn field(field: &str, description: impl Into<String>, reason: &'static str) -> Self {
         Self::Fields(FieldError::new(field, description, reason))

@@ -3,8 +3,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::Error;
-
 /// What the first entry of a chain has before it.
 pub(super) const ORIGIN: [u8; 32] = [0; 32];
 
@@ -118,10 +116,6 @@ pub(super) fn canonical(value: &Value) -> String {
         }
         scalar => scalar.to_string(),
     }
-}
-
-pub(super) fn digest(bytes: Vec<u8>) -> Result<[u8; 32], Error> {
-    bytes.try_into().map_err(|_| Error::Broken("an audit hash has not 32 bytes".to_owned()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! of what was anchored long ago is checked again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,6 +10,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::json;
 use storage::audit::{Break, Head, Walk};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use vocabulary::ids::TenantId;
@@ -30,6 +31,8 @@ use crate::{
 const TRIES: u32 = 3;
 /// How long a service that does not answer is left alone before it is asked again in the same round.
 const PAUSE: Duration = Duration::from_secs(5);
+/// After how many chains in a row for which a service did not answer the others are not asked for.
+const SILENCES: u32 = 2;
 /// How many entries are read at once.
 const PAGE: usize = 500;
 /// How many entries of anchored chains a round checks again. An installation with fewer is checked whole in every round;
@@ -88,7 +91,7 @@ impl Anchors {
     /// Anchors what moved in every service, and checks again.
     pub async fn round(&self) {
         futures::future::join_all(self.chains.services().iter().map(|service| self.service(service))).await;
-        if let Err(error) = self.check_again().await {
+        if let Err(error) = self.check_again(Instant::now() + self.every / 2).await {
             warn!(error = &error as &dyn std::error::Error, "chains are checked again in the next round");
         }
         if let Err(error) = self.thin().await {
@@ -117,21 +120,18 @@ impl Anchors {
     async fn service(&self, service: &str) {
         for tries in 1.. {
             let Err(error) = self.anchor_all(service).await else { break };
-            meters::ANCHORING_FAILED.add(1, service);
-            warn!(
-                audit.service = service,
-                error = &error as &dyn std::error::Error,
-                "the heads of a service's chains are not anchored"
-            );
+            not_anchored(service, &error);
             if tries == TRIES {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PAUSE.min(self.every)).await;
         }
     }
 
+    /// Each tenant for itself: a chain that cannot be read keeps no other from being anchored. A service that does not
+    /// answer any more is left alone.
     async fn anchor_all(&self, service: &str) -> Result<(), Error> {
-        let (mut token, mut after) = (String::new(), String::new());
+        let (mut token, mut after, mut silences) = (String::new(), String::new(), 0);
         loop {
             let (heads, next) = self.chains.heads(service, &token).await?;
             let last = heads.last().map(|(tenant, _)| tenant.to_string());
@@ -143,17 +143,20 @@ impl Anchors {
                 anchored.into_iter().map(|anchor| (anchor.tenant.clone(), anchor)).collect();
             for (tenant, head) in heads {
                 let anchor = anchored.remove(tenant.as_str());
-                self.anchor((&tenant, service), head, anchor).await?;
+                count(service, self.anchor((&tenant, service), head, anchor).await, &mut silences)?;
             }
             // Chains that were anchored and have no head any more.
-            for tenant in anchored.into_keys() {
-                let tenant = tenant.parse().map_err(|_| Error::Corrupt("tenant"))?;
-                self.found((&tenant, service), 1, Problem::Chain(Break::Missing)).await?;
+            for (tenant, anchor) in anchored {
+                let Ok(tenant) = tenant.parse() else {
+                    error!(audit.service = service, audit.anchor = tenant, "an anchor of the audit is of no tenant");
+                    continue;
+                };
+                count(service, self.behind((&tenant, service), &anchor).await, &mut silences)?;
             }
-            match last {
-                Some(last) if !next.is_empty() => (token, after) = (next, last),
-                _ => return Ok(()),
+            if next.is_empty() {
+                return Ok(());
             }
+            (token, after) = (next, last.unwrap_or(after));
         }
     }
 
@@ -172,7 +175,7 @@ impl Anchors {
                 return self.found(chain, anchor.head.sequence, Problem::Anchor).await;
             }
             Some(anchor) if anchor.head.sequence > head.sequence => {
-                return self.found(chain, head.sequence + 1, Problem::Chain(Break::Missing)).await;
+                return self.behind(chain, anchor).await;
             }
             Some(anchor) if anchor.head.sequence == head.sequence => {
                 return self.found(chain, head.sequence, Problem::Chain(Break::Rewritten)).await;
@@ -195,6 +198,17 @@ impl Anchors {
             );
         }
         Ok(())
+    }
+
+    /// A chain seemed to end before what was anchored. Another replica may have anchored what was written since its head was
+    /// asked for, so it is asked once more before anybody is accused.
+    async fn behind(&self, chain @ (tenant, service): (&TenantId, &str), anchor: &Anchor) -> Result<(), Error> {
+        let page = self.chains.read(service, tenant, &Wanted::default(), (i64::MAX, 1)).await?;
+        let last = page.head.map_or(0, |head| head.sequence);
+        if last >= anchor.head.sequence {
+            return Ok(());
+        }
+        self.found(chain, last + 1, Problem::Chain(Break::Missing)).await
     }
 
     /// Reads the entries up to a head. The place and the way in which they do not lead there.
@@ -221,9 +235,10 @@ impl Anchors {
         Ok(if walk.agrees(&head) { Ok(()) } else { Err((head.sequence, Break::Head)) })
     }
 
-    /// Checks chains again in their order, from behind the one that was checked last, as many as a round has time for.
-    async fn check_again(&self) -> Result<(), Error> {
-        let mut left = ENTRIES_AGAIN;
+    /// Checks chains again in their order, from behind the one that was checked last, as many as a round has time for. A
+    /// service that does not answer is asked once; its chains come in a later turn of the order.
+    async fn check_again(&self, until: Instant) -> Result<(), Error> {
+        let (mut left, mut away) = (ENTRIES_AGAIN, BTreeSet::new());
         while left > 0 {
             let after = self.last_checked().clone();
             let next = anchors::next_chain(&self.store.client().await?, (&after.0, &after.1)).await?;
@@ -231,21 +246,35 @@ impl Anchors {
                 *self.last_checked() = Default::default();
                 return Ok(());
             };
-            let id: TenantId = tenant.parse().map_err(|_| Error::Corrupt("tenant"))?;
-            *self.last_checked() = (tenant, service.clone());
-            match self.verification.chain(&id, &service, Span::default()).await {
-                Ok(checked) => {
-                    left -= checked.entries.max(1);
-                    if let Some((sequence, problem)) = checked.broken {
-                        self.found((&id, &service), sequence, problem).await?;
-                    }
-                }
-                // Said already, when its heads were asked for.
-                Err(Error::Unreachable { .. }) => left -= 1,
-                Err(error) => return Err(error),
+            *self.last_checked() = (tenant.clone(), service.clone());
+            left -= if away.contains(&service) { 1 } else { self.check(&tenant, &service, &mut away).await.max(1) };
+            if Instant::now() >= until {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Checks one chain, and says how many entries that were.
+    async fn check(&self, tenant: &str, service: &str, away: &mut BTreeSet<String>) -> i64 {
+        let checked = async {
+            let tenant: TenantId = tenant.parse().map_err(|_| Error::Corrupt("tenant"))?;
+            let checked = self.verification.chain(&tenant, service, Span::default()).await?;
+            if let Some((sequence, problem)) = checked.broken {
+                self.found((&tenant, service), sequence, problem).await?;
+            }
+            Ok(checked.entries)
+        };
+        checked.await.unwrap_or_else(|error: Error| {
+            meters::ANCHORING_FAILED.add(1, service);
+            let is_away = error.is_away();
+            let error = &error as &dyn std::error::Error;
+            warn!(tenant.id = tenant, audit.service = service, error, "a chain cannot be checked again now");
+            if is_away {
+                away.insert(service.to_owned());
+            }
+            0
+        })
     }
 
     fn last_checked(&self) -> std::sync::MutexGuard<'_, (String, String)> {
@@ -272,4 +301,26 @@ impl Anchors {
         let told = Told { action: "audit.broken", resource: &resource, detail };
         Ok(self.store.commit(transaction, &By::ourselves(tenant.clone()), told, None).await?)
     }
+}
+
+/// Tells of a chain that could not be anchored. Fails where the service has not answered too often in a row.
+fn count(service: &str, anchored: Result<(), Error>, silences: &mut u32) -> Result<(), Error> {
+    let Err(error) = anchored else {
+        *silences = 0;
+        return Ok(());
+    };
+    if error.is_away() {
+        *silences += 1;
+    }
+    if *silences >= SILENCES {
+        return Err(error);
+    }
+    not_anchored(service, &error);
+    Ok(())
+}
+
+fn not_anchored(service: &str, error: &Error) {
+    meters::ANCHORING_FAILED.add(1, service);
+    let error = error as &dyn std::error::Error;
+    warn!(audit.service = service, error, "heads of a service's chains are not anchored");
 }

@@ -215,7 +215,8 @@ fn read(row: &Row) -> Result<Anchor, Error> {
         tenant: row.try_get("tenant_id")?,
         service: row.try_get("service")?,
         head: Head { sequence: row.try_get("sequence")?, hash },
-        anchored: row.try_get("anchored_at")?,
-        signature: row.try_get("signature")?,
+        // So does a moment that no calendar has, and a signature that is none.
+        anchored: row.try_get("anchored_at").unwrap_or(Timestamp::UNIX_EPOCH),
+        signature: row.try_get("signature").unwrap_or_default(),
     })
 }

@@ -38,7 +38,7 @@ pub fn wanted(filter: pb::AuditFilter) -> Result<Wanted, Error> {
     let until = fields.take(moment("filter.until_time", filter.until_time));
     fields.finish()?;
     let pb::AuditFilter { actor, resource, action, service, .. } = filter;
-    Ok(Wanted { actor, action, resource, service, from: from.flatten(), until: until.flatten() })
+    Ok(Wanted { actor, action, resource, service, from: from.flatten(), until: until.flatten(), upto: None })
 }
 
 /// Which part of the chains to check.

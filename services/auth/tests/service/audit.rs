@@ -6,6 +6,7 @@ use tonic::Code;
 
 use crate::{
     chains::{Pair, tamper},
+    keys::Parts,
     waiting::until,
     world::{APP_SECRET, TOKEN, World, bearing, for_tenant, uuid, why},
 };
@@ -150,7 +151,7 @@ async fn an_export_is_whole_and_goes_on_where_it_was() {
 }
 
 /// Each way to tamper with a chain of six entries, the place that must be named, and a word of why.
-const WAYS: [(&str, i64, &str); 19] = [
+const WAYS: [(&str, i64, &str); 23] = [
     ("UPDATE audit_entries SET actor = 'callers/nobody' WHERE tenant_id = $T AND sequence = 3", 3, "edited"),
     ("UPDATE audit_entries SET action = 'x' WHERE tenant_id = $T AND sequence = 1", 1, "edited"),
     ("UPDATE audit_entries SET resource = 'x' WHERE tenant_id = $T AND sequence = 6", 6, "edited"),
@@ -188,7 +189,23 @@ const WAYS: [(&str, i64, &str); 19] = [
        WHERE tenant_id = $T", 6, "head"),
     ("UPDATE audit_heads SET sequence = 5, hash = (SELECT hash FROM audit_entries WHERE tenant_id = $T AND sequence = 5)
        WHERE tenant_id = $T", 6, "head"),
+    // What cannot even be read.
+    ("UPDATE audit_entries SET written_at = 'infinity' WHERE tenant_id = $T AND sequence = 4", 4, "edited"),
+    ("UPDATE audit_entries SET written_at = '-infinity' WHERE tenant_id = $T AND sequence = 1", 1, "edited"),
+    ("UPDATE audit_entries SET written_at = '20000-01-01' WHERE tenant_id = $T AND sequence = 6", 6, "edited"),
+    ("UPDATE audit_heads SET hash = '\\x00' WHERE tenant_id = $T", 6, "head"),
 ];
+
+/// Until it stands in the tenant's own audit that the other service's chain of it is broken.
+async fn told_as_broken(pair: &Pair, tenant: &str) {
+    until("the finding is told", async || {
+        let filter = Some(pb::AuditFilter { action: "audit.broken".to_owned(), ..pb::AuditFilter::default() });
+        let request = pb::ListAuditEntriesRequest { filter, ..pb::ListAuditEntriesRequest::default() };
+        let entries = pair.list(tenant, request).await.entries;
+        entries.len() == 1 && entries[0].resource == "auditChains/campaigns" && entries[0].service == "auth"
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_tamper_is_found_and_the_place_is_named() {
@@ -208,15 +225,88 @@ async fn every_way_to_tamper_is_found_and_the_place_is_named() {
         assert!(verdict.problem.contains(why), "{sql}: {}", verdict.problem);
     }
     // And nobody has to ask: it is in the tenant's audit within a turn.
-    for tenant in ["t0", "t14", "t15"] {
-        until("the finding is told", async || {
-            let filter = Some(pb::AuditFilter { action: "audit.broken".to_owned(), ..pb::AuditFilter::default() });
-            let request = pb::ListAuditEntriesRequest { filter, ..pb::ListAuditEntriesRequest::default() };
-            let entries = pair.list(tenant, request).await.entries;
-            entries.len() == 1 && entries[0].resource == "auditChains/campaigns" && entries[0].service == "auth"
-        })
-        .await;
+    for tenant in ["t0", "t14", "t15", "t19", "t22"] {
+        told_as_broken(&pair, tenant).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_told_and_keeps_no_other_chain_from_being_anchored() {
+    let pair = Pair::new().await;
+    // Put there at once, so that no round sees anything before.
+    let planted = "
+        INSERT INTO audit_entries VALUES ('a-row', 1, 'infinity', 'x', 'x', 'x', NULL, '{}', '\\x00', '\\x00');
+        INSERT INTO audit_heads VALUES ('a-row', 1, decode(repeat('01', 32), 'hex'));
+        INSERT INTO audit_heads VALUES ('b-head', 1, '\\x00');
+        INSERT INTO audit_heads VALUES ('Not A Tenant', 1, decode(repeat('01', 32), 'hex'))";
+    pair.other.client().await.unwrap().batch_execute(planted).await.unwrap();
+    pair.append("later", "campaign.create").await;
+    pair.anchored("later", 1).await;
+    for tenant in ["a-row", "b-head"] {
+        let verdict = pair.verify(tenant).await;
+        assert_eq!((verdict.broken_service.as_str(), verdict.broken_sequence), ("campaigns", 1), "{verdict:?}");
+        assert!(verdict.unreachable.is_empty(), "{verdict:?}");
+        told_as_broken(&pair, tenant).await;
+    }
+    let shown = pair.list("a-row", pb::ListAuditEntriesRequest::default()).await;
+    assert!(shown.unreachable.is_empty() && shown.entries.iter().any(|entry| entry.service == "campaigns"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_service_is_silent_the_others_are_anchored_soon() {
+    let mut pair = Pair::new().await;
+    // So many that waiting for each of them in turn would take longer than anybody waits.
+    for number in 0..30 {
+        pair.append(&format!("t{number:02}"), "campaign.create").await;
+    }
+    for number in 0..30 {
+        pair.anchored(&format!("t{number:02}"), 1).await;
+    }
+    pair.silence_other().await;
+    let own = pair.world.postgres().await;
+    let newest = "SELECT coalesce(max(sequence), 0) FROM audit_anchors WHERE tenant_id = 'acme' AND service = 'auth'";
+    let anchored = async || own.query_one(newest, &[]).await.unwrap().get::<_, i64>(0);
+    for _ in 0..2 {
+        let before = anchored().await;
+        let caller = pb::Caller {
+            tenants: vec!["tenants/acme".to_owned()],
+            scopes: vec!["auth.read".to_owned()],
+            ..pb::Caller::default()
+        };
+        let create = pb::CreateCallerRequest { caller: Some(caller), request_id: uuid(), validate_only: false };
+        pair.world.identity().create_caller(for_tenant(bearing(&pair.first.operator, create), "acme")).await.unwrap();
+        until("auth's own head is anchored", async || anchored().await > before).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_accused_because_another_replica_was_quicker() {
+    let pair = Pair::new().await;
+    pair.append("acme", "campaign.create").await;
+    pair.anchored("acme", 1).await;
+    let own = pair.world.postgres().await;
+    own.batch_execute("BEGIN; LOCK TABLE audit_anchors IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let watching = pair.world.postgres().await;
+    let waiting = "
+        SELECT count(*)
+          FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%min(a.tenant_id)%'";
+    // The round has asked both services for their heads, and is about to read what was anchored.
+    until("both services are at it", async || watching.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 2)
+        .await;
+    pair.append("acme", "campaign.pause").await;
+    let head = storage::audit::head(&pair.other.client().await.unwrap(), "acme").await.unwrap().unwrap();
+    assert_eq!(head.sequence, 2);
+    let chain = (&"acme".parse().unwrap(), "campaigns");
+    let vault = Parts::of(&pair.world).await.vault;
+    let anchor = auth::anchors::Anchor::sign(&vault, chain, head, (pair.world.now())()).await.unwrap();
+    assert!(auth::store::anchors::insert(&own, &anchor).await.unwrap());
+    own.batch_execute("COMMIT").await.unwrap();
+    pair.append("acme", "campaign.delete").await;
+    pair.anchored("acme", 3).await;
+    let findings = "SELECT count(*) FROM audit_findings";
+    assert_eq!(watching.query_one(findings, &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert!(pair.verify("acme").await.intact);
 }
 
 /// Deletes from `from` on and sets the head back, as if those entries had never been.

@@ -63,6 +63,16 @@ impl Pair {
         self.running = send_away(&self.world, &self.listener, self.serving.clone());
     }
 
+    /// The other service falls silent: whoever connects waits for ever.
+    pub(crate) async fn silence_other(&mut self) {
+        self.end().await;
+        let (stop, listener) = (self.serving.clone(), at(&self.listener));
+        self.running = self.world.spawn(async move {
+            stop.cancelled().await;
+            drop(listener);
+        });
+    }
+
     /// And comes back.
     pub(crate) async fn start_other(&mut self) {
         self.end().await;

@@ -86,14 +86,14 @@ async fn count(world: &World, sql: &str) -> i64 {
 }
 
 /// The parts of auth without its server and its workers, over the database of a world.
-struct Parts {
-    store: Store,
-    vault: Vault,
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
     rotations: Rotations,
 }
 
 impl Parts {
-    async fn of(world: &World) -> Self {
+    pub(crate) async fn of(world: &World) -> Self {
         let now = auth::now::of(vocabulary::SystemClock);
         let settings = &world.settings;
         let postgres = Postgres::connect(&settings.postgres.in_schema(auth::SCHEMA)).await.unwrap();
