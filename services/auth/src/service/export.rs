@@ -7,7 +7,7 @@ use proto::auth::v1 as pb;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use vocabulary::{Clock, SystemClock, ids::TenantId, page::PageTokens};
+use vocabulary::{ids::TenantId, page::PageTokens};
 
 use crate::{
     chains::{Chains, Wanted, merging::Positions},
@@ -58,8 +58,7 @@ impl Export {
     }
 
     /// Its messages. What is written while it runs is left to the next export.
-    pub(super) fn messages(mut self) -> impl Stream<Item = Result<pb::ExportAuditEntriesResponse, Status>> + Send {
-        self.wanted.until.get_or_insert_with(|| SystemClock.now());
+    pub(super) fn messages(self) -> impl Stream<Item = Result<pb::ExportAuditEntriesResponse, Status>> + Send {
         stream::unfold(self, |mut export| async {
             let message = export.next().await?;
             if message.is_err() {
@@ -76,6 +75,12 @@ impl Export {
         if self.state == State::Closing || Instant::now() >= self.checkpoint_due {
             return Some(self.checkpoint().await.map_err(Status::from));
         }
+        if self.wanted.upto.is_none() {
+            match self.ends().await {
+                Ok(ends) => self.wanted.upto = Some(ends),
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
         let view = self.chains.view(&self.tenant, &self.wanted, &self.after, SIZE).await;
         if let Some(service) = view.unreachable.into_iter().next() {
             // An export with a gap would look whole.
@@ -91,6 +96,17 @@ impl Export {
         let entries = view.entries.into_iter().map(|(service, entry)| wire::entry(&self.tenant, service, entry));
         let entries = entries.collect();
         Some(Ok(pb::ExportAuditEntriesResponse { entries, resume_token: self.token(), checkpoint: None }))
+    }
+
+    /// Where the chains end now. Places and not moments, for an entry bears a time from before its commit, and by another
+    /// machine's clock: whoever saw a change made finds it in the export that he asks for then.
+    async fn ends(&self) -> Result<Positions, Error> {
+        let mut ends = Positions::default();
+        for chain in self.verification.standing(&self.tenant).await? {
+            let anchored = chain.anchored.map_or(0, |anchor| anchor.head.sequence);
+            ends.advance(&chain.service, chain.reached.map_or(0, |head| head.sequence).max(anchored));
+        }
+        Ok(ends)
     }
 
     async fn checkpoint(&mut self) -> Result<pb::ExportAuditEntriesResponse, Error> {

@@ -309,6 +309,17 @@ async fn nobody_is_accused_because_another_replica_was_quicker() {
     assert!(pair.verify("acme").await.intact);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_has_what_was_written_by_a_clock_that_is_ahead() {
+    let pair = Pair::new().await;
+    pair.append("acme", "campaign.create").await;
+    pair.tamper("UPDATE audit_entries SET written_at = written_at + interval '1 hour'").await;
+    let (messages, failed) = export(&pair, String::new()).await;
+    assert!(failed.is_none());
+    let actions: Vec<_> = messages.iter().flat_map(|message| &message.entries).map(|entry| &*entry.action).collect();
+    assert_eq!(actions, ["bootstrap", "campaign.create"]);
+}
+
 /// Deletes from `from` on and sets the head back, as if those entries had never been.
 fn rewind(tenant: &str, from: i64) -> String {
     let last = from - 1;
