@@ -4,6 +4,7 @@ use graph::oauth::{App, Inspection, Oauth, SYSTEM_USER};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use storage::operations::Claimed;
 use uuid::Uuid;
 use vocabulary::{
     ids::{AdAccountId, ConnectionId, MetaAppId, TenantId},
@@ -199,19 +200,31 @@ impl Connections {
         Ok(walk.step(&self.oauth, &reaching.app, &reaching.token).await?)
     }
 
-    /// Stores what a look found when it was through.
-    pub async fn reached(&self, by: &By, reaching: Reaching, walk: Walk) -> Result<Connected, Error> {
-        let (connection, found) = (reaching.connection, walk.found());
+    /// Stores what a look found when it was through, with the end of the work that looked. It took its time: nothing is
+    /// stored where the connection works no more or has another token since, or where the work is somebody else's.
+    pub async fn reached(
+        &self,
+        by: &By,
+        reaching: Reaching,
+        walk: Walk,
+        (work, body): (&Claimed, impl FnOnce(&Connected) -> Vec<u8>),
+    ) -> Result<(), Error> {
+        let (looked, found) = (reaching.connection, walk.found());
+        let resource = names::of_connection(looked.id);
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
-        // The look took its time: what was revoked meanwhile reaches nothing.
-        self.get(by, connection.id).await?.require_active()?;
+        self.store.operations().hold(&transaction, work).await?;
+        let connection = connections::lock(&transaction, by.tenant.as_str(), looked.id).await?;
+        let connection = connection.ok_or_else(|| Error::NotFound { resource: resource.clone() })?;
+        connection.require_active()?;
+        if connection.token_version != looked.token_version {
+            return Err(Error::Stale { resource, etag: connection.etag() });
+        }
         let claims = store_found(&transaction, &connection, (&found, &AssetKind::ALL), (self.now)()).await?;
         let connected = Connected { connection, found, claims, looking: None };
-        let resource = names::of_connection(connected.connection.id);
+        self.store.operations().finish_in(&transaction, work, &body(&connected)).await?;
         let told = Told { action: "connections.discover", resource: &resource, detail: self.detail(&connected).await };
-        self.store.commit(transaction, by, told, None).await?;
-        Ok(connected)
+        Ok(self.store.commit(transaction, by, told, None).await?)
     }
 
     /// Ends a connection. First it is revoked here, so that leases end; then Meta is asked to take the permissions back;

@@ -20,6 +20,7 @@ use storage::{
     audit::Entry,
     operations::{Claimed, Listing, New, Stored},
 };
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::warn;
@@ -33,7 +34,7 @@ use vocabulary::{
 use crate::{
     assets::Walk,
     by::{By, Repeat},
-    connections::Connections,
+    connections::{Connected, Connections, Reaching},
     error::Error,
     now::Now,
     store::{Store, Told},
@@ -41,8 +42,16 @@ use crate::{
 };
 
 const KIND: &str = "discover_assets";
-/// Longer than a step takes; each step begins it anew.
-const LEASE: Duration = Duration::from_mins(10);
+/// How long a discovery stays with a worker that says nothing: what a kill cut goes on soon.
+const LEASE: Duration = Duration::from_mins(1);
+/// How often a worker says that it is still at work, and hears whether it shall stop.
+const BEAT: Duration = Duration::from_secs(5);
+/// Longer than a look into many thousands of accounts takes.
+const WORK_MAX: Duration = Duration::from_hours(1);
+/// One that was begun so often is given up: it may be what ends its workers. More than its patience allows otherwise.
+const CLAIMS_MAX: i32 = 40;
+/// How many are under way at once on one replica, so that a large tenant keeps no other waiting.
+const AT_ONCE: usize = 4;
 /// How often a worker looks for work.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a discovery that Meta cannot serve now is tried. Meta's windows are an hour long.
@@ -93,66 +102,108 @@ impl Discovery {
 
     /// Works until `stop`. A discovery once begun is finished; one that a kill cut is taken up when its lease ends.
     pub async fn run(self, stop: CancellationToken) {
-        let mut tick = tokio::time::interval(LOOK);
+        let (mut tick, mut running) = (tokio::time::interval(LOOK), JoinSet::new());
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
-            if let Err(error) = self.round().await {
-                warn!(error = &error as &dyn std::error::Error, "a discovery stays in the queue");
+            while running.try_join_next().is_some() {}
+            if let Err(error) = self.round(&mut running).await {
+                warn!(error = &error as &dyn std::error::Error, "discoveries stay in the queue");
             }
         }
+        while running.join_next().await.is_some() {}
     }
 
-    async fn round(&self) -> Result<(), Error> {
-        while let Some(claimed) = self.store.operations().claim(&[KIND], LEASE).await? {
-            let mut operation = Operation::decode(claimed.body.as_slice()).map_err(|_| Error::Corrupt("operation"))?;
-            let mut walk = self.resumed(claimed.id);
-            let outcome = match self.work(&claimed, &mut operation, &mut walk).await {
-                Err(error) if is_temporary(&error) && self.is_young(&operation) => {
-                    self.postpone(&claimed, &mut operation, &error).await?;
-                    self.keep(claimed.id, walk);
-                    continue;
+    async fn round(&self, running: &mut JoinSet<()>) -> Result<(), Error> {
+        while running.len() < AT_ONCE
+            && let Some(claimed) = self.store.operations().claim(&[KIND], LEASE).await?
+        {
+            let discovery = self.clone();
+            running.spawn(async move {
+                if let Err(error) = discovery.take_up(&claimed).await {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "a discovery is taken up again when its lease ends");
                 }
-                Ok(result) => Outcome::Result(result),
-                Err(error) => Outcome::Error(rpc::row_error(&error)),
-            };
-            operation.done = true;
-            self.describe(&mut operation, "done", "");
-            if let (Some(metadata), Outcome::Result(_)) = (&mut operation.metadata, &outcome) {
-                metadata.steps_done = metadata.steps_total;
-            }
-            operation.outcome = Some(outcome);
-            self.store.operations().finish(&claimed, &operation.encode_to_vec()).await?;
+            });
         }
         Ok(())
     }
 
-    async fn work(
-        &self,
-        claimed: &Claimed,
-        operation: &mut Operation,
-        walk: &mut Walk,
-    ) -> Result<prost_types::Any, Error> {
+    async fn take_up(&self, claimed: &Claimed) -> Result<(), Error> {
+        let mut operation = Operation::decode(claimed.body.as_slice()).map_err(|_| Error::Corrupt("operation"))?;
+        let mut walk = self.resumed(claimed.id);
+        let goes_on = self.is_young(&operation) && claimed.attempt < CLAIMS_MAX;
+        let worked = tokio::time::timeout(WORK_MAX, self.work(claimed, &mut operation, &mut walk)).await;
+        match worked.unwrap_or_else(|_| Err(late())) {
+            Ok(()) => Ok(()),
+            Err(Error::Store(storage::Error::Fenced)) => Err(storage::Error::Fenced.into()),
+            Err(error) if is_temporary(&error) && goes_on => {
+                self.postpone(claimed, &mut operation, &error).await?;
+                self.keep(claimed.id, walk);
+                Ok(())
+            }
+            Err(error) => {
+                let body = self.ended(&operation, Outcome::Error(rpc::row_error(&error)));
+                Ok(self.store.operations().finish(claimed, &body).await?)
+            }
+        }
+    }
+
+    /// Looks, and stores what was found together with the end of the operation.
+    async fn work(&self, claimed: &Claimed, operation: &mut Operation, walk: &mut Walk) -> Result<(), Error> {
         if claimed.cancel_requested {
             return Err(Error::Cancelled);
+        }
+        if claimed.attempt > CLAIMS_MAX {
+            return Err(late());
         }
         let tenant = claimed.tenant.parse().map_err(|_| Error::Corrupt("operation"))?;
         let actor = String::from_utf8_lossy(&claimed.input).into();
         let by = By { actor, ..By::ourselves(tenant) };
         let id = names::connection(&claimed.resource).map_err(|_| Error::Corrupt("operation"))?;
         let reaching = self.connections.reaching(&by, id).await?;
-        while self.connections.step(&reaching, walk).await? {
+        while self.step(&reaching, walk, (claimed, &*operation)).await? {
             self.describe(operation, "looking into ad accounts", "");
             count(operation, walk);
-            if self.store.operations().progress(claimed, &operation.encode_to_vec()).await?.cancel_requested {
-                return Err(Error::Cancelled);
-            }
         }
         count(operation, walk);
-        let connected = self.connections.reached(&by, reaching, std::mem::take(walk)).await?;
-        let result = pb::DiscoverAssetsResult::from(&connected);
-        Ok(prost_types::Any {
-            type_url: "type.googleapis.com/adplane.auth.v1.DiscoverAssetsResult".to_owned(),
-            value: result.encode_to_vec(),
-        })
+        let body = |connected: &Connected| {
+            let value = pb::DiscoverAssetsResult::from(connected).encode_to_vec();
+            let type_url = "type.googleapis.com/adplane.auth.v1.DiscoverAssetsResult".to_owned();
+            self.ended(operation, Outcome::Result(prost_types::Any { type_url, value }))
+        };
+        self.connections.reached(&by, reaching, std::mem::take(walk), (claimed, body)).await
+    }
+
+    /// One step, however long Meta takes for it: meanwhile it is said that the work goes on.
+    async fn step(
+        &self,
+        reaching: &Reaching,
+        walk: &mut Walk,
+        (claimed, operation): (&Claimed, &Operation),
+    ) -> Result<bool, Error> {
+        let body = operation.encode_to_vec();
+        let mut stepping = Box::pin(self.connections.step(reaching, walk));
+        let mut beat = tokio::time::interval(BEAT);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => {
+                    if self.store.operations().progress(claimed, &body).await?.cancel_requested {
+                        return Err(Error::Cancelled);
+                    }
+                }
+                more = &mut stepping => return more,
+            }
+        }
+    }
+
+    /// The operation after its end.
+    fn ended(&self, operation: &Operation, outcome: Outcome) -> Vec<u8> {
+        let mut operation = Operation { done: true, ..operation.clone() };
+        self.describe(&mut operation, "done", "");
+        if let (Some(metadata), Outcome::Result(_)) = (&mut operation.metadata, &outcome) {
+            metadata.steps_done = metadata.steps_total;
+        }
+        operation.outcome = Some(outcome);
+        operation.encode_to_vec()
     }
 
     fn is_young(&self, operation: &Operation) -> bool {
@@ -201,8 +252,17 @@ impl Discovery {
     }
 }
 
+/// What another try may bring; a newer token that came meanwhile may reach something else.
 fn is_temporary(error: &Error) -> bool {
-    matches!(error, Error::Meta(error) if error.is_temporary())
+    match error {
+        Error::Meta(error) => error.is_temporary(),
+        Error::Stale { .. } => true,
+        error => error.waiting_helps(),
+    }
+}
+
+fn late() -> Error {
+    Error::Meta(graph::Error::Deadline { call: "a discovery".to_owned() })
 }
 
 fn is_limit(error: &Error) -> bool {

@@ -203,6 +203,29 @@ pub async fn to_shred(
     client.query(&statement, &[&before]).await?.iter().map(with_token).collect()
 }
 
+/// One connection. Until the transaction ends nobody else can change it.
+pub async fn lock(transaction: &Transaction<'_>, tenant: &str, id: ConnectionId) -> Result<Option<Connection>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM connections WHERE tenant_id = $1 AND id = $2 FOR UPDATE");
+    let statement = transaction.prepare_cached(&sql).await?;
+    transaction.query_opt(&statement, &[&tenant, &id.0]).await?.as_ref().map(read).transpose()
+}
+
+/// The newest connection that does not work and of which nobody knows what it reaches.
+pub async fn unseen(client: &impl GenericClient, tenant: &str) -> Result<Option<Connection>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}
+           FROM connections
+          WHERE tenant_id = $1
+            AND state IN ('needs_consent', 'checkpoint')
+            AND NOT EXISTS (
+                SELECT FROM assets AS a WHERE a.tenant_id = $1 AND a.connection_id = connections.id)
+          ORDER BY id DESC
+          LIMIT 1"
+    );
+    let statement = client.prepare_cached(&sql).await?;
+    client.query_opt(&statement, &[&tenant]).await?.as_ref().map(read).transpose()
+}
+
 /// One connection and its token; no token where it was shredded.
 pub async fn get(
     client: &impl GenericClient,

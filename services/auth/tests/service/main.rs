@@ -27,6 +27,8 @@ mod kills;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod meanwhile;
+#[cfg(test)]
 mod meta;
 #[cfg(test)]
 mod meta_apps;

@@ -19,7 +19,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until it is so.
-async fn until(what: &str, so: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, so: impl AsyncFn() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !so().await {
         assert!(tokio::time::Instant::now() < deadline, "{what}");
@@ -29,34 +29,38 @@ async fn until(what: &str, so: impl AsyncFn() -> bool) {
 
 impl World {
     /// From now on calls of this path go so.
-    async fn calls_go(&self, path: &str, action: serde_json::Value) {
+    pub(crate) async fn calls_go(&self, path: &str, action: serde_json::Value) {
         self.control("faults", &json!({ "matcher": { "path": path }, "action": action })).await;
     }
 
     /// How many calls of this path arrived at Meta.
-    async fn called(&self, path: &str) -> usize {
+    pub(crate) async fn called(&self, path: &str) -> usize {
         self.asked(|line| line["path"].as_str().is_some_and(|at| at.ends_with(path))).await
     }
 
     /// How many rows there are.
-    async fn counted(&self, sql: &str) -> i64 {
+    pub(crate) async fn counted(&self, sql: &str) -> i64 {
         self.postgres().await.query_one(sql, &[]).await.unwrap().get(0)
     }
 
-    async fn inspect(&self, first: &First, name: &str) -> Result<pb::InspectConnectionResponse, tonic::Status> {
+    pub(crate) async fn inspect(
+        &self,
+        first: &First,
+        name: &str,
+    ) -> Result<pb::InspectConnectionResponse, tonic::Status> {
         let request = pb::InspectConnectionRequest { name: name.to_owned(), ..Default::default() };
         let inspected = self.connections().inspect_connection(bearing(&first.caller, request)).await;
         inspected.map(tonic::Response::into_inner)
     }
 
     /// Begins a discovery; the operation's name.
-    async fn discover(&self, token: &str, name: &str) -> String {
+    pub(crate) async fn discover(&self, token: &str, name: &str) -> String {
         let request = pb::DiscoverAssetsRequest { name: name.to_owned(), request_id: uuid(), validate_only: false };
         let begun = self.connections().discover_assets(bearing(token, request)).await.unwrap().into_inner();
         begun.operation.unwrap().name
     }
 
-    async fn operation(&self, token: &str, name: &str) -> Operation {
+    pub(crate) async fn operation(&self, token: &str, name: &str) -> Operation {
         let get = GetOperationRequest { name: name.to_owned() };
         let mut operations = OperationServiceClient::new(self.pool());
         operations.get_operation(bearing(token, get)).await.unwrap().into_inner().operation.unwrap()
