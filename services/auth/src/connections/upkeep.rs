@@ -1,9 +1,14 @@
 //! What keeps a connection alive, as it stands: when what is due, what failed, what was told.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{Connection, ConnectionState};
 use crate::lifecycle::plan::{self, Jitter, Plan};
+
+/// How far our clock and Meta's, and an answer's way, may set two accounts of one end apart.
+const CLOCKS: Duration = Duration::from_hours(1);
 
 /// The plan of one connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,8 +52,10 @@ impl Connection {
         let heals = self.state == ConnectionState::Active && before.state != self.state;
         let upkeep = &mut self.upkeep;
         upkeep.next_inspection = Some(plan.inspection(is_checkpoint, jitter, now));
-        if heals || before.expires != self.expires || upkeep.next_refresh.is_none() {
-            upkeep.next_refresh = plan.refresh(self.expires, jitter, now);
+        if heals || !is_same_end(before.expires, self.expires) || upkeep.next_refresh.is_none() {
+            let is_young = upkeep.refreshed.is_some_and(|refreshed| refreshed + plan::YOUNG > now);
+            let due = if is_young { Plan::refresh_again } else { Plan::refresh };
+            upkeep.next_refresh = due(plan, self.expires, jitter, now);
         }
         if ends_later(before.expires, self.expires) {
             upkeep.told = None;
@@ -94,7 +101,7 @@ impl Connection {
             self.upkeep.next_refresh = None;
             return self.watched();
         }
-        let left = std::time::Duration::try_from(expires.duration_since(now)).unwrap_or_default();
+        let left = Duration::try_from(expires.duration_since(now)).unwrap_or_default();
         let pause = plan::pause(failures, left, Jitter::of(self.id, failures.into()));
         self.upkeep.next_refresh = Some((now + pause).min(give_up));
         self
@@ -118,17 +125,23 @@ impl Connection {
     }
 }
 
+/// Is it one end, told by two clocks and in different units?
+pub(super) fn is_same_end(before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => before.duration_since(after).unsigned_abs() <= CLOCKS,
+        (before, after) => before == after,
+    }
+}
+
 fn ends_later(before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
     match (before, after) {
-        (Some(before), Some(after)) => after > before,
+        (Some(before), Some(after)) => after > before + CLOCKS,
         (before, after) => before.is_some() && after.is_none(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{connections::testing::connection, lifecycle::LifecycleSettings};
 
@@ -176,6 +189,29 @@ mod tests {
         assert!((15..60).contains(&tries), "{tries}");
         assert!(tried.state_reason.ends_with("could not be refreshed: Meta is away"));
         assert_eq!((tried.upkeep.next_refresh, tried.upkeep.next_notice), (None, None));
+    }
+
+    #[test]
+    fn a_token_that_meta_does_not_lengthen_is_left_alone_for_a_day_and_its_end_told_once() {
+        let plan = LifecycleSettings::default().plan();
+        let mut old = living(10);
+        old.upkeep.told = Some(14);
+        for apart in [Duration::ZERO, Duration::from_millis(1), Duration::from_secs(1), Duration::from_mins(5)] {
+            for (before, after) in [(apart, Duration::ZERO), (Duration::ZERO, apart)] {
+                let refreshed = old.clone().refreshed(Some(now() + DAY * 10 + before), &plan, now());
+                let seen = Connection { expires: Some(now() + DAY * 10 + after), ..refreshed.clone() };
+                let seen = seen.inspected(&refreshed, &plan, now() + Duration::from_secs(1));
+                assert!(seen.upkeep.next_refresh.is_some_and(|due| due >= now() + DAY), "{apart:?}");
+                assert_eq!(seen.upkeep.told, Some(14), "{apart:?}");
+            }
+        }
+        let shorter = old.clone().refreshed(Some(now() + DAY * 12), &plan, now());
+        let seen = Connection { expires: Some(now() + DAY * 11), ..shorter.clone() };
+        let seen = seen.inspected(&shorter, &plan, now() + Duration::from_secs(1));
+        assert!(
+            seen.upkeep.next_refresh.is_some_and(|due| due >= now() + DAY),
+            "Meta gives nothing younger within a day"
+        );
     }
 
     #[test]

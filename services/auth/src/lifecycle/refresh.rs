@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use graph::oauth::{App, Granted, Remedy, remedy_of};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;
 use vocabulary::{ids::ConnectionId, names};
@@ -143,7 +144,8 @@ impl Lifecycle {
             transaction.rollback().await?;
             return self.connections.get(by, id).await;
         };
-        let expires = granted.life.map(|life| now + life);
+        // Whole seconds, as Meta tells it.
+        let expires = granted.life.and_then(|life| Timestamp::from_second((now + life).as_second()).ok());
         let mut newer = current.refreshed(expires, &self.settings.plan(), now);
         let sealed = self.connections.seal(&newer, &granted.token).await?;
         upkeep::put_newer(&transaction, &newer, &sealed, now).await?;
