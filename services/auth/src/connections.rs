@@ -245,11 +245,11 @@ impl Connections {
     /// The connection as it stands, where this etag allows to end it.
     pub async fn revocable(&self, by: &By, id: ConnectionId, etag: &str) -> Result<(Connection, bool), Error> {
         let (connection, _) = self.find(by, id).await?;
-        if etag.is_empty() || etag == connection.etag() {
-            Ok((connection, false))
-        } else {
-            Err(Error::Stale { resource: names::of_connection(id), etag: connection.etag() })
+        // One that has ended may be what an earlier run of this request began: whatever its etag, it goes on.
+        if connection.state != ConnectionState::Revoked {
+            connection.require_etag(etag)?;
         }
+        Ok((connection, false))
     }
 
     /// Ends it here.
@@ -333,7 +333,8 @@ impl Connections {
 
     /// The connection as it stands, where this etag allows to remove it.
     pub async fn deletable(&self, by: &By, id: ConnectionId, etag: &str) -> Result<Connection, Error> {
-        let (connection, _) = self.revocable(by, id, etag).await?;
+        let (connection, _) = self.find(by, id).await?;
+        connection.require_etag(etag)?;
         match connection.state {
             ConnectionState::Revoked => Ok(connection),
             state => Err(Error::WrongState { resource: names::of_connection(id), state: state.shown() }),

@@ -152,6 +152,14 @@ impl Connection {
         format!("\"{}\"", self.version)
     }
 
+    /// Fails where it has changed since; no etag fits always.
+    pub fn require_etag(&self, etag: &str) -> Result<(), Error> {
+        if etag.is_empty() || etag == self.etag() {
+            return Ok(());
+        }
+        Err(Error::Stale { resource: names::of_connection(self.id), etag: self.etag() })
+    }
+
     /// The permissions that were asked for and are not there.
     pub fn missing_scopes(&self) -> Vec<String> {
         grants::missing(&self.expected_scopes, &self.scopes)

@@ -91,3 +91,25 @@ async fn what_was_seen_with_an_older_token_is_looked_at_again_with_the_newer_one
     assert!(matches!(ended.outcome, Some(Outcome::Result(_))), "{ended:?}");
     assert_eq!(world.called("me/adaccounts").await, before + 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_whose_answer_was_lost_goes_on_under_its_old_etag() {
+    let (world, first, imported) = World::connected().await;
+    let connection = imported.connection.unwrap();
+    let request = pb::RevokeConnectionRequest {
+        name: connection.name.clone(),
+        etag: connection.etag.clone(),
+        request_id: uuid(),
+        ..Default::default()
+    };
+    let revoke = async |request: &pb::RevokeConnectionRequest| {
+        let answer = world.connections().revoke_connection(bearing(&first.caller, request.clone())).await;
+        answer.map(tonic::Response::into_inner)
+    };
+    let stale = pb::RevokeConnectionRequest { etag: "\"77\"".to_owned(), request_id: uuid(), ..request.clone() };
+    assert_eq!(why(&revoke(&stale).await.unwrap_err()), (Code::Aborted, "ETAG_MISMATCH".to_owned()));
+    let ended = revoke(&request).await.unwrap();
+    let lost = "DELETE FROM requests WHERE method = 'RevokeConnection'";
+    assert_eq!(world.postgres().await.execute(lost, &[]).await.unwrap(), 1);
+    assert_eq!(revoke(&request).await.unwrap().connection, ended.connection);
+}
