@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use graph::oauth::GranularScope;
 use jiff::Timestamp;
 use vocabulary::ids::{ConnectionId, TenantId};
 
@@ -12,6 +13,9 @@ use crate::{
     now::Now,
     store::{Store, connection_events},
 };
+
+/// How many objects an event names.
+const NAMED: usize = 10;
 
 /// How many events are read at once.
 const PAGE: i64 = 100;
@@ -128,9 +132,13 @@ impl Event {
 pub fn of_change(before: &Connection, after: &Connection, now: Timestamp) -> Vec<Event> {
     use ConnectionState::{Active, Checkpoint, NeedsConsent, Revoked};
     let lost = grants::missing(&before.scopes, &after.scopes);
+    let narrowed = narrowed(before, after);
     let mut events = Vec::new();
-    if !lost.is_empty() {
-        events.push(Event { lost_scopes: lost.clone(), ..Event::of(after, EventKind::ScopeLost, now) });
+    if !(lost.is_empty() && narrowed.is_empty()) {
+        let reasons = [after.state_reason.clone()].into_iter().chain(narrowed.iter().map(|(_, words)| words.clone()));
+        let reason = reasons.filter(|reason| !reason.is_empty()).collect::<Vec<_>>().join("; ");
+        let lost_scopes = lost.iter().cloned().chain(narrowed.into_iter().map(|(scope, _)| scope)).collect();
+        events.push(Event { reason, lost_scopes, ..Event::of(after, EventKind::ScopeLost, now) });
     }
     let kind = match (before.state, after.state) {
         (before, after) if before == after => None,
@@ -143,6 +151,33 @@ pub fn of_change(before: &Connection, after: &Connection, now: Timestamp) -> Vec
     };
     events.extend(kind.map(|kind| Event::of(after, kind, now)));
     events
+}
+
+/// The permissions that hold for less than before, each with words for a person.
+fn narrowed(before: &Connection, after: &Connection) -> Vec<(String, String)> {
+    let targets = |connection: &Connection, scope: &str| {
+        let of_scope = |granular: &&GranularScope| granular.scope == scope;
+        connection.granular_scopes.iter().find(of_scope).map(|granular| granular.target_ids.clone())
+    };
+    let narrowed = after.granular_scopes.iter().filter_map(|GranularScope { scope, target_ids }| {
+        let had = targets(before, scope)?;
+        if target_ids.is_empty() {
+            return None; // holds for all
+        }
+        if had.is_empty() {
+            return Some((scope.clone(), format!("{scope} holds for {} objects only", target_ids.len())));
+        }
+        let gone = grants::missing(&had, target_ids);
+        let named = gone.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        match gone.len() {
+            0 => None,
+            count if count > NAMED => {
+                Some((scope.clone(), format!("{scope} is gone for {named} and {} more", count - NAMED)))
+            }
+            _ => Some((scope.clone(), format!("{scope} is gone for {named}"))),
+        }
+    });
+    narrowed.collect()
 }
 
 /// Where in the tenant's order a reader goes on.
@@ -228,6 +263,27 @@ mod tests {
             (NeedsConsent, Active, vec![EventKind::Restored]),
         ] {
             assert_eq!(kinds(&state(before), &state(after)), told, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_permission_that_holds_for_less_than_before_is_told_and_named() {
+        let holding = |targets: &[&str]| {
+            let target_ids = targets.iter().map(|id| (*id).to_owned()).collect();
+            let granular = GranularScope { scope: "ads_read".to_owned(), target_ids };
+            Connection { granular_scopes: vec![granular], ..connection() }
+        };
+        let events = of_change(&holding(&["1", "2", "3"]), &holding(&["2"]), Timestamp::UNIX_EPOCH);
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].kind, events[0].reason.as_str()), (EventKind::ScopeLost, "ads_read is gone for 1, 3"));
+        assert_eq!(events[0].lost_scopes, ["ads_read"]);
+        let many: Vec<_> = (0..30).map(|id| id.to_string()).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        let reason = of_change(&holding(&many), &holding(&["29"]), Timestamp::UNIX_EPOCH)[0].reason.clone();
+        assert!(reason.ends_with(" and 19 more"), "{reason}");
+        assert_eq!(kinds(&holding(&[]), &holding(&["1"])), [EventKind::ScopeLost]);
+        for (before, after) in [(vec!["1"], vec!["1", "2"]), (vec!["1"], vec![]), (vec!["1", "2"], vec!["2", "1"])] {
+            assert_eq!(kinds(&holding(&before), &holding(&after)), [], "{before:?} {after:?}");
         }
     }
 

@@ -34,6 +34,7 @@ mod model;
 pub(crate) mod testing;
 mod upkeep;
 
+pub(crate) use self::inspect::Look;
 pub use self::{
     model::{Connection, ConnectionKind, ConnectionState, Listing, Standing, standing},
     upkeep::Upkeep,

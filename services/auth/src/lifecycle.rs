@@ -24,7 +24,7 @@ use vocabulary::names;
 pub use self::settings::LifecycleSettings;
 use crate::{
     by::By,
-    connections::Connections,
+    connections::{Connections, Look},
     error::Error,
     now::Now,
     store::{
@@ -139,10 +139,10 @@ impl Lifecycle {
     }
 
     async fn inspect(&self, by: &By, claimed: &Claimed) -> Result<(), Error> {
-        let (connection, claim) = (&claimed.connection, Some(claimed.claim));
+        let (connection, look) = (&claimed.connection, Look::Due(claimed.claim));
         let inspected = async {
             let token = self.connections.unseal(connection, &claimed.token).await?;
-            self.connections.inspect_token(by, connection, &token, claim).await
+            self.connections.inspect_token(by, connection, &token, look).await
         };
         let inspected = inspected.await;
         if inspected.is_err() {

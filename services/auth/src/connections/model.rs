@@ -1,5 +1,7 @@
 //! A connection as a value, and what Meta's words about a token make of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use graph::oauth::{GranularScope, Inspection, Remedy};
 use jiff::Timestamp;
 use vocabulary::{
@@ -7,7 +9,7 @@ use vocabulary::{
     names,
 };
 
-use super::Upkeep;
+use super::{Upkeep, upkeep::is_same_end};
 use crate::{error::Error, grants, lifecycle::plan::GIVE_UP};
 
 /// One token of one person or system user, for one app; the token itself is not in here.
@@ -165,6 +167,24 @@ impl Connection {
         grants::missing(&self.expected_scopes, &self.scopes)
     }
 
+    /// What Meta says otherwise than `before`, in words for the audit.
+    pub(super) fn changes(&self, before: &Self) -> Vec<&'static str> {
+        let scopes = |connection: &Self| connection.scopes.iter().cloned().collect::<BTreeSet<_>>();
+        let granular = |connection: &Self| {
+            let targets = |granular: &GranularScope| granular.target_ids.iter().cloned().collect::<BTreeSet<_>>();
+            let each = connection.granular_scopes.iter().map(|granular| (granular.scope.clone(), targets(granular)));
+            each.collect::<BTreeMap<_, _>>()
+        };
+        let changed = [
+            ("state", self.state != before.state || self.state_reason != before.state_reason),
+            ("scopes", scopes(self) != scopes(before)),
+            ("granular_scopes", granular(self) != granular(before)),
+            ("expires", !is_same_end(self.expires, before.expires)),
+            ("data_access_expires", !is_same_end(self.data_access_expires, before.data_access_expires)),
+        ];
+        changed.into_iter().filter_map(|(word, is_changed)| is_changed.then_some(word)).collect()
+    }
+
     /// Whole days until the token ends; `None` where it never does.
     pub fn days_left(&self, now: Timestamp) -> Option<i32> {
         let seconds = self.expires?.as_second().saturating_sub(now.as_second()).max(0);
@@ -184,9 +204,9 @@ impl Connection {
     }
 
     /// The same after Meta has said how its token stands. A dead token keeps the permissions that it had, and one that
-    /// was given up for its end is not restored for the minutes that it still works.
-    pub(super) fn noted(mut self, inspection: &Inspection, now: Timestamp) -> Self {
-        self.inspected = now;
+    /// was given up for its end is not restored for the minutes that it still works. `asked` is when Meta was asked.
+    pub(super) fn noted(mut self, inspection: &Inspection, asked: Timestamp) -> Self {
+        self.inspected = asked;
         if inspection.is_valid {
             self.scopes.clone_from(&inspection.scopes);
             self.granular_scopes.clone_from(&inspection.granular_scopes);
@@ -194,7 +214,7 @@ impl Connection {
             self.data_access_expires = moment(inspection.data_access_expires_at);
         }
         let Standing { state, reason } = standing(inspection, &self.expected_scopes);
-        let ends_now = self.expires.is_some_and(|end| now >= end - GIVE_UP);
+        let ends_now = self.expires.is_some_and(|end| asked >= end - GIVE_UP);
         let heals = state == ConnectionState::Active && self.state != state;
         if !(heals && ends_now) {
             (self.state, self.state_reason) = (state, reason);
@@ -304,6 +324,39 @@ mod tests {
         assert_eq!((seen.state, &seen.state_reason), (given_up.state, &given_up.state_reason));
         let longer = Inspection { expires_at: None, ..works };
         assert_eq!(given_up.noted(&longer, end - GIVE_UP / 2).state, ConnectionState::Active);
+    }
+
+    #[test]
+    fn every_change_that_meta_tells_of_has_its_word_and_two_clocks_are_none() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let granular = |targets: &[&str]| GranularScope {
+            scope: "ads_read".to_owned(),
+            target_ids: targets.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let before = Connection {
+            scopes: vec!["a".to_owned(), "b".to_owned()],
+            granular_scopes: vec![granular(&["1", "2"])],
+            expires: Some(now),
+            ..connection()
+        };
+        let same = Connection {
+            scopes: vec!["b".to_owned(), "a".to_owned()],
+            granular_scopes: vec![granular(&["2", "1"])],
+            expires: Some(now + std::time::Duration::from_secs(1)),
+            inspected: now,
+            ..before.clone()
+        };
+        assert_eq!(same.changes(&before), Vec::<&str>::new());
+        let more = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        for (after, word) in [
+            (Connection { scopes: more, ..before.clone() }, "scopes"),
+            (Connection { granular_scopes: vec![granular(&["1"])], ..before.clone() }, "granular_scopes"),
+            (Connection { expires: None, ..before.clone() }, "expires"),
+            (Connection { data_access_expires: Some(now), ..before.clone() }, "data_access_expires"),
+            (Connection { state: ConnectionState::Checkpoint, ..before.clone() }, "state"),
+        ] {
+            assert_eq!(after.changes(&before), [word]);
+        }
     }
 
     #[test]

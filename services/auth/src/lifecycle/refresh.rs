@@ -15,7 +15,7 @@ use super::{Lifecycle, plan::YOUNG};
 use crate::{
     by::By,
     connection_events::{Event, EventKind, of_change},
-    connections::{Connection, ConnectionKind, ConnectionState},
+    connections::{Connection, ConnectionKind, ConnectionState, Look},
     error::Error,
     meta_apps::refused,
     revocations::Subject,
@@ -107,10 +107,12 @@ impl Lifecycle {
             Err(error) => error,
         };
         if matches!(remedy_of(&error), Remedy::Renew | Remedy::Consent | Remedy::Checkpoint) {
-            let inspected = self.connections.inspect_token(by, connection, &token, Some(claimed.claim)).await;
+            let inspected = self.connections.inspect_token(by, connection, &token, Look::Refused).await;
             if let Ok(seen) = inspected
                 && (seen.state != ConnectionState::Active || seen.token_version != connection.token_version)
             {
+                let (client, tenant) = (self.store.client().await?, by.tenant.as_str());
+                upkeep::release(&client, tenant, connection.id, claimed.claim).await?;
                 return seen.require_active().map(|()| seen);
             }
         }

@@ -128,7 +128,7 @@ pub async fn note(client: &impl GenericClient, connection: &Connection) -> Resul
                told_days = $14,
                told_data_days = $15,
                version = version + 1,
-               updated_at = $10
+               updated_at = greatest(updated_at, $10)
          WHERE tenant_id = $1 AND id = $2 AND version = $3";
     let statement = client.prepare_cached(SQL).await?;
     let c = connection;

@@ -93,6 +93,58 @@ async fn what_was_seen_with_an_older_token_is_looked_at_again_with_the_newer_one
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_late_does_not_overwrite_a_newer_one() {
+    let (world, first) = World::with_app().await;
+    let (connection, _) = world.expiring(&first).await;
+    let before = world.called("debug_token").await;
+    let slow = json!({ "slow": { "milliseconds": 8_000 } });
+    world.control("faults", &json!({ "matcher": { "path": "debug_token" }, "action": slow, "count": 1 })).await;
+    let late = world.inspect(&first, &connection.name);
+    let newer = async {
+        until("Meta is not asked", async || world.called("debug_token").await > before).await;
+        world.befalls("revoked").await;
+        world.inspect(&first, &connection.name).await
+    };
+    let (late, newer) = tokio::join!(late, newer);
+    assert_eq!(newer.unwrap().connection.unwrap().state(), State::NeedsConsent);
+    assert!(late.is_ok(), "{late:?}");
+    assert_eq!(world.connection(&first, &connection.name).await.state(), State::NeedsConsent);
+    assert_eq!(world.counted("SELECT count(*) FROM connection_events WHERE kind = 'restored'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_exchange_stays_claimed_until_its_failure_is_counted() {
+    let (world, first) = World::with_app().await;
+    let (connection, _) = world.expiring(&first).await;
+    let watch = "
+        CREATE TABLE let_go (at timestamptz);
+        CREATE FUNCTION let_go() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF OLD.claimed_until IS NOT NULL AND NEW.claimed_until IS NULL
+               AND NEW.refresh_failures = OLD.refresh_failures THEN
+                INSERT INTO let_go VALUES (now());
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER let_go AFTER UPDATE ON connections FOR EACH ROW EXECUTE FUNCTION let_go()";
+    world.postgres().await.batch_execute(watch).await.unwrap();
+    world.turn(DAY * 2).await;
+    let odd = json!({ "error": { "code": 190, "subcode": 460, "message": "Error validating access token" } });
+    world.exchanges_go(odd, None).await;
+    world.refresh(&first, &connection.name).await.unwrap_err();
+    let failed = "SELECT count(*) FROM connections WHERE refresh_failures = 1 AND claimed_until IS NULL";
+    assert_eq!(world.counted(failed).await, 1);
+    assert_eq!(world.counted("SELECT count(*) FROM let_go").await, 0);
+
+    // One whose token is dead is let go as well, though no failure is counted.
+    world.befalls("password_changed").await;
+    world.turn(Duration::from_mins(5)).await;
+    world.refresh(&first, &connection.name).await.unwrap_err();
+    let dead = "SELECT count(*) FROM connections WHERE state = 'needs_consent' AND claimed_until IS NULL";
+    assert_eq!(world.counted(dead).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_whose_answer_was_lost_goes_on_under_its_old_etag() {
     let (world, first, imported) = World::connected().await;
     let connection = imported.connection.unwrap();
