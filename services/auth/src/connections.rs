@@ -146,6 +146,13 @@ impl Connections {
         let transaction = client.transaction().await?;
         let user = &checked.inspection.user_id;
         let older = connections::of_user(&transaction, tenant.as_str(), checked.app.id, checked.kind, user).await?;
+        if let Some(older) = older.as_ref().filter(|older| older.state == ConnectionState::Active) {
+            let missing = grants::missing(&checked.expected, &checked.inspection.scopes);
+            let lacks: Vec<_> = missing.into_iter().filter(|scope| older.scopes.contains(scope)).collect();
+            if !lacks.is_empty() {
+                return Err(Error::Lesser { connection: names::of_connection(older.id), lacks });
+            }
+        }
         let connection = checked.connection(tenant.clone(), older.as_ref(), now).begun(&self.plan, now);
         let sealed = self.seal(&connection, &checked.token).await?;
         connections::put(&transaction, &connection, &sealed).await?;
@@ -156,7 +163,11 @@ impl Connections {
         };
         let kinds: &[AssetKind] = if looking.is_some() { &AssetKind::LISTED } else { &AssetKind::ALL };
         let found = checked.reached.found();
-        let claims = store_found(&transaction, &connection, (&found, kinds), now).await?;
+        let claims = match connection.state {
+            ConnectionState::Active => store_found(&transaction, &connection, (&found, kinds), now).await?,
+            // Nobody has looked. What an older token reached says whose leases wait for consent.
+            _ => Claims::default(),
+        };
         let connected = Connected { connection, found, claims, looking };
         let event = Event::of(&connected.connection, EventKind::Connected, now);
         connection_events::append(&transaction, tenant.as_str(), &event).await?;

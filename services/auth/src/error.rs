@@ -77,6 +77,18 @@ pub enum Error {
         /// Why, for a person.
         cause: String,
     },
+    /// A token that lacks what the one in use has.
+    #[error(
+        "the new token lacks {}, so the one that {connection} has stays in use: give one that has all permissions, or \
+         revoke the connection first",
+        lacks.join(", ")
+    )]
+    Lesser {
+        /// The connection's resource name.
+        connection: String,
+        /// The permissions, in Meta's words.
+        lacks: Vec<String>,
+    },
     /// A refresh did not work now; the token that is there still does.
     #[error("{connection} could not be refreshed now, and its token works on: {cause}")]
     RefreshFailed {
@@ -224,6 +236,7 @@ impl Fault for Error {
             | Self::Taken { .. }
             | Self::NotConnected { .. }
             | Self::NeedsConsent { .. }
+            | Self::Lesser { .. }
             | Self::CredentialRefused { .. } => Code::FailedPrecondition,
             Self::Unreachable { .. } => Code::Unavailable,
             Self::RefreshFailed { .. } => Code::Unavailable,
@@ -251,6 +264,7 @@ impl Fault for Error {
             Self::Taken { .. } => ErrorReason::AdAccountTaken,
             Self::NotConnected { .. } => ErrorReason::NotConnected,
             Self::NeedsConsent { .. } => ErrorReason::ConnectionNeedsConsent,
+            Self::Lesser { .. } => ErrorReason::MetaPermissionMissing,
             Self::CredentialRefused { .. } => ErrorReason::MetaRefusedCredential,
             Self::Unreachable { .. } => ErrorReason::ServiceUnavailable,
             Self::RefreshFailed { .. } => ErrorReason::MetaUnavailable,
@@ -282,6 +296,9 @@ impl Fault for Error {
             Self::Taken { account } => vec![("resource", vocabulary::names::of_ad_account(*account))],
             Self::NeedsConsent { connection, .. } | Self::RefreshFailed { connection, .. } => {
                 vec![("connection", connection.clone())]
+            }
+            Self::Lesser { connection, lacks } => {
+                vec![("connection", connection.clone()), ("permission", lacks.join(","))]
             }
             Self::CredentialRefused { cause, source } => {
                 let mut metadata = vec![("cause", (*cause).to_owned())];

@@ -278,7 +278,14 @@ impl Leases {
                 connection: names::of_connection(connection.id),
                 cause: dead_because(key.need, &connection),
             }),
-            Choice::NotConnected => Err(Error::NotConnected { resource: key.resource.name() }),
+            Choice::NotConnected => match connections::unseen(&client, tenant).await? {
+                // It may well be the one that reaches it: it is what somebody can do something about.
+                Some(connection) => Err(Error::NeedsConsent {
+                    connection: names::of_connection(connection.id),
+                    cause: dead_because(key.need, &connection),
+                }),
+                None => Err(Error::NotConnected { resource: key.resource.name() }),
+            },
         }
     }
 }
