@@ -1,6 +1,6 @@
 //! What auth's stream of revocations ends: tokens whose signature and times are still good.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 use tracing::warn;
 use vocabulary::ids::TenantId;
+use vocabulary::{Clock, SystemClock};
 
 use super::{TokenError, Verified, Verifier, lock};
 use crate::caller::Tenants;
@@ -25,13 +26,42 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How long to wait before the stream is asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// No token lives this long, so nothing that ended longer ago can come again.
+const KEPT_SECONDS: i64 = 2 * 86_400;
+
+/// So many may have ended before the old ones are looked for.
+const KEPT_MIN: usize = 1_000;
+
 /// What has ended, as far as this process was told.
 #[derive(Default)]
 pub(super) struct Ended {
-    subjects: HashSet<String>,
+    subjects: Gone,
     /// Our own signing keys.
-    keys: HashSet<String>,
+    keys: Gone,
     tenants: HashMap<TenantId, Suspension>,
+}
+
+/// What ended for good, and when, in unix seconds.
+#[derive(Default)]
+struct Gone {
+    since: HashMap<String, i64>,
+    /// With so many the old ones are looked for, so that each is looked at a few times at most.
+    full: usize,
+}
+
+impl Gone {
+    fn add(&mut self, name: &str, since: i64) {
+        self.since.insert(name.to_owned(), since);
+        if self.since.len() >= self.full.max(KEPT_MIN) {
+            let oldest = SystemClock.now().as_second().saturating_sub(KEPT_SECONDS);
+            self.since.retain(|_, since| *since > oldest);
+            self.full = self.since.len().saturating_mul(2);
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.since.contains_key(name)
+    }
 }
 
 /// A tenant that was stopped. It may begin again, with new tokens.
@@ -44,14 +74,10 @@ struct Suspension {
 }
 
 impl Ended {
-    fn add_subject(&mut self, subject: &str) {
-        self.subjects.insert(subject.to_owned());
-    }
-
     /// Whether a token is of a subject or a key that ended, or was made before all its tenants did.
     pub(super) fn covers(&self, token: &Verified) -> bool {
-        self.subjects.contains(&*token.subject)
-            || token.key_id.as_ref().is_some_and(|key| self.keys.contains(key))
+        self.subjects.has(&token.subject)
+            || token.key_id.as_ref().is_some_and(|key| self.keys.has(key))
             || matches!(&token.tenants, Tenants::Only(tenants)
                 if !tenants.is_empty() && tenants.iter().all(|tenant| self.covers_for(token, tenant)))
     }
@@ -66,9 +92,9 @@ impl Ended {
         let time = revocation.revoke_time.as_ref().map_or(i64::MAX, |time| time.seconds);
         let tenant = || revocation.tenant.trim_start_matches("tenants/").parse::<TenantId>().ok();
         match &revocation.subject {
-            Some(Subject::Caller(caller)) => self.add_subject(caller),
+            Some(Subject::Caller(caller)) => self.subjects.add(caller, time),
             Some(Subject::CallerRestored(caller)) => {
-                self.subjects.remove(caller);
+                self.subjects.since.remove(caller);
             }
             Some(Subject::WholeTenant(_)) => {
                 if let Some(tenant) = tenant() {
@@ -80,9 +106,7 @@ impl Ended {
                     suspension.stands = false;
                 }
             }
-            Some(Subject::SigningKey(key)) => {
-                self.keys.insert(key.clone());
-            }
+            Some(Subject::SigningKey(key)) => self.keys.add(key, time),
             // No caller's token hangs on a connection.
             Some(Subject::Connection(_)) | None => {}
         }
@@ -101,7 +125,7 @@ enum Cut {
 impl Verifier {
     /// From now on refuses every token of this subject, as auth's stream of revocations tells.
     pub fn refuse(&self, subject: &str) {
-        lock(&self.ended).add_subject(subject);
+        lock(&self.ended).subjects.add(subject, SystemClock.now().as_second());
     }
 
     /// Takes in one revocation, where it does not come by [`Verifier::watch`].
@@ -135,7 +159,9 @@ impl Verifier {
 
     async fn listen(&self, auth: &Peer, generation: &mut i64) -> Result<(), Cut> {
         let request = Request::new(WatchRevocationsRequest { generation: *generation });
-        let mut stream = CredentialServiceClient::new(auth.channel()).watch_revocations(request).await?.into_inner();
+        let mut auth = CredentialServiceClient::new(auth.channel());
+        let opened = tokio::time::timeout(SILENCE_MAX, auth.watch_revocations(request)).await;
+        let mut stream = opened.map_err(|_| Cut::Silent)??.into_inner();
         loop {
             let next = tokio::time::timeout(SILENCE_MAX, stream.message()).await;
             let Some(message) = next.map_err(|_| Cut::Silent)?? else { return Ok(()) };
@@ -199,6 +225,24 @@ mod tests {
         assert!(verifier.verify(&token).await.is_ok());
         verifier.end(&ended(issuer.key_id()));
         assert!(matches!(verifier.verify(&token).await.unwrap_err(), TokenError::Refused("revoked")));
+    }
+
+    #[test]
+    fn what_ended_longer_ago_than_a_token_lives_is_forgotten() {
+        let (mut ended, now) = (Ended::default(), SystemClock.now().as_second());
+        let gone = |caller: String, seconds| Revocation {
+            subject: Some(Subject::Caller(caller)),
+            ..suspended("acme", seconds)
+        };
+        for n in 0..10 * KEPT_MIN {
+            ended.add(&gone(format!("callers/{n}"), now - KEPT_SECONDS - 1));
+            assert!(ended.subjects.since.len() <= KEPT_MIN, "{n}");
+        }
+        // As many as ended lately are kept, and all of them.
+        for n in 0..3 * KEPT_MIN {
+            ended.add(&gone(format!("callers/new-{n}"), now));
+        }
+        assert!((0..3 * KEPT_MIN).all(|n| ended.subjects.has(&format!("callers/new-{n}"))));
     }
 
     #[tokio::test]
