@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a replica looks where the order stands.
-const LOOK: Duration = Duration::from_millis(250);
+pub(crate) const LOOK: Duration = Duration::from_millis(250);
 /// How long a look may take; then the database counts as away, and nobody is told that all is well.
 const LOOK_MAX: Duration = Duration::from_secs(2);
 /// How a beginning is told from an end.
@@ -170,7 +170,12 @@ impl Revocations {
                     continue;
                 }
                 Ok(_) => {}
-                Err(error) => warn!(error = &error as &dyn std::error::Error, "what ended is not seen now"),
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "what ended is not seen now");
+                    // Nothing may come that wakes it, and what ended is not told yet.
+                    stop.run_until_cancelled(tokio::time::sleep(LOOK)).await;
+                    continue;
+                }
             }
             // Without a sender the process is about to end.
             if !matches!(stop.run_until_cancelled(standing.changed()).await, Some(Ok(()))) {

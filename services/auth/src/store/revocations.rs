@@ -10,7 +10,8 @@ use crate::{
     revocations::{Revocation, Subject},
 };
 
-/// Adds one. Call it late in the transaction: it takes the clock's lock until the commit, so that generations become
+/// Adds one. A generation is the time in microseconds, or the next number: so the order grows even where the database lost
+/// its last moment, in a failover or by a restore, and those who saw what it lost take what comes for news. Call it late in the transaction: it takes the clock's lock until the commit, so that generations become
 /// visible in their order.
 pub async fn append(
     transaction: &Transaction<'_>,
@@ -21,7 +22,7 @@ pub async fn append(
     const SQL: &str = "
         WITH tick AS (
             UPDATE revocation_clock
-               SET generation = generation + 1
+               SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
             RETURNING generation)
         INSERT INTO revocations (generation, tenant_id, kind, subject, revoked_at)
         SELECT generation, $1, $2, $3, $4
@@ -64,7 +65,9 @@ async fn append_gone(transaction: &Transaction<'_>, gone: &str, values: &[&(dyn 
         "WITH gone AS ({gone}),
               tick AS (
                   UPDATE revocation_clock
-                     SET generation = generation + (SELECT count(*) FROM gone)
+                     SET generation = greatest(
+                             generation + (SELECT count(*) FROM gone),
+                             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
                    WHERE EXISTS (SELECT FROM gone)
                   RETURNING generation)
          INSERT INTO revocations (generation, tenant_id, kind, subject, revoked_at)

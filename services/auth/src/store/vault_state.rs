@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 /// The row.
 #[derive(Debug, Clone)]
 pub struct StoredState {
-    /// Grows with every change.
+    /// Grows with every change, and as revocations do also where the database lost its last moment.
     pub generation: i64,
     /// Nothing may be sealed or opened.
     pub sealed: bool,
@@ -37,7 +37,7 @@ pub async fn set(
 ) -> Result<StoredState, Error> {
     const SQL: &str = "
         UPDATE vault_state
-           SET generation = generation + 1,
+           SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
                sealed = $1,
                reason = $2,
                changed_by = $3,
@@ -49,7 +49,9 @@ pub async fn set(
 
 /// Tells every replica to forget its keys. Call it late in the transaction: it takes the row's lock until the commit.
 pub async fn forget(transaction: &Transaction<'_>) -> Result<(), Error> {
-    const SQL: &str = "UPDATE vault_state SET generation = generation + 1";
+    const SQL: &str = "
+        UPDATE vault_state
+           SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)";
     let statement = transaction.prepare_cached(SQL).await?;
     transaction.execute(&statement, &[]).await?;
     Ok(())
