@@ -117,22 +117,12 @@ impl Rotations {
     ) -> Result<Turn, Error> {
         let before = operation.metadata.get_or_insert_default().steps_done;
         let (mut done, mut unreadable) = (before, None);
-        let kek = match goal {
-            Goal::KeyEncryption { id } => {
-                let phase = match self.vault.key_encryption_key().await {
-                    Ok(current) if serves(&current, id) => Ok(current),
-                    Ok(current) => Err(format!("waiting for a replica that wraps with {id}; this one has {current}")),
-                    Err(VaultError::Provider(error)) => Err(format!("waiting: {error}")),
-                    Err(error) => return Err(error.into()),
-                };
-                match phase {
-                    Ok(current) => current,
-                    Err(phase) => return Ok(Turn::Wait { phase, on: "vault", delay: PAUSE }),
-                }
-            }
-            Goal::Wrapping { .. } | Goal::Signing { .. } => String::new(),
-        };
         loop {
+            // With each pass: a key that is made anew meanwhile is what its provider wraps with, and where all has to lie.
+            let kek = match self.wraps_with(goal).await? {
+                Ok(kek) => kek,
+                Err(phase) => return Ok(Turn::Wait { phase, on: "vault", delay: PAUSE }),
+            };
             let mut pass = Pass::default();
             while self.batch(&mut pass, claimed, (goal, &kek)).await? {
                 let left = self.left(claimed, (goal, &kek)).await?;
@@ -161,6 +151,17 @@ impl Rotations {
                 return Err(Error::Unreadable { first: first.clone(), rows: *count });
             }
             operation.metadata.get_or_insert_default().parts = oldest.map(part).into_iter().collect();
+        }
+    }
+
+    /// The key-encryption key that everything is to lie under, or why it cannot be had here now.
+    async fn wraps_with(&self, goal: &Goal) -> Result<Result<String, String>, Error> {
+        let Goal::KeyEncryption { id } = goal else { return Ok(Ok(String::new())) };
+        match self.vault.key_encryption_key().await {
+            Ok(current) if serves(&current, id) => Ok(Ok(current)),
+            Ok(current) => Ok(Err(format!("waiting for a replica that wraps with {id}; this one has {current}"))),
+            Err(VaultError::Provider(error)) => Ok(Err(format!("waiting: {error}"))),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Transit {
     pub(super) tokens: HashSet<String>,
     /// How often somebody logged in.
     pub(super) logins: usize,
+    /// After so many encryptions it gets a new version, as one that rotates by itself.
+    pub(super) rotates_after: Option<usize>,
 }
 
 /// The stand-in. Clones are the same one.
@@ -61,6 +63,7 @@ impl StandIn {
             mood: Mood::Well,
             tokens: HashSet::from(["first".to_owned()]),
             logins: 0,
+            rotates_after: None,
         };
         let stand_in = Self { engine: Arc::new(Mutex::new(engine)), address };
         stand_in.rotate();
@@ -127,6 +130,15 @@ async fn encrypt(
     let key = cipher(engine.versions.last().unwrap());
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound, &mut text).unwrap();
     let text = STANDARD.encode([nonce.as_slice(), &text].concat());
+    drop(engine);
+    let is_due = {
+        let mut engine = this.engine();
+        engine.rotates_after = engine.rotates_after.and_then(|left| left.checked_sub(1));
+        engine.rotates_after == Some(0)
+    };
+    if is_due {
+        this.rotate();
+    }
     Ok(Json(json!({"data": {"ciphertext": format!("vault:v{version}:{text}"), "key_version": version}})))
 }
 

@@ -109,6 +109,20 @@ async fn while_vault_is_sealed_or_slow_auth_says_so_and_it_recovers_without_a_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_vault_makes_anew_during_a_rotation_is_where_everything_arrives() {
+    let (world, first, stand_in) = moved().await;
+    stand_in.rotate();
+    // To know its version takes some, and wrapping the first keys anew takes others.
+    stand_in.engine().rotates_after = Some(4);
+    let told = result(&rotate(&world, &first.operator, "system", encryption()).await);
+    assert_eq!(
+        (told.rows, told.key_id.as_str()),
+        (count(&world, WRAPPED).await, "vault_transit:team/transit/adplane:v3")
+    );
+    assert_eq!(lease(&world).await.unwrap(), TOKEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_waits_for_vault_and_goes_on_by_itself() {
     let (world, first, stand_in) = moved().await;
     stand_in.rotate();
