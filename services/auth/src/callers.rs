@@ -104,7 +104,10 @@ impl Callers {
     /// Callers of the tenant by age, after one.
     pub async fn list(&self, by: &By, after: Uuid, limit: i64) -> Result<Vec<Caller>, Error> {
         let client = self.store.client().await?;
-        Ok(callers::list(&client, by.tenant.as_str(), by.is_operator(), after, limit).await?)
+        let callers = callers::list(&client, by.tenant.as_str(), by.is_operator(), after, limit).await?;
+        // Which other tenants there are, and who works for them, is their own.
+        let shown = |caller: Caller| Caller { tenants: by.tenants.common(&caller.tenants), ..caller };
+        Ok(callers.into_iter().map(shown).collect())
     }
 
     /// Removes a caller; its tokens die by the stream of revocations.
@@ -123,11 +126,9 @@ impl Callers {
         if !shown {
             return Err(missing());
         }
-        let lacks = by.tenants.lacks(&caller.tenants);
-        if !lacks.is_empty() {
-            return Err(Error::Lacking {
-                lacks: lacks.into_iter().map(|tenant| format!("tenants/{tenant}")).collect(),
-            });
+        if !by.tenants.lacks(&caller.tenants).is_empty() {
+            // Which, is theirs to know.
+            return Err(Error::Lacking { lacks: vec!["another tenant of this caller".to_owned()] });
         }
         if !etag.is_empty() && etag != caller.etag() {
             return Err(Error::Stale { resource: name(id), etag: caller.etag() });

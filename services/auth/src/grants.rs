@@ -68,6 +68,16 @@ impl Grant {
         }
     }
 
+    /// What both hold.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Everything, _) => other.clone(),
+            (_, Self::Everything) => self.clone(),
+            (Self::Only(mine), Self::Only(theirs)) => Self::Only(mine.intersection(theirs).cloned().collect()),
+        }
+    }
+
     /// Is it for operators?
     pub fn is_everything(&self) -> bool {
         matches!(self, Self::Everything)

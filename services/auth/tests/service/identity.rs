@@ -209,3 +209,26 @@ async fn a_deleted_callers_token_is_refused_by_services_that_run_and_by_those_th
         assert!(verifier.verify(&first.operator).await.is_ok());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_tenants_share_is_shown_to_each_with_its_own_name_alone() {
+    let world = World::empty().await;
+    let first = world.bootstrap().await;
+    world.tenant(&first, "brands").await;
+    let both = ["acme", "brands"].map(|tenant| format!("tenants/{tenant}")).to_vec();
+    let caller = pb::Caller { tenants: both.clone(), scopes: vec!["auth.read".to_owned()], ..pb::Caller::default() };
+    let request = pb::CreateCallerRequest { caller: Some(caller), request_id: uuid(), validate_only: false };
+    let made = world.identity().create_caller(for_tenant(bearing(&first.operator, request), "acme")).await;
+    let made = made.unwrap().into_inner().caller.unwrap();
+    let seen_by = async |token: &str| {
+        let list = for_tenant(bearing(token, pb::ListCallersRequest::default()), "acme");
+        let listed = world.identity().list_callers(list).await.unwrap().into_inner().callers;
+        listed.into_iter().find(|caller| caller.name == made.name).unwrap().tenants
+    };
+    assert_eq!(seen_by(&first.caller).await, ["tenants/acme"]);
+    assert_eq!(seen_by(&first.operator).await, both);
+    let delete = pb::DeleteCallerRequest { name: made.name.clone(), request_id: uuid(), ..Default::default() };
+    let refused = world.identity().delete_caller(bearing(&first.caller, delete)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(!format!("{refused:?}").contains("brands"), "{refused:?}");
+}
