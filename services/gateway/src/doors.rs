@@ -3,6 +3,8 @@
 
 mod words;
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     Router,
     extract::{Query, State, rejection::QueryRejection},
@@ -13,12 +15,23 @@ use axum::{
 use proto::auth::v1::{CompleteConnectionRequest, connection_service_client::ConnectionServiceClient};
 use rpc::{Pool, Upstream};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use self::words::Words;
 
-/// The doors; `auth` completes what a log-in began.
-pub(crate) fn routes(auth: Pool) -> Router {
-    Router::new().route("/oauth/callback", get(callback).with_state(auth)).route("/healthz", get(|| async { "ok\n" }))
+/// How long a person waits. Auth finishes beside us what it has begun.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The doors; `auth` completes what a log-in began, at most so many at once.
+pub(crate) fn routes(auth: Pool, logins_max: usize) -> Router {
+    let door = Door { auth, places: Arc::new(Semaphore::new(logins_max)) };
+    Router::new().route("/oauth/callback", get(callback).with_state(door)).route("/healthz", get(|| async { "ok\n" }))
+}
+
+#[derive(Clone)]
+struct Door {
+    auth: Pool,
+    places: Arc<Semaphore>,
 }
 
 /// What Meta's redirect brings: a code, or why there is none.
@@ -31,7 +44,7 @@ struct Redirect {
 }
 
 /// The state is the proof of who began; auth checks it, and that it was not used before.
-async fn callback(State(auth): State<Pool>, redirect: Result<Query<Redirect>, QueryRejection>) -> Response {
+async fn callback(State(door): State<Door>, redirect: Result<Query<Redirect>, QueryRejection>) -> Response {
     let redirect = redirect.map(|Query(redirect)| redirect).unwrap_or_default();
     if !redirect.error.is_empty() {
         return page(&words::denied());
@@ -44,9 +57,12 @@ async fn callback(State(auth): State<Pool>, redirect: Result<Query<Redirect>, Qu
         code: redirect.code,
         ..CompleteConnectionRequest::default()
     };
-    match ConnectionServiceClient::new(auth).complete_connection(request).await {
-        Ok(answer) => page(&words::completed(&answer.into_inner().connection.unwrap_or_default())),
-        Err(status) => page(&words::refused(&Upstream::from(status))),
+    let Ok(_place) = door.places.try_acquire() else { return page(&words::busy()) };
+    let mut auth = ConnectionServiceClient::new(door.auth);
+    match tokio::time::timeout(PATIENCE, auth.complete_connection(request)).await {
+        Ok(Ok(answer)) => page(&words::completed(&answer.into_inner().connection.unwrap_or_default())),
+        Ok(Err(status)) => page(&words::refused(&Upstream::from(status))),
+        Err(_) => page(&words::slow()),
     }
 }
 

@@ -17,17 +17,28 @@ use tower::{Service, ServiceExt};
 
 use crate::error::Error;
 
+/// Of all places those without a token have a twentieth, beside the others: whoever they are, they take no place from a
+/// caller.
+const STRANGERS_PART: usize = 20;
+
+/// How many calls without a token there may be at once, where there may be so many with one.
+pub(crate) fn strangers_max(in_flight_max: usize) -> usize {
+    (in_flight_max / STRANGERS_PART).max(1)
+}
+
 /// Lets at most so many calls through at once; a call is over when its answer's body is.
 #[derive(Clone)]
 pub(crate) struct Shed<S> {
     inner: S,
     places: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
 }
 
 impl<S> Shed<S> {
     /// Before `inner`.
     pub(crate) fn new(inner: S, in_flight_max: usize) -> Self {
-        Self { inner, places: Arc::new(Semaphore::new(in_flight_max)) }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { inner, places: places(in_flight_max), strangers: places(strangers_max(in_flight_max)) }
     }
 }
 
@@ -46,7 +57,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let inner = self.inner.clone();
-        let place = Arc::clone(&self.places).try_acquire_owned();
+        let is_known = request.extensions().get::<rpc::Principal>().is_some();
+        let place = Arc::clone(if is_known { &self.places } else { &self.strangers }).try_acquire_owned();
         Box::pin(async move {
             let Ok(place) = place else { return Ok(rpc::status(&Error::Overloaded).into_http()) };
             let response = inner.oneshot(request).await?;
@@ -98,5 +110,37 @@ mod tests {
         assert_eq!(refused.code(), Code::ResourceExhausted);
         drop(first);
         assert!(Status::from_header_map(call().await.headers()).is_none());
+    }
+
+    #[tokio::test]
+    async fn whoever_has_no_token_takes_no_place_from_who_has_one() {
+        let inner = tower::service_fn(async |_: Request<Body>| {
+            Ok::<_, Infallible>(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"answer")))))
+        });
+        let shed = Shed::new(inner, STRANGERS_PART);
+        let call = async |known: bool| {
+            let mut request = Request::new(Body::empty());
+            let principal = rpc::Principal {
+                tenant: None,
+                tenants: rpc::Tenants::All,
+                subject: "callers/1".into(),
+                scopes: rpc::Scopes::All,
+                service: None,
+                token: None,
+                suspended: false,
+            };
+            known.then(|| request.extensions_mut().insert(principal));
+            shed.clone().oneshot(request).await.unwrap()
+        };
+        let is_refused = |response: &Response<Body>| Status::from_header_map(response.headers()).is_some();
+        let stranger = call(false).await;
+        assert!(!is_refused(&stranger) && is_refused(&call(false).await));
+        let mut held = Vec::new();
+        for _ in 0..STRANGERS_PART {
+            held.push(call(true).await);
+        }
+        assert!(!held.iter().any(is_refused) && is_refused(&call(true).await));
+        drop(stranger);
+        assert!(!is_refused(&call(false).await));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     doors,
     forward::Forward,
     settings::{Settings, endpoint_of},
-    shed::Shed,
+    shed::{Shed, strangers_max},
     system::System,
 };
 
@@ -40,7 +40,8 @@ pub(crate) fn with(settings: &Settings, verifier: Arc<Verifier>, pools: BTreeMap
     // Last, the body goes on untouched to the service that owns the package.
     let forward = Forward::new(pools);
     // Before it, what is too much at once is refused, while the caller can still go elsewhere. The places are for forwarded
-    // calls only: by then the caller is known, and a flood of bad tokens costs us their verification, but nobody a place.
+    // calls only: by then the caller is known, and a flood of bad tokens costs us their verification, but nobody a place. Those
+    // who need no token have few places of their own.
     let shed = Shed::new(forward, settings.limits.in_flight_max);
     // First of all: the trace; the deadline, so that nothing below outlives its caller; who calls, by the token alone; may
     // they, by the method's scope, where a method without one does not exist. Tokens that auth ended early are refused here
@@ -54,7 +55,7 @@ pub(crate) fn with(settings: &Settings, verifier: Arc<Verifier>, pools: BTreeMap
         .reflection(settings.reflection)
         .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         // People's browsers come by plain HTTP, without a token.
-        .http(doors::routes(auth))
+        .http(doors::routes(auth, strangers_max(settings.limits.in_flight_max)))
         // What the gateway itself knows.
         .add(SystemServiceServer::new(System::new(verifier, settings)))
         .forward(shed)

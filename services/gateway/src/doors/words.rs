@@ -54,6 +54,18 @@ pub(super) fn completed(connection: &Connection) -> Words {
     )
 }
 
+/// There is none now.
+pub(super) fn busy() -> Words {
+    let text = "Adplane or Meta is busy. Connect again in a few minutes.";
+    words(StatusCode::SERVICE_UNAVAILABLE, "This did not work just now", text)
+}
+
+/// There may be one soon.
+pub(super) fn slow() -> Words {
+    let text = "Look in a few minutes whether you are connected. If not, go back to where you began and connect again.";
+    words(StatusCode::GATEWAY_TIMEOUT, "This takes longer than it should", text)
+}
+
 /// There is none, for a reason that auth names.
 pub(super) fn refused(upstream: &Upstream) -> Words {
     let metadata = upstream.metadata();
@@ -75,11 +87,7 @@ pub(super) fn refused(upstream: &Upstream) -> Words {
         ),
         ErrorReason::NotFound => bad("Nobody here began this log-in", AGAIN.to_owned()),
         ErrorReason::MetaRefusedCredential => bad("Meta refused the log-in", meta_refused(told("cause"))),
-        _ if is_passing(upstream.code()) => words(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This did not work just now",
-            "Adplane or Meta is busy. Connect again in a few minutes.",
-        ),
+        _ if is_passing(upstream.code()) => busy(),
         _ => bad("This log-in did not work", AGAIN.to_owned()),
     }
 }
