@@ -9,7 +9,7 @@ use http::{HeaderValue, Uri};
 use secrecy::ExposeSecret;
 use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 use tower::{Service, ServiceExt};
 use vocabulary::ids::TenantId;
 
@@ -106,17 +106,30 @@ impl Channel {
             headers.insert(deadline::HEADER, value);
         }
         trace::pass_on(headers);
-        if let Some(identity) = self.0.identity.header().await? {
-            request.headers_mut().insert(SERVICE_AUTHORIZATION, identity);
+        let identity = self.0.identity.header().await?;
+        if let Some(identity) = &identity {
+            request.headers_mut().insert(SERVICE_AUTHORIZATION, identity.clone());
         }
         let answer = self.0.pool.clone().oneshot(request);
-        match timeout {
+        let answer = match timeout {
             None => answer.await,
             Some(timeout) => {
                 let timed = tokio::time::timeout(timeout + GRACE, answer).await;
                 timed.unwrap_or_else(|_| Err(fault::status(&DeadlinePassed)))
             }
+        };
+        if let (Some(identity), true) = (&identity, is_unauthenticated(&answer)) {
+            self.0.identity.refused(identity);
         }
+        answer
+    }
+}
+
+/// A token is refused before anything is done, so the answer is its status and nothing else.
+fn is_unauthenticated(answer: &Result<http::Response<Body>, Status>) -> bool {
+    match answer {
+        Ok(answer) => Status::from_header_map(answer.headers()).is_some_and(|it| it.code() == Code::Unauthenticated),
+        Err(status) => status.code() == Code::Unauthenticated,
     }
 }
 

@@ -170,6 +170,23 @@ impl ServiceIdentity {
     }
 }
 
+impl ServiceIdentity {
+    /// Somebody refused this token, although it should live: its key may be revoked. The next call asks for another one;
+    /// where there is none to be had it is used on, for it may be the caller's own token that was refused.
+    pub(crate) fn refused(&self, header: &HeaderValue) {
+        let held = match &*self.0 {
+            Kind::Nobody | Kind::Fixed(_) => return,
+            Kind::Exchanged(exchange) => &exchange.held,
+            Kind::Issued(issued) => &issued.held,
+        };
+        if let Some(known) = held.load_full().filter(|known| known.header == *header) {
+            let renew = Held { header: known.header.clone(), renew_at: Instant::now(), ends_at: known.ends_at };
+            // Somebody who has got another one meanwhile keeps it.
+            drop(held.compare_and_swap(&Some(known), Some(Arc::new(renew))));
+        }
+    }
+}
+
 impl Issued {
     /// Two that come at once may both make one, which harms nothing.
     fn header(&self) -> Result<HeaderValue, Failure> {

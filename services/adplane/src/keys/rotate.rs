@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Encrypts the rows anew as well, for when somebody has both the database and a key; wrapping keys only
     #[arg(long)]
     reencrypt: bool,
+    /// The old keys were stolen: what they signed is refused within seconds, your own token too; signing keys only
+    #[arg(long)]
+    revoke_old: bool,
     /// Does not wait: `adplane operations wait` follows the operation that this names
     #[arg(long)]
     detach: bool,
@@ -54,13 +57,15 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         purpose: purpose.into(),
         mode: mode.into(),
         request_id: Uuid::new_v4().to_string(),
-        validate_only: false,
+        revoke_old: options.revoke_old,
+        ..RotateKeyRequest::default()
     };
     let client = options.door.open()?;
     let answer = client.keys().rotate_key(request).await?.into_inner();
     let operation = answer.operation.context("auth answered without an operation")?;
     note(&format!("{} is under way", operation.name))?;
-    if options.detach {
+    // With a token that is refused from now on nothing can be followed.
+    if options.detach || options.revoke_old {
         return options.door.output().thing(&operation, operations::parts);
     }
     let client = if is_installation_s(&operation) {

@@ -86,7 +86,7 @@ impl KeyService for KeyApi {
         let by = match rotated {
             Rotated::Wrapping(_) => by,
             // Whatever tenant the operator works for now, these belong to the installation.
-            Rotated::KeyEncryption | Rotated::Signing => of_installation(by)?,
+            Rotated::KeyEncryption | Rotated::Signing { .. } => of_installation(by)?,
         };
         let repeat = Repeat::of("RotateKey", request_id, &request);
         let answer = |operation: &Operation| pb::RotateKeyResponse { operation: Some(operation.clone()) };

@@ -33,11 +33,13 @@ use crate::{
     by::{By, Repeat},
     error::Error,
     now::Now,
+    revocations::Subject,
     settings::Settings,
     signing::{self, SigningKeys},
     store::{
         Store, Told,
         keys::{self, kek, rows, signing::StoredSigningKey},
+        revocations,
     },
     token::Algorithm,
     wire::timestamp,
@@ -56,7 +58,10 @@ pub enum Rotated {
     /// The key of a tenant, or of the installation.
     Wrapping(Mode),
     /// What signs tokens.
-    Signing,
+    Signing {
+        /// What the old keys signed is refused from now on.
+        revoke_old: bool,
+    },
 }
 
 /// What is done with the rows under a wrapping key.
@@ -130,8 +135,10 @@ impl Rotations {
         }
         self.vault.require_open_for_leases()?;
         let resource = resource(by, rotated);
+        // What was stolen does not wait for a rotation that is only published yet.
+        let is_urgent = matches!(rotated, Rotated::Signing { revoke_old: true });
         let running = Listing { resource: &resource, done: Some(false), after: None, size: 1 };
-        if !self.store.operations().list(by.tenant.as_str(), running).await?.is_empty() {
+        if !is_urgent && !self.store.operations().list(by.tenant.as_str(), running).await?.is_empty() {
             return Err(Error::WrongState { resource, state: "ROTATING" });
         }
         let now = (self.now)();
@@ -144,7 +151,7 @@ impl Rotations {
         let (goal, made) = self.make(by, rotated, now).await?;
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
-        self.insert(&transaction, by, &made)
+        self.insert(&transaction, by, &made, now)
             .await?
             .then_some(())
             .ok_or_else(|| Error::WrongState { resource: resource.clone(), state: "ROTATING" })?;
@@ -162,6 +169,12 @@ impl Rotations {
         };
         self.store.operations().create(&transaction, new).await?;
         let told = Told { action: "keys.rotate", resource: &resource, detail };
+        if let (Rotated::Signing { revoke_old: true }, Made::Signing(new)) = (rotated, &made) {
+            // Verifiers may know keys of which nothing is published any more.
+            for old in keys::signing::all(&transaction).await?.into_iter().filter(|key| key.version < new.version) {
+                revocations::append(&transaction, SYSTEM, &Subject::SigningKey(old.id), now).await?;
+            }
+        }
         self.store.commit(transaction, by, told, Some((repeat, answer(&operation)))).await?;
         Ok(operation)
     }
@@ -184,24 +197,28 @@ impl Rotations {
                 let key = self.vault.new_tenant_key(by.tenant.as_str()).await?;
                 (Goal::Wrapping { version: key.version, mode }, Made::Wrapping(key))
             }
-            Rotated::Signing => {
+            Rotated::Signing { revoke_old } => {
                 let newest = keys::signing::all(&self.store.client().await?).await?.into_iter().next();
-                let (version, from) = (newest.map_or(0, |key| key.version) + 1, now + self.publish);
-                let key = signing::new_key(&self.vault, self.algorithm, version, Some(from)).await?;
+                let version = newest.map_or(0, |key| key.version) + 1;
+                // Where nothing else may sign, it does at once, whatever clock a replica has.
+                let signs_from = (!revoke_old).then(|| now + self.publish);
+                let key = signing::new_key(&self.vault, self.algorithm, version, signs_from).await?;
+                let from = signs_from.unwrap_or(now);
                 (Goal::Signing { version, id: key.id.clone(), from }, Made::Signing(Box::new(key)))
             }
         })
     }
 
     /// `false` where somebody else has just made a key of that version.
-    async fn insert(&self, transaction: &Transaction<'_>, by: &By, made: &Made) -> Result<bool, Error> {
+    async fn insert(&self, transaction: &Transaction<'_>, by: &By, made: &Made, now: Timestamp) -> Result<bool, Error> {
         Ok(match made {
             Made::Nothing => true,
             Made::Wrapping(key) => keys::insert(transaction, by.tenant.as_str(), key).await?,
             Made::Signing(key) => {
                 let inserted = keys::signing::insert(transaction, key).await?;
-                if let Some(from) = key.signs_from {
-                    keys::signing::outdate(transaction, key.version, from + self.life + SLACK).await?;
+                match key.signs_from {
+                    Some(from) => keys::signing::outdate(transaction, key.version, from + self.life + SLACK).await?,
+                    None => keys::signing::withdraw(transaction, key.version, now).await?,
                 }
                 inserted
             }
@@ -238,7 +255,7 @@ impl Rotations {
 fn resource(by: &By, rotated: Rotated) -> String {
     match rotated {
         Rotated::KeyEncryption => "keys/encryption".to_owned(),
-        Rotated::Signing => "keys/signing".to_owned(),
+        Rotated::Signing { .. } => "keys/signing".to_owned(),
         Rotated::Wrapping(_) if by.tenant.as_str() == SYSTEM => "keys/wrapping".to_owned(),
         Rotated::Wrapping(_) => format!("{}/keys/wrapping", names::of_tenant(&by.tenant)),
     }

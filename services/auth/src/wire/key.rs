@@ -27,11 +27,13 @@ pub fn rotate_key(request: &pb::RotateKeyRequest) -> Result<(Rotated, Option<Req
         Ok(pb::KeyPurpose::Wrapping) if mode == pb::RotationMode::Reencrypt => Some(Rotated::Wrapping(Mode::Reencrypt)),
         Ok(pb::KeyPurpose::Wrapping) => Some(Rotated::Wrapping(Mode::Rewrap)),
         Ok(pb::KeyPurpose::Encryption) => Some(Rotated::KeyEncryption),
-        Ok(pb::KeyPurpose::Signing) => Some(Rotated::Signing),
+        Ok(pb::KeyPurpose::Signing) => Some(Rotated::Signing { revoke_old: request.revoke_old }),
         Ok(pb::KeyPurpose::Unspecified) | Err(_) => None,
     };
     fields.check(rotated.is_some(), "purpose", "must be WRAPPING, SIGNING or ENCRYPTION", "REQUIRED");
     let is_plain = matches!(rotated, Some(Rotated::Wrapping(_)) | None) || mode != pb::RotationMode::Reencrypt;
+    let may_revoke = !request.revoke_old || matches!(rotated, Some(Rotated::Signing { .. }) | None);
+    fields.check(may_revoke, "revoke_old", "is for signing keys: nobody holds what another key has made", "REVOKE_OLD");
     fields.check(is_plain, "mode", "is for wrapping keys: nothing but keys lies under this one", "ROTATION_MODE");
     fields.finish()?;
     rotated.map(|rotated| (rotated, id)).ok_or_else(|| FieldError::required("purpose"))
@@ -86,7 +88,7 @@ mod tests {
 
     fn rotate(purpose: pb::KeyPurpose, mode: pb::RotationMode) -> Result<Rotated, FieldError> {
         let (purpose, mode) = (purpose.into(), mode.into());
-        let request = pb::RotateKeyRequest { purpose, mode, request_id: ID.to_owned(), validate_only: false };
+        let request = pb::RotateKeyRequest { purpose, mode, request_id: ID.to_owned(), ..Default::default() };
         rotate_key(&request).map(|(rotated, _)| rotated)
     }
 
@@ -95,10 +97,19 @@ mod tests {
         use pb::{KeyPurpose as Key, RotationMode as How};
         assert_eq!(rotate(Key::Wrapping, How::Unspecified), Ok(Rotated::Wrapping(Mode::Rewrap)));
         assert_eq!(rotate(Key::Wrapping, How::Reencrypt), Ok(Rotated::Wrapping(Mode::Reencrypt)));
-        assert_eq!(rotate(Key::Signing, How::Unspecified), Ok(Rotated::Signing));
+        assert_eq!(rotate(Key::Signing, How::Unspecified), Ok(Rotated::Signing { revoke_old: false }));
         assert_eq!(rotate(Key::Encryption, How::Rewrap), Ok(Rotated::KeyEncryption));
         assert!(rotate(Key::Encryption, How::Reencrypt).is_err());
         assert!(rotate(Key::Unspecified, How::Rewrap).is_err());
+    }
+
+    #[test]
+    fn only_what_a_signing_key_made_can_be_revoked() {
+        for (purpose, may) in [(pb::KeyPurpose::Signing, true), (pb::KeyPurpose::Wrapping, false)] {
+            let (purpose, request_id) = (purpose.into(), ID.to_owned());
+            let request = pb::RotateKeyRequest { purpose, request_id, revoke_old: true, ..Default::default() };
+            assert_eq!(rotate_key(&request).is_ok(), may);
+        }
     }
 
     #[test]

@@ -150,7 +150,7 @@ async fn killed_everywhere(rotation: Rotation, steps: Steps) {
             purpose: rotation.purpose.into(),
             mode: rotation.mode.into(),
             request_id: request_id(),
-            validate_only: false,
+            ..pb::RotateKeyRequest::default()
         };
         let (client, asked, mut asking) = (rotator(&stage, &tenant, &running, rotation), what.clone(), JoinSet::new());
         asking.spawn(async move { client.keys().rotate_key(asked).await });

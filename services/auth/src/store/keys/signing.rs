@@ -74,6 +74,17 @@ pub async fn outdate(client: &impl GenericClient, version: i32, published_until:
     Ok(())
 }
 
+/// The keys older than a version verify nothing from now on.
+pub async fn withdraw(client: &impl GenericClient, version: i32, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE signing_keys
+           SET published_until = least(published_until, $2)
+         WHERE version < $1";
+    let statement = client.prepare_cached(SQL).await?;
+    client.execute(&statement, &[&version, &now]).await?;
+    Ok(())
+}
+
 /// Deletes the keys of which no token lives any more.
 pub async fn sweep(client: &impl GenericClient, now: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM signing_keys WHERE published_until < $1";

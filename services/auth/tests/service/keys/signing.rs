@@ -11,10 +11,14 @@ use auth::{
 };
 use jiff::{Timestamp, ToSpan};
 use proto::auth::v1 as pb;
+use rpc::{Keys, Verifier};
 use tokio_util::sync::CancellationToken;
 
 use super::{Parts, client, request, result, rotate, until};
-use crate::world::{World, bearing, for_tenant};
+use crate::{
+    meta::PATIENCE,
+    world::{ACCOUNT, World, bearing, for_tenant},
+};
 
 fn kids(keys: &SigningKeys) -> Vec<String> {
     let jwks = keys.jwks();
@@ -41,7 +45,7 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_until_its_last_t
     let rotations = Rotations::new(&world.settings, (store.clone(), Arc::clone(&now)), vault.clone(), here.clone());
     let system = By::ourselves(auth::vault::SYSTEM.parse().unwrap());
     let repeat = Repeat::of("RotateKey", None, &pb::RotateKeyRequest::default());
-    rotations.create(&system, Rotated::Signing, false, (&repeat, |_| Vec::new())).await.unwrap();
+    rotations.create(&system, Rotated::Signing { revoke_old: false }, false, (&repeat, |_| Vec::new())).await.unwrap();
 
     // The replica that made it and one that looks a little later: both publish it, none signs with it.
     rotations.round(&CancellationToken::new()).await.unwrap();
@@ -100,4 +104,41 @@ async fn tokens_of_both_keys_verify_everywhere_while_one_follows_the_other() {
     until(async || client(&world).list_keys(list()).await).await;
     assert!(rpc::Verifier::new(rpc::Keys::of_auth(world.pool())).verify(&fresh.0).await.is_ok());
     assert!(verifier.verify(&first.operator).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stolen_key_has_signed_is_refused_and_services_go_on_with_new_tokens() {
+    let (world, first, _) = World::connected().await;
+    let (mut campaigns, verifier) = (world.service("campaigns"), Arc::new(Verifier::new(Keys::of_auth(world.pool()))));
+    world.spawn(Arc::clone(&verifier).watch(world.peer("insights"), CancellationToken::new()));
+    let lease = || {
+        let (resource, purpose) = (ACCOUNT.to_owned(), "campaigns.read".to_owned());
+        let request = pb::LeaseCredentialRequest { resource, purpose, ..Default::default() };
+        rpc::for_tenant(request, &"acme".parse().unwrap())
+    };
+    campaigns.lease_credential(lease()).await.unwrap();
+    assert!(verifier.verify(&first.caller).await.is_ok());
+    // One that has only begun does not stand in the way.
+    let planned = request(pb::KeyPurpose::Signing, pb::RotationMode::Unspecified);
+    client(&world).rotate_key(bearing(&first.operator, planned)).await.unwrap();
+
+    let urgent = request(pb::KeyPurpose::Signing, pb::RotationMode::Unspecified);
+    let urgent = pb::RotateKeyRequest { revoke_old: true, ..urgent };
+    client(&world).rotate_key(bearing(&first.operator, urgent)).await.unwrap();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while verifier.verify(&first.caller).await.is_ok() {
+        assert!(tokio::time::Instant::now() < deadline, "the stolen key still signs");
+        tokio::task::yield_now().await;
+    }
+    // Its own token is refused as well, and it gets another by itself.
+    while let Err(refused) = campaigns.lease_credential(lease()).await {
+        assert!(tokio::time::Instant::now() < deadline, "{refused:?}");
+        tokio::task::yield_now().await;
+    }
+    let fresh = until(async || {
+        let token = world.token_of(first.answer.caller.as_ref(), &first.answer.caller_secret).await;
+        verifier.verify(&token).await.map(|_| token)
+    });
+    let list = bearing(&fresh.await, pb::ListConnectionsRequest::default());
+    world.connections().list_connections(list).await.unwrap();
 }
