@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use graph::oauth::Remedy;
@@ -30,7 +30,7 @@ use crate::{
     error::Error,
     lease_rules::{Candidate, Choice, Need, ResourceKind, choose, end_of_lease, may_lease},
     now::Now,
-    revocations::Revocations,
+    revocations::{LOOK, Revocations},
     settings::Settings,
     store::{Store, connections, owners},
     vault::Sealed,
@@ -38,6 +38,9 @@ use crate::{
 
 pub use self::memory::Held;
 use self::memory::{Key, Memory};
+
+/// How often what is too old is let go.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// What a service wants to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +81,8 @@ pub struct Lease {
     pub held: Arc<Held>,
     /// The last moment to use it.
     pub expires: Timestamp,
+    /// Whatever ended up to this generation was seen to.
+    pub generation: i64,
 }
 
 /// Which token a lease is for. Nothing is stored for a lease, so its id says all.
@@ -154,6 +159,24 @@ impl Leases {
 
     /// Lets go what ends, until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
+        tokio::join!(self.hear(&stop), self.sweep(&stop));
+    }
+
+    /// Lets go what is too old, and with a vault that is closed, or forgets its keys, everything.
+    async fn sweep(&self, stop: &CancellationToken) {
+        let mut tick = tokio::time::interval(SWEEP);
+        let mut before = self.connections.vault_generation();
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            let generation = self.connections.vault_generation();
+            if std::mem::replace(&mut before, generation) == generation {
+                self.memory.sweep((self.now)());
+            } else {
+                self.memory.clear();
+            }
+        }
+    }
+
+    async fn hear(&self, stop: &CancellationToken) {
         let (mut standing, mut told) = (self.revocations.subscribe(), 0);
         while !stop.is_cancelled() {
             // Before the look: what came to stand since is not known to be applied.
@@ -170,6 +193,9 @@ impl Leases {
                 Ok(_) => self.memory.applied(stood),
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "leases are read from the database each time");
+                    // Nothing may come that wakes it, and what ended is not applied yet.
+                    stop.run_until_cancelled(tokio::time::sleep(LOOK)).await;
+                    continue;
                 }
             }
             if !matches!(stop.run_until_cancelled(standing.changed()).await, Some(Ok(()))) {
@@ -178,39 +204,43 @@ impl Leases {
         }
     }
 
-    /// Leases the token that serves a resource of the tenant of `by`.
+    /// Leases the token that serves a resource of the tenant of `by`, to a holder that has seen what ended up to `seen`:
+    /// this replica may not have.
     pub async fn lease(
         &self,
         by: &By,
         service: &str,
         (resource, purpose): (Resource, &str),
-        min_ttl: Duration,
+        (min_ttl, seen): (Duration, i64),
     ) -> Result<Lease, Error> {
         if !may_lease(service, purpose, resource.kind()) {
             return Err(Error::Lacking { lacks: vec![format!("a lease for {purpose} on {}", resource.name())] });
         }
         self.require_open()?;
         let key = Key { tenant: by.tenant.clone(), resource, need: Need::of(purpose, resource.kind()) };
-        if let Some(held) = self.remembered(&key, min_ttl) {
+        if let Some(held) = self.remembered(&key, min_ttl, seen) {
             return Ok(self.give(held));
         }
         let _reading = match self.memory.reading(&key) {
             Some(stripe) => Some(stripe.lock().await),
             None => None,
         };
-        if let Some(held) = self.remembered(&key, min_ttl) {
+        if let Some(held) = self.remembered(&key, min_ttl, seen) {
             return Ok(self.give(held));
         }
+        // What the holder was told is in the database, where it is read from now.
+        let generation = self.revocations.standing().generation.max(seen);
         let epoch = self.memory.epoch();
         let held = Arc::new(self.read(by, &key, min_ttl).await?);
         self.memory.put(epoch, key, &held);
-        Ok(self.give(held))
+        Ok(self.give((held, generation)))
     }
 
-    /// From memory, while this replica sees what ends.
-    fn remembered(&self, key: &Key, min_ttl: Duration) -> Option<Arc<Held>> {
+    /// From memory, while this replica sees what ends, and has seen all that the holder has.
+    fn remembered(&self, key: &Key, min_ttl: Duration, seen: i64) -> Option<(Arc<Held>, i64)> {
         let (standing, now) = (self.revocations.standing(), (self.now)());
-        if standing.is_fresh { self.memory.get(key, standing.generation, now, now + min_ttl) } else { None }
+        let fresh = standing.is_fresh.then(|| standing.generation.max(seen))?;
+        self.memory.get(key, fresh, (now, now + min_ttl))
     }
 
     /// A closed vault leases nothing, not even what is open already.
@@ -232,12 +262,12 @@ impl Leases {
         Ok(Held { token, proof, connection, api_version: app.version, read })
     }
 
-    fn give(&self, held: Arc<Held>) -> Lease {
+    fn give(&self, (held, generation): (Arc<Held>, i64)) -> Lease {
         let (random, count) = &self.unique;
         let unique = Uuid::from_u64_pair(*random, count.fetch_add(1, Ordering::Relaxed));
         let Connection { id: connection, token_version, expires, .. } = held.connection;
         let expires = end_of_lease((self.now)(), self.life, expires);
-        Lease { id: LeaseId { connection, token_version, unique }, held, expires }
+        Lease { id: LeaseId { connection, token_version, unique }, held, expires, generation }
     }
 
     /// Meta refused a leased token. Meta is asked about it before the connection is given up, so that one odd answer
@@ -251,8 +281,25 @@ impl Leases {
         if !blames_token(code, subcode) {
             return Ok(Verdict::NotTheToken);
         }
+        // Every call in flight meets the same refusal. One asks Meta, and those who come meanwhile wait for what it said.
+        let (came, token) = (Instant::now(), (lease.connection, lease.token_version));
+        let _inspecting = match self.memory.reading(&lease.connection) {
+            Some(stripe) => Some(stripe.lock().await),
+            None => None,
+        };
+        if self.memory.is_vindicated(token, came) {
+            return Ok(Verdict::NotTheToken);
+        }
+        let connection = self.connections.get(by, lease.connection).await?;
+        if let Some(verdict) = known(&connection, lease) {
+            return Ok(verdict);
+        }
         let connection = self.connections.inspect(by, lease.connection).await?;
-        Ok(known(&connection, lease).unwrap_or(Verdict::NotTheToken))
+        let verdict = known(&connection, lease);
+        if verdict.is_none() {
+            self.memory.vindicate(token);
+        }
+        Ok(verdict.unwrap_or(Verdict::NotTheToken))
     }
 
     async fn serving(&self, by: &By, key: &Key, min_ttl: Duration) -> Result<(Connection, Sealed), Error> {

@@ -40,6 +40,7 @@ impl Reach for Peer {
             resource: names::of_dataset(dataset),
             purpose: "conversions.write".to_owned(),
             min_ttl: None,
+            seen_generation: 0,
         });
         request.set_timeout(ASK_TIMEOUT);
         let mut client = CredentialServiceClient::new(self.channel());

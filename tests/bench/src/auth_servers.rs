@@ -55,7 +55,7 @@ impl CredentialService for Echo {
             version: 1,
             user_id: "100000000000001".to_owned(),
         };
-        Ok(Response::new(pb::LeaseCredentialResponse { lease: Some(lease) }))
+        Ok(Response::new(pb::LeaseCredentialResponse { lease: Some(lease), generation: 0 }))
     }
 
     type WatchRevocationsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchRevocationsResponse, Status>> + Send>>;

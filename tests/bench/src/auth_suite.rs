@@ -90,7 +90,7 @@ async fn lease_some(channel: Channel, token: String) -> anyhow::Result<()> {
     let bearer = format!("Bearer {token}").parse::<tonic::metadata::MetadataValue<_>>()?;
     for _ in 0..LEASES / CONNECTIONS {
         let (resource, purpose) = (ACCOUNT.to_owned(), "campaigns.read".to_owned());
-        let mut request = Request::new(LeaseCredentialRequest { resource, purpose, min_ttl: None });
+        let mut request = Request::new(LeaseCredentialRequest { resource, purpose, min_ttl: None, seen_generation: 0 });
         request.metadata_mut().insert("x-adplane-service-authorization", bearer.clone());
         request.metadata_mut().insert("x-adplane-tenant", TENANT.parse()?);
         request.set_timeout(Duration::from_secs(5));

@@ -7,15 +7,15 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::Mutex as AsyncMutex;
-use vocabulary::ids::TenantId;
+use vocabulary::ids::{ConnectionId, TenantId};
 
 use super::Resource;
 use crate::{
@@ -28,6 +28,10 @@ use crate::{
 const HELD_MAX: usize = 20_000;
 /// So many can be read from the database at once; those of one key wait for each other.
 const STRIPES: usize = 256;
+/// For so long it is remembered when Meta called a token good: longer than a report waits for that.
+const VINDICATED: Duration = Duration::from_secs(60);
+/// A token of a connection.
+type Token = (ConnectionId, i64);
 
 /// What serves what, for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,6 +76,8 @@ struct Inner {
     /// The last revocation that was applied.
     applied: i64,
     held: HashMap<Key, Arc<Held>>,
+    /// Tokens that a holder blamed and Meta called good, and when.
+    vindicated: HashMap<Token, Instant>,
 }
 
 impl Memory {
@@ -81,19 +87,37 @@ impl Memory {
         Self(Arc::new(Shared { life, inner: Mutex::default(), hasher: RandomState::new(), reading }))
     }
 
-    /// What is held for a key, where every revocation up to `generation` was applied and the token lives until `needed`.
-    pub(super) fn get(&self, key: &Key, generation: i64, now: Timestamp, needed: Timestamp) -> Option<Arc<Held>> {
+    /// What is held for a key, where every revocation up to `generation` was applied and the token lives until `needed`;
+    /// and the last revocation that was applied.
+    pub(super) fn get(
+        &self,
+        key: &Key,
+        generation: i64,
+        (now, needed): (Timestamp, Timestamp),
+    ) -> Option<(Arc<Held>, i64)> {
         let inner = self.lock();
         let held = inner.held.get(key).filter(|held| now < held.read + self.0.life)?;
         let lives = held.connection.expires.is_none_or(|expires| expires > needed);
-        (inner.applied >= generation && lives).then(|| Arc::clone(held))
+        (inner.applied >= generation && lives).then(|| (Arc::clone(held), inner.applied))
     }
 
     /// To be held while something is read for this key: whoever comes meanwhile waits and finds it.
-    pub(super) fn reading(&self, key: &Key) -> Option<&AsyncMutex<()>> {
+    pub(super) fn reading(&self, key: &impl Hash) -> Option<&AsyncMutex<()>> {
         let stripes = u64::try_from(self.0.reading.len()).ok().filter(|stripes| *stripes > 0)?;
         let stripe = self.0.hasher.hash_one(key) % stripes;
         self.0.reading.get(usize::try_from(stripe).ok()?)
+    }
+
+    /// Whether Meta called this token good since a moment.
+    pub(super) fn is_vindicated(&self, token: Token, since: Instant) -> bool {
+        self.lock().vindicated.get(&token).is_some_and(|told| *told >= since)
+    }
+
+    /// Meta called this token good.
+    pub(super) fn vindicate(&self, token: Token) {
+        let mut inner = self.lock();
+        inner.vindicated.retain(|_, told| told.elapsed() < VINDICATED);
+        inner.vindicated.insert(token, Instant::now());
     }
 
     /// To be asked before something is read that is to be held.
@@ -140,13 +164,18 @@ impl Memory {
         inner.applied = inner.applied.max(generation);
     }
 
+    /// Lets go what serves nobody any more.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        self.lock().held.retain(|_, held| now < held.read + self.0.life);
+    }
+
     /// Lets everything go.
     pub(super) fn clear(&self) {
         self.drop_if(|_, _| true);
     }
 
     /// Lets go what is held of a connection.
-    pub(super) fn forget(&self, connection: vocabulary::ids::ConnectionId) {
+    pub(super) fn forget(&self, connection: ConnectionId) {
         self.drop_if(|_, held| held.connection.id == connection);
     }
 
@@ -164,7 +193,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
-    use vocabulary::ids::{AdAccountId, ConnectionId, MetaAppId};
+    use vocabulary::ids::{AdAccountId, MetaAppId};
 
     use super::*;
     use crate::connections::{ConnectionKind, ConnectionState};
@@ -210,30 +239,30 @@ mod tests {
     #[test]
     fn nothing_is_held_longer_than_a_lease_lives_or_its_token_does() {
         let memory = memory();
-        assert!(memory.get(&key("acme"), 0, now(), now()).is_some());
-        assert!(memory.get(&key("acme"), 0, now() + LIFE, now() + LIFE).is_none());
+        assert!(memory.get(&key("acme"), 0, (now(), now())).is_some());
+        assert!(memory.get(&key("acme"), 0, (now() + LIFE, now() + LIFE)).is_none());
         let needed = now() + Duration::from_secs(10);
         memory.put(memory.epoch(), key("acme"), &held("acme", 1, Some(needed)));
-        assert!(memory.get(&key("acme"), 0, now(), needed).is_none());
-        assert!(memory.get(&key("acme"), 0, now(), needed - Duration::from_secs(1)).is_some());
+        assert!(memory.get(&key("acme"), 0, (now(), needed)).is_none());
+        assert!(memory.get(&key("acme"), 0, (now(), needed - Duration::from_secs(1))).is_some());
     }
 
     #[test]
     fn a_revocation_takes_what_it_names_and_nothing_else() {
         let memory = memory();
         memory.apply(&revoked(1, "acme", Subject::Connection(ConnectionId(Uuid::from_u128(1)))));
-        assert!(memory.get(&key("acme"), 1, now(), now()).is_none());
-        assert!(memory.get(&key("brands"), 1, now(), now()).is_some());
+        assert!(memory.get(&key("acme"), 1, (now(), now())).is_none());
+        assert!(memory.get(&key("brands"), 1, (now(), now())).is_some());
         memory.apply(&revoked(2, "brands", Subject::Tenant));
-        assert!(memory.get(&key("brands"), 2, now(), now()).is_none());
+        assert!(memory.get(&key("brands"), 2, (now(), now())).is_none());
     }
 
     #[test]
     fn nothing_serves_before_all_that_ended_is_known() {
         let memory = memory();
-        assert!(memory.get(&key("acme"), 1, now(), now()).is_none(), "the first revocation was not applied yet");
+        assert!(memory.get(&key("acme"), 1, (now(), now())).is_none(), "the first revocation was not applied yet");
         memory.apply(&revoked(1, "other", Subject::Caller(Uuid::nil())));
-        assert!(memory.get(&key("acme"), 1, now(), now()).is_some());
+        assert!(memory.get(&key("acme"), 1, (now(), now())).is_some());
     }
 
     #[test]
@@ -242,7 +271,16 @@ mod tests {
         let before = memory.epoch();
         memory.apply(&revoked(1, "acme", Subject::Connection(ConnectionId(Uuid::from_u128(1)))));
         memory.put(before, key("acme"), &held("acme", 1, None));
-        assert!(memory.get(&key("acme"), 1, now(), now()).is_none());
+        assert!(memory.get(&key("acme"), 1, (now(), now())).is_none());
+    }
+
+    #[test]
+    fn a_token_that_nobody_leases_any_more_is_not_in_memory() {
+        let memory = memory();
+        memory.sweep(now() + LIFE - Duration::from_secs(1));
+        assert_eq!(memory.lock().held.len(), 2);
+        memory.sweep(now() + LIFE);
+        assert!(memory.lock().held.is_empty());
     }
 
     #[test]

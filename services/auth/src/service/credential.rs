@@ -46,10 +46,11 @@ impl CredentialService for CredentialApi {
         let service = service(&request)?;
         require_working(&request)?;
         let (by, request) = open(request)?;
-        let (resource, purpose, min_ttl) = wire::lease(request)?;
-        let lease = self.leases.lease(&by, &service, (resource, &purpose), min_ttl).await?;
+        let (resource, purpose, needed) = wire::lease(request)?;
+        let lease = self.leases.lease(&by, &service, (resource, &purpose), needed).await?;
         self.usage.count(&by, &service, lease.id.connection);
-        Ok(Response::new(pb::LeaseCredentialResponse { lease: Some(lease.into()) }))
+        let generation = lease.generation;
+        Ok(Response::new(pb::LeaseCredentialResponse { lease: Some(lease.into()), generation }))
     }
 
     type WatchRevocationsStream = Pin<Box<dyn Stream<Item = Result<pb::WatchRevocationsResponse, Status>> + Send>>;

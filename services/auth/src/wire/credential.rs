@@ -18,8 +18,8 @@ use crate::{
 const MIN_TTL: Duration = Duration::from_secs(10);
 const MIN_TTL_MAX: Duration = Duration::from_secs(60);
 
-/// What is to be leased: the resource, the purpose, how long it must live.
-pub fn lease(request: pb::LeaseCredentialRequest) -> Result<(Resource, String, Duration), FieldError> {
+/// What is to be leased: the resource, the purpose, how long it must live, and what the holder has seen.
+pub fn lease(request: pb::LeaseCredentialRequest) -> Result<(Resource, String, (Duration, i64)), FieldError> {
     let mut fields = Fields::new();
     let resource = fields.take(resource(&request.resource));
     fields.check(!request.purpose.is_empty(), "purpose", "is required", "REQUIRED");
@@ -28,7 +28,7 @@ pub fn lease(request: pb::LeaseCredentialRequest) -> Result<(Resource, String, D
     fields.check(min_ttl.is_some(), "min_ttl", "must be 0 to 60 seconds", "MIN_TTL");
     fields.finish()?;
     let resource = resource.ok_or_else(|| FieldError::required("resource"))?;
-    Ok((resource, request.purpose, min_ttl.unwrap_or(MIN_TTL)))
+    Ok((resource, request.purpose, (min_ttl.unwrap_or(MIN_TTL), request.seen_generation)))
 }
 
 fn resource(name: &str) -> Result<Resource, FieldError> {
@@ -111,12 +111,12 @@ mod tests {
 
     fn request(resource: &str) -> pb::LeaseCredentialRequest {
         let purpose = "campaigns.write".to_owned();
-        pb::LeaseCredentialRequest { resource: resource.to_owned(), purpose, min_ttl: None }
+        pb::LeaseCredentialRequest { resource: resource.to_owned(), purpose, ..Default::default() }
     }
 
     #[test]
     fn a_resource_is_read_by_its_collection() {
-        assert!(matches!(lease(request("adAccounts/act_1")), Ok((Resource::AdAccount(_), _, MIN_TTL))));
+        assert!(matches!(lease(request("adAccounts/act_1")), Ok((Resource::AdAccount(_), _, (MIN_TTL, 0)))));
         assert!(matches!(lease(request("datasets/2")), Ok((Resource::Dataset(_), ..))));
         let connection = "connections/00000000-0000-0000-0000-000000000001";
         assert!(matches!(lease(request(connection)), Ok((Resource::Connection(_), ..))));

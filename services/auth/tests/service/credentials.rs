@@ -11,7 +11,10 @@ use crate::{
 
 fn lease(resource: &str, purpose: &str, tenant: &str) -> Request<pb::LeaseCredentialRequest> {
     let (resource, purpose) = (resource.to_owned(), purpose.to_owned());
-    for_tenant(pb::LeaseCredentialRequest { resource, purpose, min_ttl: None }, &tenant.parse().unwrap())
+    for_tenant(
+        pb::LeaseCredentialRequest { resource, purpose, min_ttl: None, seen_generation: 0 },
+        &tenant.parse().unwrap(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

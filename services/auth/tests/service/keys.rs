@@ -40,7 +40,8 @@ fn client(world: &World) -> KeyServiceClient<Pool> {
 /// Leases the token that serves the first ad account, as the service campaigns.
 async fn lease(world: &World) -> Result<String, Status> {
     let purpose = "campaigns.read".to_owned();
-    let request = pb::LeaseCredentialRequest { resource: ACCOUNT.to_owned(), purpose, min_ttl: None };
+    let request =
+        pb::LeaseCredentialRequest { resource: ACCOUNT.to_owned(), purpose, min_ttl: None, seen_generation: 0 };
     let request = rpc::for_tenant(request, &"acme".parse().unwrap());
     let lease = world.service("campaigns").lease_credential(request).await?.into_inner().lease;
     Ok(lease.unwrap().token)
@@ -48,7 +49,7 @@ async fn lease(world: &World) -> Result<String, Status> {
 
 fn request(purpose: pb::KeyPurpose, mode: pb::RotationMode) -> pb::RotateKeyRequest {
     let (purpose, mode) = (purpose.into(), mode.into());
-    pb::RotateKeyRequest { purpose, mode, request_id: uuid(), validate_only: false }
+    pb::RotateKeyRequest { purpose, mode, request_id: uuid(), ..Default::default() }
 }
 
 /// Rotates as this caller and waits for the end. `tenant` is whose operation it becomes.

@@ -57,6 +57,7 @@ async fn who_reports_a_refused_token_is_told_whether_consent_or_a_checkpoint_is_
             resource: ACCOUNT.to_owned(),
             purpose: "campaigns.read".to_owned(),
             min_ttl: None,
+            seen_generation: 0,
         };
         let leased = campaigns.lease_credential(for_tenant(lease.clone(), &tenant)).await.unwrap().into_inner();
         let report = |meta_code, meta_subcode| {

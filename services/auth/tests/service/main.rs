@@ -25,6 +25,8 @@ mod keys;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod lagging;
+#[cfg(test)]
 mod lesser;
 #[cfg(test)]
 mod lifecycle;

@@ -91,7 +91,7 @@ async fn is_valid(world: &World, signature: String, body: &[u8]) -> bool {
 
 async fn proof(world: &World) -> String {
     let (resource, purpose) = (ACCOUNT.to_owned(), "campaigns.read".to_owned());
-    let request = pb::LeaseCredentialRequest { resource, purpose, min_ttl: None };
+    let request = pb::LeaseCredentialRequest { resource, purpose, min_ttl: None, seen_generation: 0 };
     let request = rpc::for_tenant(request, &"acme".parse().unwrap());
     world.service("campaigns").lease_credential(request).await.unwrap().into_inner().lease.unwrap().appsecret_proof
 }

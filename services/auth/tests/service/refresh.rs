@@ -21,7 +21,10 @@ async fn five_replicas_make_one_exchange_per_expiry() {
     let mut campaigns = world.service("campaigns");
     let lease = |purpose: &str| {
         let (resource, purpose) = (ACCOUNT.to_owned(), purpose.to_owned());
-        for_tenant(pb::LeaseCredentialRequest { resource, purpose, min_ttl: None }, &"acme".parse().unwrap())
+        for_tenant(
+            pb::LeaseCredentialRequest { resource, purpose, min_ttl: None, seen_generation: 0 },
+            &"acme".parse().unwrap(),
+        )
     };
     let before = campaigns.lease_credential(lease("campaigns.read")).await.unwrap().into_inner().lease.unwrap();
     for _ in 0..5 {

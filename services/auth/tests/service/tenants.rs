@@ -22,7 +22,10 @@ fn resume() -> pb::ResumeTenantRequest {
 
 fn lease(tenant: &str) -> Request<pb::LeaseCredentialRequest> {
     let (resource, purpose) = (ACCOUNT.to_owned(), "campaigns.read".to_owned());
-    rpc::for_tenant(pb::LeaseCredentialRequest { resource, purpose, min_ttl: None }, &tenant.parse().unwrap())
+    rpc::for_tenant(
+        pb::LeaseCredentialRequest { resource, purpose, min_ttl: None, seen_generation: 0 },
+        &tenant.parse().unwrap(),
+    )
 }
 
 async fn issue(world: &World, first: &First) -> Result<String, Status> {

@@ -20,7 +20,10 @@ type Leasing = CredentialServiceClient<Channel>;
 
 fn asking(resource: &str) -> Request<pb::LeaseCredentialRequest> {
     let (resource, purpose) = (resource.to_owned(), "campaigns.read".to_owned());
-    for_tenant(pb::LeaseCredentialRequest { resource, purpose, min_ttl: None }, &"acme".parse().unwrap())
+    for_tenant(
+        pb::LeaseCredentialRequest { resource, purpose, min_ttl: None, seen_generation: 0 },
+        &"acme".parse().unwrap(),
+    )
 }
 
 async fn lease(campaigns: &mut Leasing) {

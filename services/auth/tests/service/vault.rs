@@ -53,7 +53,8 @@ async fn a_ciphertext_moved_to_another_row_or_tenant_does_not_open() {
          WHERE c.tenant_id = 'acme' AND o.tenant_id = 'other'";
     assert_eq!(client.execute(moved, &[]).await.unwrap(), 1);
     let purpose = "campaigns.read".to_owned();
-    let request = pb::LeaseCredentialRequest { resource: ACCOUNT.to_owned(), purpose, min_ttl: None };
+    let request =
+        pb::LeaseCredentialRequest { resource: ACCOUNT.to_owned(), purpose, min_ttl: None, seen_generation: 0 };
     let refused = world.service("campaigns").lease_credential(for_tenant(request, &"acme".parse().unwrap())).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::Internal);

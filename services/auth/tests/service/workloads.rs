@@ -55,7 +55,7 @@ async fn a_pods_token_makes_a_service_and_is_read_anew() {
     let lease = async || {
         let peer = Peer::connect(&world.endpoint, identity.clone()).unwrap();
         let (resource, purpose) = (ACCOUNT.to_owned(), "campaigns.read".to_owned());
-        let request = pb::LeaseCredentialRequest { resource, purpose, min_ttl: None };
+        let request = pb::LeaseCredentialRequest { resource, purpose, min_ttl: None, seen_generation: 0 };
         let request = rpc::for_tenant(request, &"acme".parse().unwrap());
         CredentialServiceClient::new(peer.channel()).lease_credential(request).await
     };

@@ -184,7 +184,7 @@ impl CredentialService for Lenient {
             expire_time: Some(expire.into()),
             ..auth::Lease::default()
         };
-        Ok(Response::new(auth::LeaseCredentialResponse { lease: Some(lease) }))
+        Ok(Response::new(auth::LeaseCredentialResponse { lease: Some(lease), generation: 0 }))
     }
 
     type WatchRevocationsStream = ReceiverStream<Result<auth::WatchRevocationsResponse, Status>>;

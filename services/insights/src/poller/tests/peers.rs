@@ -75,7 +75,7 @@ impl CredentialService for Everybody {
             expire_time: Some(until.into()),
             ..Lease::default()
         };
-        Ok(Response::new(LeaseCredentialResponse { lease: Some(lease) }))
+        Ok(Response::new(LeaseCredentialResponse { lease: Some(lease), generation: 0 }))
     }
 
     async fn watch_revocations(
