@@ -1,5 +1,7 @@
 //! A tenant's consent at Meta: taken in, looked at, ended.
 
+use std::time::Duration;
+
 use graph::oauth::{App, Inspection, Oauth, SYSTEM_USER};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -14,7 +16,7 @@ use vocabulary::{
 use crate::{
     assets::{AssetKind, Claims, Found, Walk},
     by::{By, Repeat},
-    connection_events::{Event, EventKind, of_change},
+    connection_events::{Event, EventKind},
     discovery,
     error::Error,
     grants,
@@ -28,6 +30,7 @@ use crate::{
     vault::{self, Cell, Sealed, Vault},
 };
 
+mod ending;
 mod inspect;
 mod model;
 #[cfg(test)]
@@ -96,6 +99,11 @@ impl Connections {
     /// Fails where an operator has closed the vault.
     pub fn require_open_vault(&self) -> Result<(), Error> {
         Ok(self.vault.require_open_for_leases()?)
+    }
+
+    /// Grows whenever what the vault has opened is to be forgotten.
+    pub fn vault_generation(&self) -> i64 {
+        self.vault.generation()
     }
 
     /// Our app, in the version of the tenant of `by`.
@@ -171,13 +179,15 @@ impl Connections {
         let connected = Connected { connection, found, claims, looking };
         let event = Event::of(&connected.connection, EventKind::Connected, now);
         connection_events::append(&transaction, tenant.as_str(), &event).await?;
+        let resource = names::of_connection(connected.connection.id);
+        let told = Told { action: told, resource: &resource, detail: self.detail(&connected).await };
+        // Last, because everybody who ends something waits for it.
+        end_losing(&transaction, &connected, now).await?;
         if connected.connection.token_version > 1 {
             // Holders of the older token take up this one at once.
             let subject = Subject::Connection(connected.connection.id);
             revocations::append(&transaction, tenant.as_str(), &subject, now).await?;
         }
-        let resource = names::of_connection(connected.connection.id);
-        let told = Told { action: told, resource: &resource, detail: self.detail(&connected).await };
         self.store.commit(transaction, by, told, Some((repeat, answer(&connected)))).await?;
         Ok(connected)
     }
@@ -232,26 +242,13 @@ impl Connections {
         if connection.token_version != looked.token_version {
             return Err(Error::Stale { resource, etag: connection.etag() });
         }
-        let claims = store_found(&transaction, &connection, (&found, &AssetKind::ALL), (self.now)()).await?;
+        let now = (self.now)();
+        let claims = store_found(&transaction, &connection, (&found, &AssetKind::ALL), now).await?;
         let connected = Connected { connection, found, claims, looking: None };
         self.store.operations().finish_in(&transaction, work, &body(&connected)).await?;
         let told = Told { action: "connections.discover", resource: &resource, detail: self.detail(&connected).await };
+        end_losing(&transaction, &connected, now).await?;
         Ok(self.store.commit(transaction, by, told, None).await?)
-    }
-
-    /// Ends a connection. First it is revoked here, so that leases end; then Meta is asked to take the permissions back;
-    /// then the token is destroyed, whatever Meta said. Says whether Meta did.
-    pub async fn revoke(
-        &self,
-        by: &By,
-        (id, etag, reason): (ConnectionId, &str, &str),
-    ) -> Result<(Connection, bool), Error> {
-        let (connection, _) = self.revocable(by, id, etag).await?;
-        if connection.state != ConnectionState::Revoked {
-            self.end(by, &connection, reason).await?;
-        }
-        let at_meta = self.bury(by, id).await?;
-        Ok((self.get(by, id).await?, at_meta))
     }
 
     /// The connection as it stands, where this etag allows to end it.
@@ -264,62 +261,6 @@ impl Connections {
         Ok((connection, false))
     }
 
-    /// Ends it here.
-    async fn end(&self, by: &By, connection: &Connection, reason: &str) -> Result<(), Error> {
-        let (tenant, now) = (by.tenant.as_str(), (self.now)());
-        let resource = names::of_connection(connection.id);
-        let mut client = self.store.client().await?;
-        let transaction = client.transaction().await?;
-        if !connections::revoke(&transaction, connection, reason, now).await? {
-            transaction.rollback().await?;
-            drop(client); // Whoever waits for a second connection holds none.
-            return Err(Error::Stale { resource, etag: self.get(by, connection.id).await?.etag() });
-        }
-        let ended =
-            Connection { state: ConnectionState::Revoked, state_reason: reason.to_owned(), ..connection.clone() };
-        for event in of_change(connection, &ended, now) {
-            connection_events::append(&transaction, tenant, &event).await?;
-        }
-        revocations::append(&transaction, tenant, &Subject::Connection(connection.id), now).await?;
-        let detail = json!({"reason": sensitive::text(&self.vault, tenant, reason).await});
-        let told = Told { action: "connections.revoke", resource: &resource, detail };
-        Ok(self.store.commit(transaction, by, told, None).await?)
-    }
-
-    /// Ends it at Meta and destroys the token. Safe to repeat.
-    async fn bury(&self, by: &By, id: ConnectionId) -> Result<bool, Error> {
-        let (connection, sealed) = self.find(by, id).await?;
-        let Some(sealed) = sealed else { return Ok(false) };
-        let at_meta = self.revoke_at_meta(&connection, &sealed).await;
-        if let Err(error) = &at_meta {
-            tracing::warn!(
-                connection.id = %id,
-                error = error as &dyn std::error::Error,
-                "the permissions were not taken back at Meta; the token is destroyed here all the same"
-            );
-        }
-        let mut client = self.store.client().await?;
-        let transaction = client.transaction().await?;
-        connections::shred(&transaction, by.tenant.as_str(), id).await?;
-        let resource = names::of_connection(id);
-        let trace = match &at_meta {
-            Ok(trace) => trace.clone(),
-            Err(Error::Meta(error)) => error.meta().and_then(|meta| meta.trace_id.clone()),
-            Err(_) => None,
-        };
-        let detail = json!({"revoked_at_meta": at_meta.is_ok(), "fbtrace_id": trace});
-        let told = Told { action: "connections.shred", resource: &resource, detail };
-        self.store.commit(transaction, by, told, None).await?;
-        Ok(at_meta.is_ok())
-    }
-
-    /// Gives Meta's trace of the call.
-    async fn revoke_at_meta(&self, connection: &Connection, sealed: &Sealed) -> Result<Option<String>, Error> {
-        let token = self.unseal(connection, sealed).await?;
-        let app = self.apps.open(connection.app, "").await?;
-        Ok(self.oauth.revoke(&app, &token, &connection.user_id).await?)
-    }
-
     /// Removes a revoked connection from every list. A token that a crash left there is destroyed first.
     pub async fn delete(
         &self,
@@ -328,7 +269,7 @@ impl Connections {
         (repeat, answer): (&Repeat, Vec<u8>),
     ) -> Result<(), Error> {
         let (tenant, now) = (by.tenant.as_str(), (self.now)());
-        self.bury(by, connection.id).await?;
+        self.bury(by, connection.id, Duration::ZERO).await?;
         let resource = names::of_connection(connection.id);
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
@@ -351,15 +292,6 @@ impl Connections {
             ConnectionState::Revoked => Ok(connection),
             state => Err(Error::WrongState { resource: names::of_connection(id), state: state.shown() }),
         }
-    }
-
-    /// Finishes what a crash left between ending a connection and destroying its token.
-    pub async fn bury_leftovers(&self, before: Timestamp) -> Result<(), Error> {
-        let leftovers = connections::to_shred(&self.store.client().await?, before).await?;
-        for (connection, _) in leftovers {
-            self.bury(&By::ourselves(connection.tenant.clone()), connection.id).await?;
-        }
-        Ok(())
     }
 
     /// One connection with its token; a shredded one does not work any more.
@@ -437,11 +369,20 @@ async fn store_found(
     store::assets::replace(transaction, (tenant, connection.id), kinds, found, now).await?;
     let accounts: Vec<AdAccountId> = found.iter().filter_map(Found::ad_account).collect();
     let (claimed, taken) = owners::claim_all(transaction, &accounts, tenant, now).await?;
-    if !claimed.is_empty() {
-        // Until now whoever reached them could use them.
-        revocations::append_losing(transaction, &claimed, &[tenant.to_owned()], now).await?;
-    }
     Ok(Claims { claimed, taken })
+}
+
+/// Until it claimed them, whoever reached these ad accounts could use them.
+async fn end_losing(
+    transaction: &storage::Transaction<'_>,
+    connected: &Connected,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (claimed, keep) = (&connected.claims.claimed, [connected.connection.tenant.to_string()]);
+    if !claimed.is_empty() {
+        revocations::append_losing(transaction, claimed, &keep, now).await?;
+    }
+    Ok(())
 }
 
 impl Checked {

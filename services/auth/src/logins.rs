@@ -8,6 +8,7 @@ use std::time::Duration;
 use graph::oauth::Oauth;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio_util::task::TaskTracker;
 use vocabulary::ids::{MetaAppId, TenantId};
 
 use crate::{
@@ -46,14 +47,20 @@ pub struct Logins {
     dialog_url: String,
     /// The one address that Meta may return to.
     redirect_uri: String,
+    tasks: TaskTracker,
     now: Now,
 }
 
 impl Logins {
-    /// Over the store, what a finished log-in becomes, and Meta.
-    pub fn new(settings: &Settings, (store, now): (Store, Now), connections: Connections, oauth: Oauth) -> Self {
+    /// Over the store, what a finished log-in becomes, and Meta. Log-ins are finished on `tasks`.
+    pub fn new(
+        settings: &Settings,
+        (store, now): (Store, Now),
+        (connections, oauth): (Connections, Oauth),
+        tasks: TaskTracker,
+    ) -> Self {
         let (dialog_url, redirect_uri) = (settings.dialog_url.clone(), settings.redirect_uri());
-        Self { store, connections, oauth, dialog_url, redirect_uri, now }
+        Self { store, connections, oauth, dialog_url, redirect_uri, tasks, now }
     }
 
     /// Begins a log-in. `None` where only checked.
@@ -107,8 +114,24 @@ impl Logins {
         usable(login, (self.now)())
     }
 
+    /// Makes a connection of the log-in, beside the caller, who may hang up: what the code brought is kept. `answer` is what
+    /// a repeat of the request gets.
+    pub async fn complete(
+        &self,
+        (by, login): (By, LoginState),
+        (state, code): (SecretString, SecretString),
+        (repeat, answer): (Repeat, impl FnOnce(&Connected) -> Vec<u8> + Send + 'static),
+    ) -> Result<Connected, Error> {
+        let logins = self.clone();
+        let work = self.tasks.spawn(async move {
+            let checked = logins.exchange(&by, &login, &state, &code).await?;
+            logins.connections.keep(&by, checked, "connections.complete", (&repeat, answer)).await
+        });
+        work.await.unwrap_or(Err(Error::Cancelled))
+    }
+
     /// Uses the state up and the code with it: from here on a failure means that the person logs in again.
-    pub async fn exchange(
+    async fn exchange(
         &self,
         by: &By,
         login: &LoginState,
@@ -123,16 +146,6 @@ impl Logins {
         let short = self.oauth.exchange_code(&app, &login.redirect_uri, code).await.map_err(refused)?;
         let long = self.oauth.exchange_long_lived(&app, &short.token).await.map_err(refused)?;
         self.connections.check(app, long.token, ConnectionKind::User, login.scopes.clone()).await
-    }
-
-    /// Keeps what the log-in brought.
-    pub async fn keep(
-        &self,
-        by: &By,
-        checked: Checked,
-        closing: (&Repeat, impl FnOnce(&Connected) -> Vec<u8>),
-    ) -> Result<Connected, Error> {
-        self.connections.keep(by, checked, "connections.complete", closing).await
     }
 
     /// Forgets log-ins that ended long ago.

@@ -229,7 +229,9 @@ impl Vault {
             }
         };
         let key = Arc::new(self.providers.unwrap(&wrapped, &place).await?);
-        self.opened.put(before, (Purpose::Hash, tenant, 1), &key);
+        if self.sealing.require_open().is_ok() {
+            self.opened.put(before, (Purpose::Hash, tenant, 1), &key);
+        }
         Ok(key)
     }
 

@@ -83,9 +83,8 @@ impl ConnectionService for ConnectionApi {
         let answer =
             |connected: &Connected| pb::CompleteConnectionResponse { connection: Some((&connected.connection).into()) };
         let work = async {
-            let checked = Box::pin(self.logins.exchange(&by, &login, &state, &code)).await?;
-            let closing = (&repeat, |connected: &_| answer(connected).encode_to_vec());
-            Ok(answer(&self.logins.keep(&by, checked, closing).await?))
+            let closing = (repeat.clone(), move |connected: &Connected| answer(connected).encode_to_vec());
+            Ok(answer(&self.logins.complete((by.clone(), login), (state, code), closing).await?))
         };
         Ok(Response::new(once(&self.common.store, &by, &repeat, work).await?))
     }

@@ -107,7 +107,9 @@ pub async fn of_connection(
                discovered_at,
                CASE WHEN others = '{}' THEN ARRAY[$2] ELSE others END AS reachable_by,
                kind <> $4 OR EXISTS (
-                   SELECT FROM ad_account_owners AS o WHERE o.account_id = meta_id AND o.tenant_id = $1) AS owned,
+                   SELECT FROM ad_account_owners AS o WHERE o.account_id = meta_id AND o.tenant_id = $1)
+               OR EXISTS (
+                   SELECT FROM ad_account_shares AS s WHERE s.account_id = meta_id AND s.tenant_id = $1) AS owned,
                count(*) OVER () AS total
           FROM reached
          WHERE (others <> '{}') = $3

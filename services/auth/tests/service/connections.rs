@@ -8,7 +8,7 @@ use proto::{
 use tonic::Code;
 
 use crate::{
-    waiting::soon,
+    waiting::{soon, until},
     world::{ACCOUNT, APP, First, World, bearing, import, meta_app, uuid, why},
 };
 
@@ -218,4 +218,75 @@ async fn what_one_tenant_has_does_not_exist_for_another() {
     let taken = world.connections().import_system_user_token(bearing(&other, import())).await.unwrap().into_inner();
     let assets = taken.assets.unwrap();
     assert_eq!((assets.claimed_ad_accounts.len(), assets.taken_ad_accounts.len()), (0, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_closes_the_page_is_connected_all_the_same() {
+    let (world, first) = World::with_app().await;
+    world.exchanges_go(serde_json::json!({ "slow": { "milliseconds": 1_000 } }), None).await;
+    let (state, code) = logged_in(&world, &first).await;
+    let complete = pb::CompleteConnectionRequest { state, code, ..Default::default() };
+    let (mut connections, client) = (world.connections(), world.postgres().await);
+    let used = "SELECT count(*) FROM login_states WHERE used_at IS NOT NULL";
+    let begun =
+        until("the log-in is finished", async || client.query_one(used, &[]).await.unwrap().get::<_, i64>(0) > 0);
+    // It hangs up when the state is used; where this machine is so slow that the answer came first, there is no harm.
+    tokio::select! {
+        answer = connections.complete_connection(complete) => drop(answer.unwrap()),
+        () = begun => {}
+    }
+    until("what the code brought is kept", async || {
+        let list = bearing(&first.caller, pb::ListConnectionsRequest::default());
+        let listed = world.connections().list_connections(list).await.unwrap().into_inner().connections;
+        listed.iter().any(|connection| connection.state() == pb::ConnectionState::Active)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_the_reason_of_a_revocation_is_kept_nowhere() {
+    let (world, first, imported) = World::connected().await;
+    let name = imported.connection.unwrap().name;
+    let token = format!("EAAB{}", "x7Kq2".repeat(12));
+    let reason = format!("the token {token} was in a chat");
+    let request = pb::RevokeConnectionRequest { name: name.clone(), reason, request_id: uuid(), ..Default::default() };
+    let ended = world.connections().revoke_connection(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let shown = ended.connection.unwrap().state_reason;
+    assert!(shown.starts_with("the token hmac:") && shown.ends_with("was in a chat"), "{shown}");
+    let rows = "SELECT count(*) FROM (SELECT c::text AS row FROM connections AS c
+                 UNION ALL SELECT e::text FROM connection_events AS e
+                 UNION ALL SELECT a::text FROM audit_entries AS a) AS every WHERE row LIKE '%' || $1 || '%'";
+    let found: i64 = world.postgres().await.query_one(rows, &[&token]).await.unwrap().get(0);
+    assert_eq!(found, 0);
+}
+
+/// Waits until no token of a revoked connection is kept.
+async fn until_destroyed(world: &World) {
+    let kept = "SELECT count(*) FROM connections WHERE sealed_token IS NOT NULL";
+    let client = world.postgres().await;
+    until("the token is destroyed", async || client.query_one(kept, &[]).await.unwrap().get::<_, i64>(0) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_is_destroyed_when_meta_was_told_or_after_a_day() {
+    for is_mended in [true, false] {
+        let (world, first, imported) = World::connected().await;
+        let away = serde_json::json!({ "matcher": { "path": "permissions" }, "action": { "http": { "status": 503 } } });
+        world.control("faults", &away).await;
+        let name = imported.connection.unwrap().name;
+        let request = pb::RevokeConnectionRequest { name: name.clone(), request_id: uuid(), ..Default::default() };
+        let ended = world.connections().revoke_connection(bearing(&first.caller, request)).await.unwrap().into_inner();
+        assert_eq!((ended.revoked_at_meta, ended.connection.unwrap().state()), (false, pb::ConnectionState::Revoked));
+        let kept = "SELECT count(*) FROM connections WHERE sealed_token IS NOT NULL";
+        assert_eq!(world.postgres().await.query_one(kept, &[]).await.unwrap().get::<_, i64>(0), 1);
+        if is_mended {
+            world.mended().await;
+        }
+        // A replica that starts sweeps first of all.
+        world.turn(std::time::Duration::from_mins(if is_mended { 3 } else { 25 * 60 })).await;
+        world.replica().await;
+        until_destroyed(&world).await;
+        let told = world.asked(|line| line["path"].to_string().contains("permissions") && line["status"] == 200).await;
+        assert_eq!(told > 0, is_mended);
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tonic::{Code, Request, Streaming};
 
 use crate::{
-    meta::PATIENCE,
+    waiting::PATIENCE,
     world::{ACCOUNT, World, bearing, import, uuid, why},
 };
 

@@ -153,7 +153,17 @@ fn share(tenants: &[&str]) -> pb::ShareAdAccountRequest {
 async fn a_shared_ad_account_is_leased_to_both_until_it_is_shared_no_more() {
     let (mut world, first, _) = World::connected().await;
     let other = world.tenant(&first, "other").await;
-    world.connections().import_system_user_token(bearing(&other, import())).await.unwrap();
+    let imported = world.connections().import_system_user_token(bearing(&other, import())).await.unwrap().into_inner();
+    let name = imported.connection.unwrap().name;
+    let may_use = async || {
+        let request = pb::GetBlastRadiusRequest { name: name.clone() };
+        let blast = world.connections().get_blast_radius(bearing(&other, request)).await.unwrap().into_inner();
+        blast.lost.into_iter().find(|asset| asset.name == ACCOUNT).unwrap().owned
+    };
+    assert!(!may_use().await);
+    world.tenants().share_ad_account(bearing(&first.operator, share(&["other"]))).await.unwrap();
+    assert!(may_use().await, "what is lost with a connection is what it may use");
+    world.tenants().share_ad_account(bearing(&first.operator, share(&[]))).await.unwrap();
     let mut here = world.service("campaigns");
     let endpoint = std::mem::take(&mut world.endpoint);
     world.endpoint = world.replica().await;

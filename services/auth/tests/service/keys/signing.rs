@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Parts, client, request, result, rotate, until};
 use crate::{
-    meta::PATIENCE,
+    waiting::PATIENCE,
     world::{ACCOUNT, World, bearing, for_tenant},
 };
 
