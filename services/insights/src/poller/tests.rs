@@ -207,7 +207,7 @@ async fn rows_that_never_add_up_are_no_success() {
 }
 
 /// Somebody asks for an end.
-fn stop(caller: &Caller) -> storage::audit::Entry<'_> {
+fn cancelling(caller: &Caller) -> storage::audit::Entry<'_> {
     storage::audit::Entry {
         tenant: caller.tenant.as_str(),
         actor: "callers/ada",
@@ -225,7 +225,7 @@ async fn a_report_that_is_cancelled_keeps_what_was_read() {
     let id = running.accepted("last_14d").await;
     let stop = CancellationToken::new();
     assert!(running.poller.turn(&stop).await.unwrap());
-    running.poller.operations.cancel(id.0, stop(&running.caller)).await.unwrap().unwrap();
+    running.poller.operations.cancel(id.0, cancelling(&running.caller)).await.unwrap().unwrap();
     let (report, _) = running.ended(id).await;
     assert_eq!((report.state, report.error.unwrap().reason.as_str()), (State::Cancelled, "CANCELLED"));
 }
@@ -276,7 +276,7 @@ async fn totals_without_an_end_are_left_when_somebody_wants_it_to_stop() {
 
     let cancelled = async {
         reads_on().await;
-        running.poller.operations.cancel(id.0, stop(&running.caller)).await.unwrap().unwrap();
+        running.poller.operations.cancel(id.0, cancelling(&running.caller)).await.unwrap().unwrap();
     };
     let ended = tokio::time::timeout(PATIENCE, running.ended(id));
     let (ended, ()) = tokio::join!(ended, cancelled);
