@@ -36,7 +36,7 @@ REACHES_META = {"auth", "campaigns", "insights", "audiences", "conversions"}
 MOUNTS = {
     "gateway": set(),
     "auth": {"adplane-kek", "adplane-keys", "adplane-postgres"},
-    "ratelimit": {"adplane-keys", "adplane-redis"},
+    "ratelimit": {"adplane-keys", "adplane-redis", "adplane-postgres"},
     "campaigns": {"adplane-keys", "adplane-postgres"},
     "insights": {"adplane-keys", "adplane-postgres"},
     "audiences": {"adplane-keys", "adplane-postgres"},

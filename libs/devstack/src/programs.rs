@@ -7,7 +7,7 @@ use std::process::Command;
 pub struct Programs {
     /// The folder with `initdb`, `postgres` and `pg_ctl` of the newest version.
     pub(crate) postgres: PathBuf,
-    pub(crate) redis_server: PathBuf,
+    pub redis_server: PathBuf,
 }
 
 /// What is not installed, and how to install it.

@@ -33,6 +33,7 @@ type Schema = (&'static str, Vec<(&'static str, &'static str)>);
 fn schemas() -> Vec<Schema> {
     vec![
         (auth::SCHEMA, auth::migrations()),
+        (ratelimit::SCHEMA, ratelimit::migrations()),
         (campaigns::SCHEMA, campaigns::migrations()),
         (insights::SCHEMA, insights::migrations()),
         (audiences::SCHEMA, audiences::migrations()),

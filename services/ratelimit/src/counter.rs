@@ -1,5 +1,10 @@
 //! Asking Redis, behind the memory of what it refused.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::demand::{Bucket, Demand};
 use crate::error::Error;
 use crate::permit::{Charged, Permit};
@@ -7,19 +12,24 @@ use crate::refusals::Refusals;
 use crate::store::{Admission, Outcome, Store};
 use crate::usage::Correction;
 
+/// How soon Redis is asked again after it did not answer: until then nobody waits for it.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
 /// Decides demands. One per replica.
 pub(crate) struct Counter {
-    store: Store,
+    /// Redis did not answer; it is asked again then.
+    away_until: Mutex<Option<Instant>>,
+    store: Arc<Store>,
     refusals: Refusals,
 }
 
 impl Counter {
     /// Counts in `store`.
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, refusals: Refusals::default() }
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { store, refusals: Refusals::default(), away_until: Mutex::default() }
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
@@ -28,11 +38,31 @@ impl Counter {
         if let Some(refusal) = self.refusals.standing(demand) {
             return Ok(Outcome::Refused(refusal));
         }
-        let outcome = self.store.acquire(demand).await?;
+        let asked = if self.is_away() { Err(Error::away()) } else { self.store.acquire(demand).await };
+        let outcome = match asked {
+            Err(error) if error.is_redis_away() => self.take_without_redis(demand, error)?,
+            asked => asked?,
+        };
         if let Outcome::Refused(refusal) = &outcome {
             self.refusals.note(demand, refusal);
         }
         Ok(outcome)
+    }
+
+    /// What was written as allowed and is not spent may go all the same.
+    fn take_without_redis(&self, demand: &Demand, error: Error) -> Result<Outcome, Error> {
+        let mut away = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
+        away.get_or_insert_with(|| Instant::now() + ASK_AGAIN);
+        drop(away);
+        self.store.acquire_without_redis(demand).ok_or(error)
+    }
+
+    fn is_away(&self) -> bool {
+        let mut away = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if away.is_some_and(|until| until <= Instant::now()) {
+            *away = None;
+        }
+        away.is_some()
     }
 
     /// Corrects buckets of one app. What was refused before is forgotten only then: a refusal that is noted meanwhile

@@ -16,6 +16,12 @@ pub enum Error {
     /// Redis is away, or refused what we asked of it.
     #[error("the quota store failed")]
     Store(#[from] storage::Error),
+    /// PostgreSQL is away, or refused what we asked of it.
+    #[error("the quota journal failed")]
+    Postgres(#[source] storage::Error),
+    /// PostgreSQL did not answer in time.
+    #[error("the quota journal did not answer in time")]
+    Late,
     /// The server behind Redis' address changed again and again while we asked.
     #[error("the quota store keeps changing under us")]
     ServerChanges,
@@ -33,9 +39,27 @@ impl From<redis::RedisError> for Error {
     }
 }
 
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error.into())
+    }
+}
+
 impl From<PageError> for Error {
     fn from(error: PageError) -> Self {
         Self::Field(error.into())
+    }
+}
+
+impl Error {
+    /// Redis did not answer a moment ago.
+    pub(crate) fn away() -> Self {
+        Self::Store(storage::Error::Outage("Redis does not answer".to_owned()))
+    }
+
+    /// Whether Redis does not answer.
+    pub(crate) fn is_redis_away(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_outage())
     }
 }
 
@@ -43,18 +67,18 @@ impl Fault for Error {
     fn code(&self) -> Code {
         match self {
             Self::Field(error) => error.code(),
-            Self::ServerChanges => Code::Unavailable,
-            Self::Store(error) if error.is_outage() => Code::Unavailable,
-            Self::Store(_) | Self::UnfitServer(_) | Self::Script => Code::Internal,
+            Self::ServerChanges | Self::Late => Code::Unavailable,
+            Self::Store(error) | Self::Postgres(error) if error.is_outage() => Code::Unavailable,
+            Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script => Code::Internal,
         }
     }
 
     fn reason(&self) -> ErrorReason {
         match self {
             Self::Field(error) => error.reason(),
-            Self::ServerChanges => ErrorReason::StoreUnavailable,
-            Self::Store(error) if error.is_outage() => ErrorReason::StoreUnavailable,
-            Self::Store(_) | Self::UnfitServer(_) | Self::Script => ErrorReason::Internal,
+            Self::ServerChanges | Self::Late => ErrorReason::StoreUnavailable,
+            Self::Store(error) | Self::Postgres(error) if error.is_outage() => ErrorReason::StoreUnavailable,
+            Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script => ErrorReason::Internal,
         }
     }
 

@@ -15,16 +15,14 @@
 //! - A refused demand takes nothing. A lost answer costs points and admits nothing more.
 //! - Nothing is stored for a permit: it is signed ([`permit`]) and names the very cells it was charged to.
 //! - Headers may add to what was counted and never subtract.
-//! - Counters that were lost are noticed by the server's run id and by an epoch per app. Until a window has passed,
-//!   only safety calls go on, within the share that no other class can have used (setting `after_loss`).
-//!
-//! Known limit: an app whose keys vanished while no replica that knew it was running counts as new. Closing that needs
-//! a durable record of what was allowed.
+//! - What may be charged is written to PostgreSQL before it is ([`journal`]). Counters that were lost are noticed by the
+//!   server's run id and by an epoch per app, and rebuilt from there: nothing more is admitted than without the loss.
 
 mod ceilings;
 mod counter;
 mod demand;
 mod error;
+mod journal;
 mod permit;
 mod priority;
 mod quotas;
@@ -46,23 +44,37 @@ use proto::ratelimit::v1::quota_service_server::QuotaServiceServer;
 use rpc::{Keys, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use vocabulary::page::PageTokens;
 
 pub use ceilings::{Ceilings, Profile, Tier, TierFromHeaders};
 pub use error::Error;
 pub use settings::Settings;
-pub use store::AfterLoss;
 
 use crate::{
-    counter::Counter, demand::Rules, permit::Permits, quotas::Quotas, service::Api, store::Store, waiting::Waiting,
+    counter::Counter,
+    demand::Rules,
+    permit::Permits,
+    quotas::Quotas,
+    service::Api,
+    store::{Allowances, Store},
+    waiting::Waiting,
 };
 
+/// The PostgreSQL schema of this service.
+pub const SCHEMA: &str = "ratelimit";
+
 const NAME: &str = "ratelimit";
+
+/// The schema's migrations, in order.
+pub fn migrations() -> Vec<(&'static str, &'static str)> {
+    vec![("V1__allowances", include_str!("migrations/V1__allowances.sql"))]
+}
 
 /// Binds the ports of the settings and serves until the process stops.
 ///
 /// # Errors
-/// Fails when a port cannot be bound, or Redis is away or unfit.
+/// Fails when a port cannot be bound, the database is away or behind, or Redis is away or unfit.
 pub async fn serve(settings: Settings, process: runtime::Process) -> anyhow::Result<()> {
     let listener = TcpListener::bind(settings.listen).await?;
     serve_on(listener, settings, process).await
@@ -78,7 +90,9 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let registry = runtime::telemetry::metrics();
     process.tasks.spawn(runtime::admin::serve(admin, readiness.clone(), registry, process.stop.clone()));
 
-    let api = api(&settings, &process).await?;
+    // Requests that are still under way wait for the journal, so it outlives them.
+    let journal = CancellationToken::new();
+    let api = api(&settings, &process, &journal).await?;
     let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
     let auth = Peer::connect(&settings.auth.endpoint, identity)?;
     let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
@@ -90,13 +104,19 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
     readiness.drain();
+    journal.cancel();
     Ok(served?)
 }
 
-async fn api(settings: &Settings, process: &runtime::Process) -> anyhow::Result<Api> {
+async fn api(settings: &Settings, process: &runtime::Process, journal: &CancellationToken) -> anyhow::Result<Api> {
     let redis = storage::Redis::connect(&settings.redis).await?;
-    let counter = Arc::new(Counter::new(Store::open(redis, settings.after_loss).await?));
-    let waiting = Waiting::new(Arc::clone(&counter), process.tasks.clone(), process.stop.clone());
+    let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
+    storage::migrations::require(&postgres, &migrations()).await?;
+    let store = Arc::new(Store::open(redis, Allowances::new(postgres)).await?);
+    let (kept, stop) = (Arc::clone(&store), journal.clone());
+    process.tasks.spawn(async move { kept.keep(stop).await });
+    let counter = Arc::new(Counter::new(store));
+    let waiting = Waiting::new(Arc::clone(&counter), settings.weights(), process.tasks.clone(), process.stop.clone());
     let rules = Rules::new(settings.ceilings.clone(), settings.travel());
     let permits = Permits::new(settings.permit_key_file.read()?.expose_secret().as_bytes());
     let pages = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());

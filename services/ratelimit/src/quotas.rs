@@ -89,8 +89,9 @@ impl Quotas {
         let findings = usage::read(&ask.reports, &self.permits);
         self.learn_tiers(&findings).await;
         let demand = self.demand(&ask).await?;
-        let decide =
-            async || tokio::join!(self.waiting.acquire(demand.clone(), deadline), self.note_use(tenant, &demand));
+        let decide = async || {
+            tokio::join!(self.waiting.acquire(tenant, demand.clone(), deadline), self.note_use(tenant, &demand))
+        };
         let (settled, (outcome, noted)) = if self.may_decide(&findings, &demand) {
             (self.correct(findings).await, decide().await)
         } else {

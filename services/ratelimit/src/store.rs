@@ -1,30 +1,35 @@
-//! All that is kept in Redis: buckets, epochs, the tiers that Meta named, and which tenant used which bucket.
+//! All that is kept in Redis: buckets, epochs, the tiers that Meta named, and which tenant used which bucket; and in
+//! PostgreSQL what may have been spent, from which a loss of Redis is made good ([`epoch`]).
 //!
-//! Invariants: a refused demand writes nothing; per bucket, the own sum is charges less releases within the cells kept.
+//! Invariants: a refused demand writes nothing; per bucket, the own sum is charges less releases within the cells kept;
+//! nothing is charged to a bucket with a ceiling that the journal does not know of, or will not as soon as it can.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use storage::Redis;
-use tracing::{info, warn};
+use tokio_util::sync::CancellationToken;
 use vocabulary::ids::TenantId;
 
 use crate::ceilings::Tier;
 use crate::demand::{Bucket, Demand};
 use crate::error::Error;
+use crate::journal::{Cover, Journal, When};
 use crate::permit::Permit;
 use crate::priority::Priority;
 use crate::scope::app_tag;
 use crate::usage::{Close, Correction};
 
+mod allowances;
+mod epoch;
 mod horizon;
 mod outcome;
 mod scripts;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use allowances::Allowances;
 pub(crate) use horizon::Horizon;
 pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
 use scripts::{Script, Scripts};
@@ -38,57 +43,88 @@ const USED_FOR: Duration = Duration::from_hours(24);
 /// How often a call tries again after another replica opened an epoch.
 const EPOCH_TRIES: usize = 4;
 
-/// What holds after the counters of an app were lost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AfterLoss {
-    /// For one window of each bucket only safety calls go on, within the share that no other class can have used.
-    #[default]
-    SafetyOnly,
-    /// Counting starts from what is left, as if nothing else had been spent. For development only.
-    StartOver,
-}
-
 /// The counters.
 pub(crate) struct Store {
     scripts: Scripts,
     horizon: Horizon,
-    after_loss: AfterLoss,
-    /// The newest epoch of each app that this replica has seen: where Redis has none, the counters are lost.
+    journal: Journal,
+    /// How many keys Redis had evicted when this replica began.
+    evicted: u64,
+    /// The epoch of each app under which this replica charges.
     epochs: Mutex<HashMap<u64, i64>>,
+    /// One task agrees on an epoch, the others wait for it.
+    agreeing: tokio::sync::Mutex<()>,
 }
 
 impl Store {
     /// Loads the scripts into the server.
-    pub(crate) async fn open(redis: Redis, after_loss: AfterLoss) -> Result<Self, Error> {
+    pub(crate) async fn open(redis: Redis, allowances: Allowances) -> Result<Self, Error> {
         let scripts = Scripts::load(redis).await?;
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut scripts.connection()).await?;
+        let evicted = scripts.evicted_keys().await?;
         let horizon = Horizon::starting_at(seconds.saturating_mul(1_000).saturating_add(micros / 1_000));
-        Ok(Self { scripts, horizon, after_loss, epochs: Mutex::default() })
+        Ok(Self {
+            scripts,
+            horizon,
+            journal: Journal::new(allowances),
+            evicted,
+            epochs: Mutex::default(),
+            agreeing: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Keeps the journal, and looks whether Redis has begun to forget, until `stop`.
+    pub(crate) async fn keep(&self, stop: CancellationToken) {
+        tokio::join!(self.journal.run(&self.horizon, stop.clone()), self.watch_evictions(stop));
     }
 
     /// Takes the demand's costs from all its buckets, or from none. One round trip.
     pub(crate) async fn acquire(&self, demand: &Demand) -> Result<Outcome, Error> {
-        let epoch_key = epoch_key(demand.app);
-        let mut keys = vec![epoch_key.as_str()];
-        let mut args =
-            vec![self.horizon.not_after_ms(), demand.priority.class(), i64::from(demand.priority.gate_percent())];
-        for (bucket, cost) in &demand.charges {
-            keys.push(&bucket.key);
-            args.extend(terms(bucket, *cost, demand.priority));
-        }
         for _ in 0..EPOCH_TRIES {
-            let answer = self.scripts.run(Script::Acquire, &keys, &args).await?;
-            match outcome::decode(&answer)? {
-                outcome::Answer::NoEpoch(seen) => self.open_epoch(demand.app, &seen).await?,
+            let Some(epoch) = self.known_epoch(demand.app) else {
+                self.agree(demand.app, None).await?;
+                continue;
+            };
+            let Cover::Held(when) = self.journal.hold(demand, epoch, &self.horizon).await else {
+                self.agree(demand.app, Some(epoch)).await?;
+                continue;
+            };
+            // Where the answer is lost, what was held stays spent.
+            match self.charge(demand, epoch).await? {
+                outcome::Answer::OtherEpoch => {
+                    self.journal.give_back(demand, when);
+                    self.agree(demand.app, Some(epoch)).await?;
+                }
                 outcome::Answer::Decided { time_ms, outcome } => {
                     self.horizon.observe(time_ms);
-                    self.remember_epoch(demand.app, outcome.epoch());
+                    if matches!(outcome, Outcome::Refused(_)) {
+                        self.journal.give_back(demand, when);
+                    }
                     return Ok(outcome);
                 }
             }
         }
         Err(Error::ServerChanges)
+    }
+
+    async fn charge(&self, demand: &Demand, epoch: i64) -> Result<outcome::Answer, Error> {
+        let epoch_key = epoch_key(demand.app);
+        let mut keys = vec![epoch_key.as_str()];
+        let (class, gate) = (demand.priority.class(), i64::from(demand.priority.gate_percent()));
+        let mut args = vec![self.horizon.not_after_ms(), class, gate, epoch];
+        for (bucket, cost) in &demand.charges {
+            keys.push(&bucket.key);
+            args.extend(terms(bucket, *cost, demand.priority));
+        }
+        outcome::decode(&self.scripts.run(Script::Acquire, &keys, &args).await?)
+    }
+
+    /// While Redis is away: admits what was written as allowed and not spent. There is nothing to give back to.
+    pub(crate) fn acquire_without_redis(&self, demand: &Demand) -> Option<Outcome> {
+        let (epoch, now_ms) = (self.known_epoch(demand.app)?, self.horizon.now_ms());
+        let covered = self.journal.hold_open(demand, When { app: demand.app, epoch, now_ms });
+        let admission = Admission { epoch, issued_ms: now_ms, probing: false, cells: Vec::new() };
+        covered.then_some(Outcome::Admitted(admission))
     }
 
     /// Corrects buckets of one app by what Meta said.
@@ -100,6 +136,7 @@ impl Store {
         }
         let answer = self.scripts.run(Script::Settle, &keys, &args).await?;
         self.horizon.observe(outcome::number(&answer, 0)?);
+        self.write_extras(corrections);
         Ok(())
     }
 
@@ -169,28 +206,14 @@ impl Store {
         Ok(keys)
     }
 
-    /// Opens the app's next epoch, unless another replica is faster.
-    ///
-    /// An app without epoch that this replica has never seen is a new one. One that it has seen, or whose epoch was
-    /// opened on another run of the server, has lost counters: all of them, or those of the last moments.
-    async fn open_epoch(&self, app: u64, seen: &str) -> Result<(), Error> {
-        let known = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).get(&app).copied();
-        let lost = known.is_some() || !seen.is_empty();
-        let closed = lost && self.after_loss == AfterLoss::SafetyOnly;
-        let (known, not_after) = (known.unwrap_or_default().to_string(), self.horizon.not_after_ms().to_string());
-        let args = [seen, if closed { "1" } else { "0" }, &known, &not_after];
-        let answer = self.scripts.run_words(Script::Epoch, &[&epoch_key(app)], &args).await?;
-        let epoch = outcome::number(&answer, 0)?;
-        if lost {
-            warn!(meta_app = app, quota.epoch = epoch, after_loss = ?self.after_loss, "the counters of an app were lost");
-        } else {
-            info!(meta_app = app, quota.epoch = epoch, "counting for a new app");
+    /// What calls cost beyond their permits was spent under no allowance.
+    fn write_extras(&self, corrections: &[(Bucket, Correction)]) {
+        for (bucket, correction) in corrections.iter().filter(|(_, correction)| correction.extra > 0) {
+            let app = bucket.scope.app;
+            if let Some(epoch) = self.known_epoch(app) {
+                self.journal.charged(bucket, correction.extra, When { app, epoch, now_ms: self.horizon.now_ms() });
+            }
         }
-        Ok(())
-    }
-
-    fn remember_epoch(&self, app: u64, epoch: i64) {
-        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).insert(app, epoch);
     }
 }
 

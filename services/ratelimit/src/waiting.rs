@@ -1,7 +1,7 @@
 //! Waiting in order for a closed or full bucket, in this replica's memory.
 //!
-//! Waiters stand in the queue of the bucket that refused them, by priority and then by arrival, and one timer per queue
-//! is set to the moment that Redis named. When it fires, heads are tried until one is refused again. Who cannot be
+//! Waiters stand in the queue of the bucket that refused them, by priority, then by their tenants' turns ([`turns`]), and
+//! one timer per queue is set to the moment that Redis named. When it fires, heads are tried until one is refused again. Who cannot be
 //! served within its deadline is told at once. The order is that of one replica; how much is admitted is Redis' matter
 //! alone. What a drop leaves behind: a waiter whose caller went away is skipped, and if it was admitted in that very
 //! moment its charge is given back.
@@ -15,13 +15,19 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use vocabulary::ids::TenantId;
+
 use crate::counter::Counter;
 use crate::demand::Demand;
 use crate::error::Error;
 use crate::priority::Priority;
 use crate::store::{Outcome, Reason, Refusal};
 
-/// Waiters of one bucket; the next one is answered at once.
+mod turns;
+
+use turns::Turns;
+
+/// Waiters of one bucket; beyond, whoever would go last is answered at once.
 const QUEUE_MAX: usize = 1_000;
 
 /// Waiters of this replica.
@@ -30,13 +36,17 @@ const WAITERS_MAX: usize = 50_000;
 /// What an answer needs to reach its caller before the deadline.
 const MARGIN: Duration = Duration::from_millis(50);
 
-/// Priority, then arrival.
-type Place = (Priority, u64);
+/// Priority, then the tenant's turn, then arrival.
+type Place = (Priority, u64, u64);
+
+/// The weights of tenants that have not 1.
+pub(crate) type Weights = BTreeMap<TenantId, u32>;
 
 /// The queues. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Waiting {
     counter: Arc<Counter>,
+    weights: Arc<Weights>,
     queues: Arc<Mutex<Queues>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -51,12 +61,14 @@ struct Queues {
 
 struct Queue {
     waiters: BTreeMap<Place, Waiter>,
+    turns: BTreeMap<Priority, Turns>,
     retry_at: Instant,
     reason: Reason,
     changed: Arc<Notify>,
 }
 
 struct Waiter {
+    tenant: TenantId,
     demand: Arc<Demand>,
     deadline: Instant,
     answer: oneshot::Sender<Result<Outcome, Error>>,
@@ -64,12 +76,12 @@ struct Waiter {
 
 impl Waiting {
     /// Queues whose timers run on `tasks` until `stop`.
-    pub(crate) fn new(counter: Arc<Counter>, tasks: TaskTracker, stop: CancellationToken) -> Self {
-        Self { counter, queues: Arc::default(), tasks, stop }
+    pub(crate) fn new(counter: Arc<Counter>, weights: Weights, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self { counter, weights: Arc::new(weights), queues: Arc::default(), tasks, stop }
     }
 
     /// Decides at once where that is possible, else waits in order until shortly before the deadline.
-    pub(crate) async fn acquire(&self, demand: Demand, deadline: Instant) -> Result<Outcome, Error> {
+    pub(crate) async fn acquire(&self, tenant: &TenantId, demand: Demand, deadline: Instant) -> Result<Outcome, Error> {
         if let Some((binding, wait)) = demand.never_fits() {
             return Ok(Outcome::Refused(Refusal { epoch: 0, wait, binding, reason: Reason::CostAboveCeiling }));
         }
@@ -81,8 +93,7 @@ impl Waiting {
                 admitted @ Outcome::Admitted(_) => return Ok(admitted),
             },
         };
-        let demand = Arc::new(demand);
-        let Some(answer) = self.join(&demand, deadline, &refusal) else { return Ok(Outcome::Refused(refusal)) };
+        let Some(answer) = self.join(tenant, demand, deadline, &refusal) else { return Ok(Outcome::Refused(refusal)) };
         match timeout_at(deadline, answer).await {
             Ok(Ok(decided)) => decided,
             // Out of time, or shutting down.
@@ -121,7 +132,8 @@ impl Waiting {
     /// `None` where waiting is hopeless or the queue is full.
     fn join(
         &self,
-        demand: &Arc<Demand>,
+        tenant: &TenantId,
+        demand: Demand,
         deadline: Instant,
         refusal: &Refusal,
     ) -> Option<oneshot::Receiver<Result<Outcome, Error>>> {
@@ -129,28 +141,31 @@ impl Waiting {
             return None;
         }
         let (answer, receiver) = oneshot::channel();
-        let waiter = Waiter { demand: Arc::clone(demand), deadline, answer };
-        let mut queues = self.lock();
-        queues.arrivals += 1;
-        let place = (demand.priority, queues.arrivals);
-        self.insert(&mut queues, place, waiter, refusal).then_some(receiver)
+        let waiter = Waiter { tenant: tenant.clone(), demand: Arc::new(demand), deadline, answer };
+        self.insert(&mut self.lock(), None, waiter, refusal).then_some(receiver)
     }
 
-    /// Puts a waiter into the queue of the bucket that refused it; begins the queue where there is none.
-    fn insert(&self, queues: &mut Queues, place: Place, waiter: Waiter, refusal: &Refusal) -> bool {
+    /// Puts a waiter into the queue of the bucket that refused it, at its old place where it had one there; begins the
+    /// queue where there is none.
+    fn insert(&self, queues: &mut Queues, place: Option<Place>, waiter: Waiter, refusal: &Refusal) -> bool {
         let Some(bucket) = waiter.demand.bucket(refusal.binding) else { return false };
         let key = bucket.key.clone();
         if queues.waiters >= WAITERS_MAX || self.stop.is_cancelled() {
             return false;
         }
-        let retry_at = Instant::now() + refusal.wait;
+        queues.arrivals += 1;
+        let (retry_at, arrival) = (Instant::now() + refusal.wait, queues.arrivals);
         let queue = queues.by_bucket.entry(key.clone()).or_insert_with(|| {
             let changed = Arc::new(Notify::new());
             self.tasks.spawn(self.clone().serve(key, Arc::clone(&changed)));
-            Queue { waiters: BTreeMap::new(), retry_at, reason: refusal.reason, changed }
+            let (waiters, turns) = (BTreeMap::new(), BTreeMap::new());
+            Queue { waiters, turns, retry_at, reason: refusal.reason, changed }
         });
+        let place = place.unwrap_or_else(|| queue.place(&waiter, arrival, &self.weights));
         if queue.waiters.len() >= QUEUE_MAX {
-            return false;
+            let Some(last) = queue.waiters.last_entry().filter(|last| *last.key() > place) else { return false };
+            refuse(last.remove(), *refusal);
+            queues.waiters = queues.waiters.saturating_sub(1);
         }
         queue.retry_at = queue.retry_at.min(retry_at);
         queue.reason = refusal.reason;
@@ -201,7 +216,10 @@ impl Waiting {
 
     fn pop(&self, key: &str) -> Option<(Place, Waiter)> {
         let mut queues = self.lock();
-        let head = queues.by_bucket.get_mut(key)?.waiters.pop_first()?;
+        let queue = queues.by_bucket.get_mut(key)?;
+        let head = queue.waiters.pop_first()?;
+        let (priority, begins, _) = head.0;
+        queue.turns.entry(priority).or_default().served(begins);
         queues.waiters = queues.waiters.saturating_sub(1);
         Some(head)
     }
@@ -218,7 +236,7 @@ impl Waiting {
         if retry_at > waiter.deadline || refusal.reason == Reason::CostAboveCeiling {
             refuse(waiter, refusal);
         } else {
-            self.insert(&mut queues, place, waiter, &refusal);
+            self.insert(&mut queues, same.then_some(place), waiter, &refusal);
         }
         if same {
             dismiss(&mut queues, key, refusal, retry_at);
@@ -242,6 +260,15 @@ impl Waiting {
 
     fn lock(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn place(&mut self, waiter: &Waiter, arrival: u64, weights: &Weights) -> Place {
+        let priority = waiter.demand.priority;
+        let cost = waiter.demand.charges.iter().map(|(_, cost)| *cost).max().unwrap_or(1);
+        let weight = weights.get(&waiter.tenant).copied().unwrap_or(1);
+        (priority, self.turns.entry(priority).or_default().next(&waiter.tenant, cost, weight), arrival)
     }
 }
 

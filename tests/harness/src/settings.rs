@@ -81,6 +81,7 @@ impl Places {
         ratelimit::Settings {
             admin_listen: ANYWHERE,
             redis: RedisSettings::at(self.redis.as_str()),
+            postgres: self.postgres_as("ratelimit"),
             auth: self.peer(&self.auth, "ratelimit"),
             permit_key_file: self.secret("permit_key"),
             page_key_file: self.secret("page_key"),
@@ -147,7 +148,7 @@ impl Places {
 
     fn postgres_as(&self, service: &str) -> PostgresSettings {
         let url = roles::url_of(&self.postgres, service);
-        // Five services of several suites share one server and its 100 connections.
+        // Six services of several suites share one server and its 100 connections.
         PostgresSettings { pool_size: 4, ..PostgresSettings::at(url.as_str()) }
     }
 

@@ -216,6 +216,7 @@ impl Running {
 async fn migrate(url: &str) -> Result<()> {
     let schemas = [
         (auth::SCHEMA, auth::migrations()),
+        (ratelimit::SCHEMA, ratelimit::migrations()),
         (campaigns::SCHEMA, campaigns::migrations()),
         (insights::SCHEMA, insights::migrations()),
         (audiences::SCHEMA, audiences::migrations()),

@@ -72,8 +72,7 @@ impl Config<'_> {
             ("redis", Value::Table(table([("url", self.redis_url.clone().into())]))),
             ("auth", self.peer(Service::Auth, Service::Ratelimit)),
             ("permit_key_file", self.secret("permit_key")),
-            // On a laptop Redis restarts with everything else, and nobody wants to wait an hour for it.
-            ("after_loss", "start_over".into()),
+            ("postgres", self.postgres().into()),
             ("ceilings", Value::Table(table([("tier", "standard".into())]))),
             ("page_key_file", self.secret("page_key")),
         ])

@@ -16,9 +16,8 @@ use crate::counter::Counter;
 use crate::demand::Rules;
 use crate::permit::Permits;
 use crate::scope::ADS_MANAGEMENT;
-use crate::store::tests::redis;
-use crate::store::{AfterLoss, Store};
-use crate::waiting::Waiting;
+use crate::store::tests::Bench;
+use crate::waiting::{Waiting, Weights};
 
 type Client = QuotaServiceClient<rpc::Channel>;
 
@@ -30,6 +29,8 @@ struct Running {
     account: String,
     #[expect(dead_code, reason = "stops the server when it is dropped")]
     stop: DropGuard,
+    #[expect(dead_code, reason = "keeps the journal as long as it is there")]
+    bench: Bench,
 }
 
 impl Running {
@@ -37,8 +38,9 @@ impl Running {
         static ACCOUNTS: AtomicU64 = AtomicU64::new(1_000);
         let account = ACCOUNTS.fetch_add(1, Ordering::SeqCst).to_string();
         let (issuer, process) = (Issuer::new(), runtime::Process::detached());
-        let counter = Arc::new(Counter::new(Store::open(redis().await, AfterLoss::SafetyOnly).await.unwrap()));
-        let waiting = Waiting::new(Arc::clone(&counter), process.tasks.clone(), process.stop.clone());
+        let bench = Bench::new().await;
+        let counter = Arc::new(Counter::new(Arc::clone(&bench.store)));
+        let waiting = Waiting::new(Arc::clone(&counter), Weights::new(), process.tasks.clone(), process.stop.clone());
         let rules = Rules::new(Ceilings::default(), Duration::from_secs(65));
         let quotas = Arc::new(Quotas::new(counter, waiting, rules, Permits::new(&[7; 32])));
         let api = Api::new(quotas, PageTokens::new(&[8; 32]), Duration::from_secs(5));
@@ -48,7 +50,7 @@ impl Running {
         let address = format!("http://{}", listener.local_addr().unwrap());
         process.tasks.spawn(server.serve(listener, process.stop.clone()));
         let tenant = format!("tenant-{account}");
-        Self { issuer, address, tenant, account, stop: process.stop.drop_guard() }
+        Self { issuer, address, tenant, account, stop: process.stop.drop_guard(), bench }
     }
 
     /// As a service of ours.

@@ -2,20 +2,20 @@
 -- Any window of the length that a bucket counts lies inside the cells it keeps, so none holds more than the ceiling.
 --
 -- KEYS[1] the app's epoch, KEYS[2..] the buckets; all carry {app:<id>}, so one slot.
--- ARGV: not_after, class (1 safety .. 5 backfill), the gate percent at which this class stops,
---       then per bucket: cost, cap, pace, lost_cap, cell_ms, cells.
+-- ARGV: not_after, class (1 safety .. 5 backfill), the gate percent at which this class stops, the epoch under which
+--       the costs were written down, then per bucket: cost, cap, pace, lost_cap, cell_ms, cells.
 --   cap       what the class may fill of the ceiling; -1 where there is no ceiling
 --   pace      what the class may put into one cell; -1 where it is not paced
 --   lost_cap  what safety may fill within one window of a loss of the counters
 -- Answers {1, epoch, time, issued, probing, then per bucket its newest cell and its sum after the charge}
 --      or {0, epoch, time, wait_ms, index of the binding bucket, reason}: the numbers of WaitReason
---      or {-1, value of the epoch key} where the counters are not known to be whole.
+--      or {-1} where the counters are not known to be whole, or those of another epoch.
 local CEILING, PACE, CLOSED, GATE, LOST, NEVER = 1, 2, 3, 4, 5, 6
 local SAFETY, INTERACTIVE = 1, 2
 local PROBE_MS, PROBE_GRACE_MS = 30000, 10000
 
 local epoch, lost_at = read_epoch(KEYS[1])
-if not epoch then return { -1, lost_at } end
+if epoch ~= tonumber(ARGV[4]) then return { -1 } end
 
 local now = bounded_ms(ARGV[1])
 local class, gate_stop = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -59,7 +59,7 @@ end
 local buckets = {}
 local wait, binding, reason = 0, 0, 0
 for i = 1, #KEYS - 1 do
-  local a = 4 + 6 * (i - 1)
+  local a = 5 + 6 * (i - 1)
   local b = read_bucket(KEYS[i + 1], now, tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5]))
   b.cost = tonumber(ARGV[a])
   local ms, why = wait_of(b, b.cost, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]))

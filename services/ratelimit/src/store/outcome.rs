@@ -67,24 +67,15 @@ pub(crate) struct Standing {
 
 /// How acquire.lua answers.
 pub(crate) enum Answer {
-    /// The counters are not known to be whole: the value of the epoch key.
-    NoEpoch(String),
+    /// The counters are not known to be whole, or those of another epoch.
+    OtherEpoch,
     /// A decision, and the server's time in ms.
     Decided { time_ms: i64, outcome: Outcome },
 }
 
-impl Outcome {
-    pub(crate) fn epoch(&self) -> i64 {
-        match self {
-            Self::Admitted(admission) => admission.epoch,
-            Self::Refused(refusal) => refusal.epoch,
-        }
-    }
-}
-
 pub(crate) fn decode(answer: &[Value]) -> Result<Answer, Error> {
     let outcome = match number(answer, 0)? {
-        -1 => return Ok(Answer::NoEpoch(text(answer, 1)?)),
+        -1 => return Ok(Answer::OtherEpoch),
         0 => Outcome::Refused(Refusal {
             epoch: number(answer, 1)?,
             wait: Duration::from_millis(u64::try_from(number(answer, 3)?).unwrap_or_default()),
@@ -125,13 +116,6 @@ pub(crate) fn standings(answer: &[Value]) -> Result<Vec<Standing>, Error> {
 pub(crate) fn number(answer: &[Value], place: usize) -> Result<i64, Error> {
     match answer.get(place) {
         Some(Value::Int(number)) => Ok(*number),
-        _ => Err(Error::Script),
-    }
-}
-
-fn text(answer: &[Value], place: usize) -> Result<String, Error> {
-    match answer.get(place) {
-        Some(Value::BulkString(bytes)) => String::from_utf8(bytes.clone()).map_err(|_| Error::Script),
         _ => Err(Error::Script),
     }
 }

@@ -26,6 +26,7 @@ pub(crate) enum Script {
     Settle,
     Release,
     Look,
+    Load,
     Epoch,
 }
 
@@ -36,6 +37,7 @@ impl Script {
             Self::Settle => include_str!("settle.lua"),
             Self::Release => include_str!("release.lua"),
             Self::Look => include_str!("look.lua"),
+            Self::Load => include_str!("load.lua"),
             Self::Epoch => include_str!("epoch.lua"),
         }
     }
@@ -48,6 +50,7 @@ struct Loaded {
     settle: String,
     release: String,
     look: String,
+    load: String,
     epoch: String,
 }
 
@@ -58,6 +61,7 @@ impl Loaded {
             Script::Settle => &self.settle,
             Script::Release => &self.release,
             Script::Look => &self.look,
+            Script::Load => &self.load,
             Script::Epoch => &self.epoch,
         }
     }
@@ -83,6 +87,11 @@ impl Scripts {
         self.redis.connection()
     }
 
+    #[cfg(test)]
+    pub(crate) fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
     /// Runs a script. What it wrote, if the answer is lost, stays written.
     pub(crate) async fn run(&self, script: Script, keys: &[&str], args: &[i64]) -> Result<Vec<Value>, Error> {
         let mut command = |hash: &str| {
@@ -101,6 +110,12 @@ impl Scripts {
             command
         };
         self.run_with(script, &mut command).await
+    }
+
+    /// How many keys the server has evicted since it started.
+    pub(crate) async fn evicted_keys(&self) -> Result<u64, Error> {
+        let stats = self.redis.info("stats").await?;
+        stats.get("evicted_keys").and_then(|keys| keys.parse().ok()).ok_or(Error::Script)
     }
 
     async fn run_with(
@@ -171,6 +186,7 @@ async fn load_all(redis: &Redis) -> Result<Loaded, Error> {
             settle: load_one(connection, &run_id, Script::Settle).await?,
             release: load_one(connection, &run_id, Script::Release).await?,
             look: load_one(connection, &run_id, Script::Look).await?,
+            load: load_one(connection, &run_id, Script::Load).await?,
             epoch: load_one(connection, &run_id, Script::Epoch).await?,
             run_id,
         };

@@ -1,11 +1,12 @@
 //! The scripts against a real Redis, with the clock turned by the argument that bounds the server's.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use devstack::{Options, Stack};
-use storage::RedisSettings;
+use devstack::shared;
+use storage::{Postgres, PostgresSettings, RedisSettings};
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::ceilings::Ceilings;
@@ -14,8 +15,10 @@ use crate::demand::Rules;
 use crate::scope::{ADS_MANAGEMENT, Kind, Scope};
 
 mod corrections;
+mod drills;
 mod epochs;
 mod model;
+mod servers;
 mod window;
 
 /// Nine in the morning of some day, at the start of a minute.
@@ -23,28 +26,46 @@ pub(crate) const START_MS: i64 = 1_780_045_200_000;
 
 /// A store with a clock to turn, and an app that no other test has.
 pub(crate) struct Bench {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<AtomicI64>,
     pub(crate) rules: Rules,
     pub(crate) app: u64,
+    pub(crate) postgres: PostgresSettings,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 impl Bench {
     pub(crate) async fn new() -> Self {
-        Self::with(Ceilings::default(), AfterLoss::SafetyOnly).await
+        Self::with(Ceilings::default()).await
     }
 
-    pub(crate) async fn with(ceilings: Ceilings, after_loss: AfterLoss) -> Self {
+    pub(crate) async fn with(ceilings: Ceilings) -> Self {
+        Self::on(redis().await, shared_database().await, ceilings).await
+    }
+
+    /// On servers of its own.
+    pub(crate) async fn on(redis: Redis, postgres: PostgresSettings, ceilings: Ceilings) -> Self {
         static APPS: AtomicU64 = AtomicU64::new(1);
-        let clock = Arc::new(AtomicI64::new(START_MS));
+        let (clock, stop) = (Arc::new(AtomicI64::new(START_MS)), CancellationToken::new());
         let app = APPS.fetch_add(1, Ordering::SeqCst);
         let rules = Rules::new(ceilings, Duration::from_secs(65));
-        Self { store: store(&clock, after_loss).await, clock, rules, app }
+        let store = store(redis, &clock, &postgres, &stop).await;
+        Self { store, clock, rules, app, postgres, stop }
     }
 
     /// Another replica: a connection and a memory of its own.
-    pub(crate) async fn replica(&self) -> Store {
-        store(&self.clock, self.store.after_loss).await
+    pub(crate) async fn replica(&self) -> Arc<Store> {
+        self.replica_on(self.store.scripts.redis().clone()).await
+    }
+
+    pub(crate) async fn replica_on(&self, redis: Redis) -> Arc<Store> {
+        store(redis, &self.clock, &self.postgres, &self.stop).await
     }
 
     pub(crate) fn turn(&self, by: Duration) {
@@ -62,6 +83,15 @@ impl Bench {
     /// Of the account's ads_management: 300 an hour.
     pub(crate) async fn take(&self, cost: u32, priority: Priority) -> Outcome {
         self.store.acquire(&self.demand(self.account(ADS_MANAGEMENT), cost, priority)).await.unwrap()
+    }
+
+    /// How much of it is admitted, one at a time.
+    pub(crate) async fn admits(&self, priority: Priority) -> u32 {
+        let mut admitted = 0;
+        while matches!(self.take(1, priority).await, Outcome::Admitted(_)) {
+            admitted += 1;
+        }
+        admitted
     }
 
     pub(crate) async fn correct(&self, scope: Scope, correction: Correction) {
@@ -82,16 +112,50 @@ impl Bench {
 
 /// A connection to the Redis of this process's tests.
 pub(crate) async fn redis() -> Redis {
-    static STACK: OnceLock<Stack> = OnceLock::new();
-    let only_redis = Options { postgres: false, redis: true, ..Options::default() };
-    let url = STACK.get_or_init(|| Stack::start_blocking(&only_redis).unwrap()).redis_url();
-    Redis::connect(&RedisSettings::at(url)).await.unwrap()
+    Redis::connect(&RedisSettings::at(shared().redis_url())).await.unwrap()
 }
 
-async fn store(clock: &Arc<AtomicI64>, after_loss: AfterLoss) -> Store {
-    let mut store = Store::open(redis().await, after_loss).await.unwrap();
+/// The database of this process's tests; every test has an app of its own.
+async fn shared_database() -> PostgresSettings {
+    static DATABASE: OnceCell<PostgresSettings> = OnceCell::const_new();
+    DATABASE.get_or_init(database).await.clone()
+}
+
+/// A new database with ratelimit's schema.
+pub(crate) async fn database() -> PostgresSettings {
+    at(&shared().create_database().await.unwrap()).await
+}
+
+/// The same at this URL.
+pub(crate) async fn at(url: &str) -> PostgresSettings {
+    let settings = PostgresSettings { pool_size: 3, ..PostgresSettings::at(url).in_schema(crate::SCHEMA) };
+    let postgres = Postgres::connect(&settings).await.unwrap();
+    storage::migrations::run(&postgres, crate::SCHEMA, &crate::migrations()).await.unwrap();
+    settings
+}
+
+async fn store(
+    redis: Redis,
+    clock: &Arc<AtomicI64>,
+    postgres: &PostgresSettings,
+    stop: &CancellationToken,
+) -> Arc<Store> {
+    let allowances = Allowances::new(Postgres::connect(postgres).await.unwrap());
+    let mut store = Store::open(redis, allowances).await.unwrap();
     store.horizon = Horizon::Turned(Arc::clone(clock));
+    let store = Arc::new(store);
+    let (kept, stop) = (Arc::clone(&store), stop.clone());
+    TaskTracker::new().spawn(async move { kept.keep(stop).await });
     store
+}
+
+/// Waits for what happens beside the test.
+pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "it never came to hold");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 pub(crate) fn admitted(outcome: &Outcome) -> &Admission {

@@ -20,8 +20,8 @@ impl Room {
     /// An account whose 291 interactive calls are spent.
     async fn full() -> Self {
         let bench = Bench::new().await;
-        let counter = Arc::new(Counter::new(bench.replica().await));
-        let waiting = Waiting::new(counter, TaskTracker::new(), CancellationToken::new());
+        let counter = Arc::new(Counter::new(Arc::clone(&bench.store)));
+        let waiting = Waiting::new(counter, Weights::new(), TaskTracker::new(), CancellationToken::new());
         let demand = bench.demand(bench.account(ADS_MANAGEMENT), 291, Priority::Interactive);
         let outcome = bench.store.acquire(&demand).await.unwrap();
         let permit = counter::permit(&demand, admitted(&outcome));
@@ -30,9 +30,14 @@ impl Room {
     }
 
     fn ask(&self, cost: u32, priority: Priority, patience: Duration) -> Waits {
+        self.ask_of("acme", cost, priority, patience)
+    }
+
+    fn ask_of(&self, tenant: &str, cost: u32, priority: Priority, patience: Duration) -> Waits {
+        let tenant: TenantId = tenant.parse().unwrap();
         let demand = self.bench.demand(self.bench.account(ADS_MANAGEMENT), cost, priority);
         let (waiting, deadline) = (self.waiting.clone(), Instant::now() + patience);
-        self.waiting.tasks.spawn(async move { waiting.acquire(demand, deadline).await })
+        self.waiting.tasks.spawn(async move { waiting.acquire(&tenant, demand, deadline).await })
     }
 
     async fn until_waiting(&self, waiters: usize) {
@@ -75,7 +80,8 @@ async fn who_comes_later_does_not_overtake_although_it_would_fit() {
     room.until_waiting(1).await;
     // Room for a small one, not for the first in the queue.
     let small = room.bench.demand(room.bench.account(ADS_MANAGEMENT), 1, Priority::Sync);
-    let outcome = room.waiting.acquire(small, Instant::now() + Duration::from_secs(1)).await.unwrap();
+    let outcome =
+        room.waiting.acquire(&"acme".parse().unwrap(), small, Instant::now() + Duration::from_secs(1)).await.unwrap();
     assert_eq!(refused(&outcome).epoch, 0, "answered from memory");
     room.make_room().await;
     admitted(&first.await.unwrap().unwrap());
@@ -112,4 +118,42 @@ async fn at_shutdown_everybody_is_told_to_ask_again() {
     room.until_waiting(1).await;
     room.waiting.stop.cancel();
     refused(&waits.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn the_flood_of_one_tenant_lets_another_go_second() {
+    let room = Room::full().await;
+    let flood: Vec<_> = (0..300).map(|_| room.ask_of("flood", 1, Priority::Interactive, PATIENT)).collect();
+    room.until_waiting(300).await;
+    let other = room.ask_of("quiet", 1, Priority::Interactive, PATIENT);
+    room.until_waiting(301).await;
+    room.make_room().await;
+    assert_eq!(admitted(&other.await.unwrap().unwrap()).cells[0].1, 2, "one call of the flood went before");
+    room.waiting.stop.cancel();
+    for waits in flood {
+        drop(waits.await.unwrap().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_makes_room_for_whoever_would_go_before_its_last() {
+    let room = Room::full().await;
+    let flood: Vec<_> = (0..QUEUE_MAX).map(|_| room.ask_of("flood", 1, Priority::Interactive, PATIENT)).collect();
+    room.until_waiting(QUEUE_MAX).await;
+    let mut one_more = room.ask_of("flood", 1, Priority::Interactive, PATIENT);
+    refused(&(&mut one_more).await.unwrap().unwrap());
+    let other = room.ask_of("quiet", 1, Priority::Interactive, PATIENT);
+    room.make_room().await;
+    admitted(&other.await.unwrap().unwrap());
+    room.waiting.stop.cancel();
+    let refused = futures_of(flood).await;
+    assert!(refused > 0, "the last of the flood was answered");
+}
+
+async fn futures_of(all: Vec<Waits>) -> usize {
+    let mut refused = 0;
+    for waits in all {
+        refused += usize::from(matches!(waits.await.unwrap().unwrap(), Outcome::Refused(_)));
+    }
+    refused
 }

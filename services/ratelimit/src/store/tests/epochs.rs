@@ -1,4 +1,4 @@
-//! Lost counters are noticed, and under-admitted.
+//! Lost counters are noticed, and rebuilt from the journal.
 
 use super::*;
 
@@ -16,36 +16,96 @@ async fn flushed_scripts_are_loaded_again_and_change_no_epoch() {
 }
 
 #[tokio::test]
-async fn after_a_loss_only_safety_goes_on_within_what_nobody_else_can_have_used() {
+async fn counters_that_vanished_are_rebuilt_from_what_may_have_been_spent() {
     let bench = Bench::new().await;
-    let epoch = epoch_of(&bench.take(291, Priority::Interactive).await);
-    // All keys of the app vanish, as after an empty restart.
-    let epoch_key = epoch_key(bench.app);
+    let epoch = epoch_of(&bench.take(200, Priority::Interactive).await);
     let bucket = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None);
-    bench.command(&["DEL", &epoch_key, &bucket.key]).await;
-    let outcome = bench.take(1, Priority::Interactive).await;
-    let refusal = refused(&outcome);
-    assert_eq!(refusal.reason, Reason::CountersLost);
-    assert!(refusal.epoch > epoch);
-    admitted(&bench.take(9, Priority::Safety).await);
-    refused(&bench.take(1, Priority::Safety).await);
+    bench.command(&["DEL", &epoch_key(bench.app), &bucket.key]).await;
+    let after = bench.take(1, Priority::Interactive).await;
+    assert!(epoch_of(&after) > epoch);
+    let own = bench.standing(bench.account(ADS_MANAGEMENT)).await.own;
+    assert!((201..=213).contains(&own), "all that was spent, and a step that was open: {own}");
+    let more = bench.admits(Priority::Interactive).await;
+    assert!((78..=90).contains(&more), "{more}");
 }
 
 #[tokio::test]
-async fn counters_of_another_run_of_the_server_count_as_lost() {
+async fn what_was_spent_before_a_loss_leaves_when_it_would_have_left() {
     let bench = Bench::new().await;
-    bench.command(&["SET", &epoch_key(bench.app), "5:0123456789abcdef:0"]).await;
-    let outcome = bench.take(1, Priority::Interactive).await;
-    assert_eq!(refused(&outcome).reason, Reason::CountersLost);
-    assert!(refused(&outcome).epoch > 5);
+    admitted(&bench.take(200, Priority::Interactive).await);
+    bench.turn(Duration::from_mins(40));
+    admitted(&bench.take(60, Priority::Interactive).await);
+    let bucket = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None);
+    bench.command(&["DEL", &epoch_key(bench.app), &bucket.key]).await;
+    // Who finds the loss has written down its own charge before.
+    refused(&bench.take(40, Priority::Interactive).await);
+    // A stretch of ten minutes is written as if all of it had been spent at its end.
+    bench.turn(Duration::from_mins(34));
+    admitted(&bench.take(170, Priority::Interactive).await);
+    refused(&bench.take(60, Priority::Interactive).await);
 }
 
 #[tokio::test]
-async fn where_development_starts_over_a_loss_stops_nobody() {
-    let bench = Bench::with(Ceilings::default(), AfterLoss::StartOver).await;
-    let epoch = epoch_of(&bench.take(1, Priority::Interactive).await);
-    bench.command(&["DEL", &epoch_key(bench.app)]).await;
+async fn a_closed_stretch_costs_nothing_beyond_what_was_spent() {
+    let bench = Bench::new().await;
+    admitted(&bench.take(100, Priority::Interactive).await);
+    bench.turn(Duration::from_mins(12));
+    let client = Postgres::connect(&bench.postgres).await.unwrap().client().await.unwrap();
+    let written = async || {
+        let app = i64::try_from(bench.app).unwrap();
+        let sum = "SELECT sum(points)::bigint FROM allowances WHERE app = $1 AND bucket LIKE '%ads_management'";
+        client.query_one(sum, &[&app]).await.unwrap().get::<_, i64>(0)
+    };
+    admitted(&bench.take(1, Priority::Interactive).await);
+    eventually(async || written().await <= 101 + 13).await;
+}
+
+#[tokio::test]
+async fn counters_of_another_run_of_the_server_are_rebuilt() {
+    let bench = Bench::new().await;
+    let epoch = epoch_of(&bench.take(200, Priority::Interactive).await);
+    bench.command(&["SET", &epoch_key(bench.app), &format!("{epoch}:0123456789abcdef:0")]).await;
+    let bucket = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None);
+    bench.command(&["DEL", &bucket.key]).await;
     assert!(epoch_of(&bench.take(1, Priority::Interactive).await) > epoch);
+    refused(&bench.take(91, Priority::Interactive).await);
+}
+
+#[tokio::test]
+async fn counters_from_before_there_was_a_journal_go_on_and_a_loss_soon_after_counts_as_all_spent() {
+    let bench = Bench::new().await;
+    let run_id = bench.store.scripts.redis().info("server").await.unwrap().remove("run_id").unwrap();
+    bench.command(&["SET", &epoch_key(bench.app), &format!("5:{run_id}:0")]).await;
+    assert_eq!(epoch_of(&bench.take(1, Priority::Interactive).await), 5);
+    bench.command(&["DEL", &epoch_key(bench.app)]).await;
+    assert_eq!(refused(&bench.take(1, Priority::Interactive).await).reason, Reason::CountersLost);
+    admitted(&bench.take(1, Priority::Safety).await);
+}
+
+#[tokio::test]
+async fn a_replica_that_was_asleep_while_another_rebuilt_goes_on_under_the_new_epoch() {
+    let bench = Bench::new().await;
+    let other = bench.replica().await;
+    let demand = bench.demand(bench.account(ADS_MANAGEMENT), 100, Priority::Interactive);
+    let before = epoch_of(&other.acquire(&demand).await.unwrap());
+    bench.command(&["DEL", &epoch_key(bench.app)]).await;
+    let after = epoch_of(&bench.take(10, Priority::Interactive).await);
+    assert!(after > before);
+    assert_eq!(epoch_of(&other.acquire(&demand).await.unwrap()), after);
+    refused(&other.acquire(&demand).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_calls_cost_beyond_their_permits_survives_a_loss() {
+    let bench = Bench::new().await;
+    admitted(&bench.take(10, Priority::Interactive).await);
+    let dearer = Correction { extra: 200, ..Correction::default() };
+    bench.correct(bench.account(ADS_MANAGEMENT), dearer).await;
+    let bucket = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None);
+    // The journal has it as soon as it has anything later.
+    admitted(&bench.take(20, Priority::Interactive).await);
+    bench.command(&["DEL", &epoch_key(bench.app), &bucket.key]).await;
+    refused(&bench.take(80, Priority::Interactive).await);
 }
 
 #[tokio::test]
@@ -55,7 +115,7 @@ async fn many_replicas_open_one_epoch() {
     for _ in 0..6 {
         let store = bench.replica().await;
         let demand = bench.demand(bench.account(ADS_MANAGEMENT), 1, Priority::Interactive);
-        callers.spawn(async move { store.acquire(&demand).await.unwrap().epoch() });
+        callers.spawn(async move { epoch_of(&store.acquire(&demand).await.unwrap()) });
     }
     let mut epochs = callers.join_all().await;
     epochs.dedup();

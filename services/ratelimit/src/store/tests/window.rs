@@ -17,10 +17,10 @@ fn fullest(mut arrivals: Arrivals, length_ms: i64) -> u32 {
 #[tokio::test]
 async fn eight_callers_of_four_replicas_never_fill_a_window_beyond_the_ceiling() {
     let score = Ceilings { score: true, ..Ceilings::default() };
-    let bench = Bench::with(score, AfterLoss::SafetyOnly).await;
+    let bench = Bench::with(score).await;
     let mut replicas = Vec::new();
     for _ in 0..4 {
-        replicas.push(Arc::new(bench.replica().await));
+        replicas.push(bench.replica().await);
     }
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..8_u32 {

@@ -1,0 +1,240 @@
+//! Allowances, written ahead: so that counters which Redis loses can be rebuilt without letting anything more through.
+//!
+//! A replica charges a bucket in Redis only up to what PostgreSQL says it may ([`ledger`]). One task writes what is
+//! wanted, everything in one statement; a replica raises an allowance before it runs out, so that hardly anybody waits.
+//! Buckets without a ceiling are not written down: nothing that they lose could let too much through.
+//!
+//! Where PostgreSQL is away and Redis is well, calls go on and are written when it is back. Where Redis is away, what was
+//! written and not spent may still be spent.
+//!
+//! Known limit: a replica that dies while PostgreSQL is away takes with it what it spent in that time. A loss of Redis
+//! within the same window would not know of it.
+
+mod ledger;
+
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use opentelemetry::metrics::Counter;
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+pub(crate) use ledger::{Allowance, Held, When};
+
+use self::ledger::{Ledger, Terms};
+use crate::{
+    demand::{Bucket, Demand},
+    error::Error,
+    priority::Priority,
+    store::{Allowances, Horizon},
+};
+
+/// The longest that one write may take.
+const WRITE: Duration = Duration::from_secs(2);
+/// How soon a write that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often lines are lowered and rows swept.
+const TIDY: Duration = Duration::from_secs(30);
+/// How long after an outage of PostgreSQL other replicas may still have something to write.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
+/// Charges that went on without a journal.
+static UNJOURNALED: LazyLock<Counter<u64>> =
+    LazyLock::new(|| runtime::telemetry::meter("ratelimit").u64_counter("adplane_quota_unjournaled").build());
+
+/// What covers a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cover {
+    /// What was written, or, while PostgreSQL is away, nothing yet.
+    Held(When),
+    /// PostgreSQL has another epoch for the app: it has to be agreed on first.
+    OtherEpoch,
+}
+
+/// The journal of one replica.
+pub(crate) struct Journal {
+    rows: Allowances,
+    replica: Uuid,
+    ledger: Mutex<Ledger>,
+    /// The newest epoch of each app that PostgreSQL did not take a row of.
+    over: Mutex<HashMap<u64, i64>>,
+    /// When PostgreSQL was last away, and whether it still is.
+    away: Mutex<Option<Away>>,
+    wanted: Notify,
+    written: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Away {
+    last: Instant,
+    still: bool,
+}
+
+impl Journal {
+    /// Writes nothing until [`Journal::run`] runs.
+    pub(crate) fn new(rows: Allowances) -> Self {
+        Self {
+            rows,
+            replica: Uuid::new_v4(),
+            ledger: Mutex::default(),
+            over: Mutex::default(),
+            away: Mutex::default(),
+            wanted: Notify::new(),
+            written: Notify::new(),
+        }
+    }
+
+    pub(crate) fn rows(&self) -> &Allowances {
+        &self.rows
+    }
+
+    /// Waits until the demand's costs are covered: mostly not at all, once per bucket and stretch for one write.
+    pub(crate) async fn hold(&self, demand: &Demand, epoch: i64, horizon: &Horizon) -> Cover {
+        let charges = charges(demand);
+        loop {
+            let when = When { app: demand.app, epoch, now_ms: horizon.now_ms() };
+            let written = self.written.notified();
+            tokio::pin!(written);
+            written.as_mut().enable();
+            if self.is_over(when) {
+                return Cover::OtherEpoch;
+            }
+            match self.ledger().hold(when, &charges) {
+                Held::Covered => return Cover::Held(when),
+                Held::Low => {
+                    self.wanted.notify_one();
+                    return Cover::Held(when);
+                }
+                Held::Short => self.wanted.notify_one(),
+                Held::Stale => return Cover::OtherEpoch,
+            }
+            if self.is_away() {
+                self.ledger().hold_uncovered(when, &charges);
+                UNJOURNALED.add(1, &[]);
+                return Cover::Held(when);
+            }
+            written.await;
+        }
+    }
+
+    /// Without Redis: whether what was written before covers the demand.
+    pub(crate) fn hold_open(&self, demand: &Demand, when: When) -> bool {
+        self.ledger().hold_open(when, &charges(demand), demand.priority == Priority::Safety)
+    }
+
+    /// Redis refused it for sure.
+    pub(crate) fn give_back(&self, demand: &Demand, when: When) {
+        self.ledger().give_back(when, &charges(demand));
+    }
+
+    /// Was charged already, whatever is covered.
+    pub(crate) fn charged(&self, bucket: &Bucket, cost: u32, when: When) {
+        if let Some(terms) = terms(bucket) {
+            self.ledger().hold_uncovered(when, &[(terms, cost)]);
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Whether everything that living replicas spent is written, as far as this one can tell.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.away().is_none_or(|away| !away.still && away.last.elapsed() > CATCH_UP)
+    }
+
+    /// Writes until `stop`, and then once more.
+    pub(crate) async fn run(&self, horizon: &Horizon, stop: CancellationToken) {
+        let mut tidy = tokio::time::interval(TIDY);
+        tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let again = if self.is_away() { AGAIN } else { Duration::MAX };
+            tokio::select! {
+                () = self.wanted.notified() => {}
+                () = tokio::time::sleep(again) => {}
+                _ = tidy.tick() => self.sweep(horizon.now_ms()).await,
+                () = stop.cancelled() => break,
+            }
+            self.write(horizon.now_ms()).await;
+        }
+        self.write(horizon.now_ms()).await;
+    }
+
+    async fn write(&self, now_ms: i64) {
+        let wanted = self.ledger().unwritten(now_ms);
+        if !wanted.is_empty() || self.is_away() {
+            let written = tokio::time::timeout(WRITE, self.rows.write(self.replica, wanted)).await;
+            match written.unwrap_or(Err(Error::Late)) {
+                Ok((stand, over)) => self.wrote(&stand, &over),
+                Err(error) => self.failed(&error),
+            }
+        }
+        self.written.notify_waiters();
+    }
+
+    fn wrote(&self, stand: &[Allowance], over: &[Allowance]) {
+        let mut ledger = self.ledger();
+        ledger.written(stand);
+        ledger.written(over);
+        drop(ledger);
+        let mut epochs = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in over {
+            let epoch = epochs.entry(row.app).or_default();
+            *epoch = row.epoch.max(*epoch);
+        }
+        drop(epochs);
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(away) = away.as_mut().filter(|away| away.still) {
+            away.still = false;
+            away.last = Instant::now();
+            info!("PostgreSQL is back; what was charged without it is written");
+        }
+    }
+
+    fn failed(&self, error: &Error) {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        if away.is_none_or(|away| !away.still) {
+            let error = error as &dyn std::error::Error;
+            warn!(error, "PostgreSQL is away; calls go on and are written when it is back");
+        }
+        *away = Some(Away { last: Instant::now(), still: true });
+    }
+
+    async fn sweep(&self, now_ms: i64) {
+        if let Err(error) = self.rows.sweep(now_ms).await {
+            warn!(error = &error as &dyn std::error::Error, "allowances that are over stay for now");
+        }
+    }
+
+    fn is_over(&self, when: When) -> bool {
+        let epochs = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        epochs.get(&when.app).is_some_and(|over| *over >= when.epoch)
+    }
+
+    fn is_away(&self) -> bool {
+        self.away().is_some_and(|away| away.still)
+    }
+
+    fn away(&self) -> Option<Away> {
+        *self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The charges that count against a ceiling.
+fn charges(demand: &Demand) -> Vec<(Terms<'_>, u32)> {
+    demand.charges.iter().filter_map(|(bucket, cost)| Some((terms(bucket)?, *cost))).collect()
+}
+
+fn terms(bucket: &Bucket) -> Option<Terms<'_>> {
+    let cells = i64::from(bucket.window.cells);
+    Some(Terms { key: &bucket.key, limit: bucket.ceiling.limit?, cell_ms: bucket.cell_ms(), cells })
+}

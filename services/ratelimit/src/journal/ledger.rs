@@ -1,0 +1,258 @@
+//! What this replica may still charge before it has to write again. Pure.
+//!
+//! Per bucket and stretch of time there is one line: what was written to PostgreSQL as allowed, and what of it is spent.
+//! Nothing is charged in Redis that was not written before, so what was written is the most that can have been spent.
+
+use std::collections::HashMap;
+
+/// How long after a stretch its line is lowered to what was spent: longer than any answer of Redis takes.
+const GRACE_MS: i64 = 30_000;
+
+/// Into how many stretches a window is divided, and the shortest stretch.
+const STRETCHES: i64 = 6;
+const STRETCH_MS_MIN: i64 = 10_000;
+
+/// How much longer than its window an allowance counts: clocks of replicas differ, and permits are sent late.
+const SLACK_MS: i64 = 60_000;
+
+/// The part of a ceiling that is allowed at a time, in percent.
+const STEP_PERCENT: u64 = 4;
+
+/// A bucket as the journal sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) limit: u32,
+    pub(crate) cell_ms: i64,
+    pub(crate) cells: i64,
+}
+
+/// A row to write: this replica may charge so much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    pub(crate) app: u64,
+    pub(crate) key: String,
+    pub(crate) epoch: i64,
+    pub(crate) ends_ms: i64,
+    pub(crate) until_ms: i64,
+    pub(crate) cell_ms: i64,
+    pub(crate) cells: i64,
+    pub(crate) points: u64,
+}
+
+/// Whether a charge is covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// By what was written.
+    Covered,
+    /// By what was written, which runs low.
+    Low,
+    /// Not yet: more has to be written first. Nothing is held.
+    Short,
+    /// By nothing: the app is in a newer epoch. Nothing is held.
+    Stale,
+}
+
+/// The epoch and moment of a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) app: u64,
+    pub(crate) epoch: i64,
+    pub(crate) now_ms: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    app: u64,
+    epoch: i64,
+    ends_ms: i64,
+    cell_ms: i64,
+    cells: i64,
+    step: u64,
+    written: u64,
+    spent: u64,
+    wanted: u64,
+}
+
+/// All lines of a replica.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The latest moment that was named. It never goes back, so that a stretch which is over is never begun again: its
+    /// row would be written as if nothing had been spent before.
+    now_ms: i64,
+    /// The newest epoch of each app, for the same reason.
+    epochs: HashMap<u64, i64>,
+    lines: HashMap<String, Line>,
+    /// Over, and allowed more than was spent.
+    ended: Vec<Allowance>,
+}
+
+impl Ledger {
+    /// Holds all charges or none.
+    pub(crate) fn hold(&mut self, when: When, charges: &[(Terms<'_>, u32)]) -> Held {
+        let now = self.at(when);
+        if now.epoch != when.epoch {
+            return Held::Stale;
+        }
+        let when = now;
+        let mut covered = true;
+        for (terms, cost) in charges {
+            let line = self.line(when, terms);
+            if line.left() < u64::from(*cost) {
+                line.want(u64::from(*cost) + line.step);
+                covered = false;
+            }
+        }
+        if covered { self.spend(when, charges) } else { Held::Short }
+    }
+
+    /// Holds all charges, covered or not: they are written later.
+    pub(crate) fn hold_uncovered(&mut self, when: When, charges: &[(Terms<'_>, u32)]) {
+        let when = self.at(when);
+        self.spend(when, charges);
+    }
+
+    /// Holds all charges if what was written covers them; nothing more is asked for. `all` leaves nothing behind, else
+    /// half a step stays for those who may have all.
+    pub(crate) fn hold_open(&mut self, when: When, charges: &[(Terms<'_>, u32)], all: bool) -> bool {
+        let when = self.at(when);
+        let covered = charges.iter().all(|(terms, cost)| {
+            let line = self.line(when, terms);
+            let kept = if all { 0 } else { line.step.div_ceil(2) };
+            line.left() >= u64::from(*cost) + kept
+        });
+        if covered {
+            for (terms, cost) in charges {
+                self.line(when, terms).spent += u64::from(*cost);
+            }
+        }
+        covered
+    }
+
+    /// Charges that Redis refused are held no more.
+    pub(crate) fn give_back(&mut self, when: When, charges: &[(Terms<'_>, u32)]) {
+        for (terms, cost) in charges {
+            if let Some(line) = self.lines.get_mut(terms.key)
+                && (line.epoch, line.ends_ms) == (when.epoch, ends_ms(terms, when.now_ms))
+            {
+                line.spent = line.spent.saturating_sub(u64::from(*cost));
+            }
+        }
+    }
+
+    /// What has to be written now: raises, and what can be lowered.
+    pub(crate) fn unwritten(&mut self, now_ms: i64) -> Vec<Allowance> {
+        self.now_ms = self.now_ms.max(now_ms);
+        let now_ms = self.now_ms;
+        self.end_lines(now_ms);
+        self.ended.retain(|ended| ended.until_ms > now_ms);
+        let raise = self.lines.iter().filter(|(_, line)| line.wanted > line.written);
+        let raise = raise.map(|(key, line)| line.allowance(key, line.wanted));
+        let over = self.ended.iter().filter(|ended| ended.ends_ms + GRACE_MS <= now_ms);
+        raise.chain(over.cloned()).collect()
+    }
+
+    /// These rows were written, or their epoch is over and nobody needs them.
+    pub(crate) fn written(&mut self, allowances: &[Allowance]) {
+        for written in allowances {
+            let Allowance { key, epoch, ends_ms, points, .. } = written;
+            match self.lines.get_mut(key) {
+                Some(line) if (line.epoch, line.ends_ms) == (*epoch, *ends_ms) => {
+                    line.written = line.written.max(*points);
+                }
+                _ => self.ended.retain(|ended| ended != written),
+            }
+        }
+    }
+
+    /// That moment, but in the newest epoch and not before any other.
+    fn at(&mut self, when: When) -> When {
+        self.now_ms = self.now_ms.max(when.now_ms);
+        let epoch = self.epochs.entry(when.app).or_insert(when.epoch);
+        *epoch = when.epoch.max(*epoch);
+        When { epoch: *epoch, now_ms: self.now_ms, ..when }
+    }
+
+    fn spend(&mut self, when: When, charges: &[(Terms<'_>, u32)]) -> Held {
+        let mut held = Held::Covered;
+        for (terms, cost) in charges {
+            let line = self.line(when, terms);
+            line.spent += u64::from(*cost);
+            if line.left() < line.step.div_ceil(2) {
+                line.want(line.step);
+                held = Held::Low;
+            }
+        }
+        held
+    }
+
+    /// The line of the running stretch; one of an older stretch or epoch ends here.
+    fn line(&mut self, when: When, terms: &Terms<'_>) -> &mut Line {
+        let ends_ms = ends_ms(terms, when.now_ms);
+        let line = self.lines.entry(terms.key.to_owned()).or_insert_with(|| Line::new(when, terms, ends_ms));
+        if (line.epoch, line.ends_ms) != (when.epoch, ends_ms) {
+            self.ended.extend(line.ended(terms.key));
+            *line = Line::new(when, terms, ends_ms);
+        }
+        line.step = step(terms.limit);
+        line
+    }
+
+    fn end_lines(&mut self, now_ms: i64) {
+        let ended = &mut self.ended;
+        self.lines.retain(|key, line| {
+            let runs = line.ends_ms > now_ms;
+            if !runs {
+                ended.extend(line.ended(key));
+            }
+            runs
+        });
+    }
+}
+
+impl Line {
+    fn new(when: When, terms: &Terms<'_>, ends_ms: i64) -> Self {
+        let (cell_ms, cells) = (terms.cell_ms, terms.cells);
+        let (step, written, spent, wanted) = (step(terms.limit), 0, 0, 0);
+        Self { app: when.app, epoch: when.epoch, ends_ms, cell_ms, cells, step, written, spent, wanted }
+    }
+
+    fn left(&self) -> u64 {
+        self.written.saturating_sub(self.spent)
+    }
+
+    /// So much more than was spent.
+    fn want(&mut self, more: u64) {
+        self.wanted = self.wanted.max(self.spent + more);
+    }
+
+    fn ended(&self, key: &str) -> Option<Allowance> {
+        (self.written != self.spent).then(|| self.allowance(key, self.spent))
+    }
+
+    fn allowance(&self, key: &str, points: u64) -> Allowance {
+        Allowance {
+            app: self.app,
+            key: key.to_owned(),
+            epoch: self.epoch,
+            ends_ms: self.ends_ms,
+            until_ms: self.ends_ms + self.cells * self.cell_ms + SLACK_MS,
+            cell_ms: self.cell_ms,
+            cells: self.cells,
+            points,
+        }
+    }
+}
+
+/// When the running stretch of a bucket ends.
+fn ends_ms(terms: &Terms<'_>, now_ms: i64) -> i64 {
+    let stretch = (terms.cell_ms * terms.cells / STRETCHES).max(STRETCH_MS_MIN);
+    now_ms - now_ms.rem_euclid(stretch) + stretch
+}
+
+fn step(limit: u32) -> u64 {
+    (u64::from(limit) * STEP_PERCENT / 100).max(1)
+}
+
+#[cfg(test)]
+mod tests;

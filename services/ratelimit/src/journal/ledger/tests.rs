@@ -1,0 +1,144 @@
+use super::*;
+
+const NOW: i64 = 1_780_045_200_000;
+const WHEN: When = When { app: 1, epoch: 5, now_ms: NOW };
+
+/// 300 an hour, counted for an hour and two minutes: steps of 12.
+fn hour(key: &str) -> Terms<'_> {
+    Terms { key, limit: 300, cell_ms: 60_000, cells: 62 }
+}
+
+/// Everything that is wanted is written.
+fn write(ledger: &mut Ledger, now_ms: i64) -> Vec<(String, u64)> {
+    let rows = ledger.unwritten(now_ms);
+    ledger.written(&rows);
+    let mut told: Vec<_> = rows.into_iter().map(|row| (row.key, row.points)).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn nothing_is_held_before_it_is_written_and_then_all_or_none() {
+    let mut ledger = Ledger::default();
+    assert_eq!(ledger.hold(WHEN, &[(hour("a"), 5)]), Held::Short);
+    assert_eq!(write(&mut ledger, NOW), [("a".to_owned(), 17)]);
+    assert_eq!(ledger.hold(WHEN, &[(hour("a"), 5)]), Held::Covered);
+    assert_eq!(ledger.hold(WHEN, &[(hour("a"), 2), (hour("b"), 1)]), Held::Short);
+    assert_eq!(write(&mut ledger, NOW), [("b".to_owned(), 13)], "what a could cover was not held");
+    assert_eq!(ledger.hold(WHEN, &[(hour("a"), 12), (hour("b"), 1)]), Held::Low);
+}
+
+#[test]
+fn a_line_that_runs_low_is_raised_before_anybody_waits() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 1)]);
+    write(&mut ledger, NOW);
+    let mut writes = 0;
+    for _ in 0..100 {
+        match ledger.hold(WHEN, &[(hour("a"), 1)]) {
+            Held::Covered => {}
+            Held::Low => writes += usize::from(!write(&mut ledger, NOW).is_empty()),
+            Held::Short | Held::Stale => panic!("somebody had to wait"),
+        }
+    }
+    assert!((8..20).contains(&writes), "{writes}");
+}
+
+#[test]
+fn what_redis_refused_can_be_held_again() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 1)]);
+    write(&mut ledger, NOW);
+    for _ in 0..50 {
+        assert_ne!(ledger.hold(WHEN, &[(hour("a"), 3)]), Held::Short);
+        ledger.give_back(WHEN, &[(hour("a"), 3)]);
+    }
+    assert!(write(&mut ledger, NOW).is_empty());
+}
+
+#[test]
+fn a_stretch_that_is_over_is_lowered_to_what_was_spent() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 5)]);
+    let later = ledger.unwritten(NOW)[0].ends_ms;
+    write(&mut ledger, NOW);
+    ledger.hold(WHEN, &[(hour("a"), 5)]);
+    assert_eq!(ledger.hold(When { now_ms: later, ..WHEN }, &[(hour("a"), 1)]), Held::Short);
+    let rows = write(&mut ledger, later);
+    assert_eq!(rows, [("a".to_owned(), 13)], "an answer may still be under way");
+    let rows = write(&mut ledger, later + GRACE_MS);
+    assert_eq!(rows, [("a".to_owned(), 5)]);
+    assert_eq!(write(&mut ledger, later + 620_000 + GRACE_MS), [("a".to_owned(), 0)], "nobody took the second");
+    assert!(write(&mut ledger, later + 620_000 + GRACE_MS).is_empty());
+    assert!(ledger.lines.is_empty(), "a bucket that nobody uses has no line");
+}
+
+#[test]
+fn a_row_counts_until_its_window_has_passed() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 1)]);
+    let row = ledger.unwritten(NOW).remove(0);
+    assert!(row.ends_ms > NOW && row.ends_ms <= NOW + 620_000);
+    assert_eq!(row.until_ms, row.ends_ms + 62 * 60_000 + 60_000);
+    let second = Terms { key: "m", limit: 100, cell_ms: 1_000, cells: 66 };
+    ledger.hold(WHEN, &[(second, 1)]);
+    let row = ledger.unwritten(NOW).into_iter().find(|row| row.key == "m").unwrap();
+    assert!(row.ends_ms <= NOW + 11_000, "a short window has short stretches");
+}
+
+#[test]
+fn another_epoch_begins_with_nothing() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 1)]);
+    write(&mut ledger, NOW);
+    assert_eq!(ledger.hold(When { epoch: 6, ..WHEN }, &[(hour("a"), 1)]), Held::Short);
+}
+
+#[test]
+fn without_a_journal_everything_goes_on_and_is_written_later() {
+    let mut ledger = Ledger::default();
+    for _ in 0..40 {
+        ledger.hold_uncovered(WHEN, &[(hour("a"), 1)]);
+    }
+    assert!(write(&mut ledger, NOW)[0].1 >= 40);
+    let mut ledger = Ledger::default();
+    ledger.hold_uncovered(WHEN, &[(hour("a"), 40)]);
+    let later = NOW + 700_000;
+    assert_eq!(ledger.unwritten(later)[0].points, 40);
+    assert_eq!(ledger.unwritten(later).len(), 1, "until it is written it is tried again");
+    assert_eq!(write(&mut ledger, later), [("a".to_owned(), 40)]);
+    assert!(write(&mut ledger, later).is_empty());
+}
+
+#[test]
+fn without_redis_only_what_is_open_is_spent_and_half_a_step_is_for_safety() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 1)]);
+    write(&mut ledger, NOW);
+    let mut others = 0;
+    while ledger.hold_open(WHEN, &[(hour("a"), 1)], false) {
+        others += 1;
+    }
+    let mut safety = 0;
+    while ledger.hold_open(WHEN, &[(hour("a"), 1)], true) {
+        safety += 1;
+    }
+    assert_eq!((others, safety), (7, 6));
+    assert!(ledger.unwritten(NOW).is_empty(), "nothing more is asked for");
+}
+
+#[test]
+fn what_is_over_is_never_begun_again() {
+    let mut ledger = Ledger::default();
+    let later = When { now_ms: NOW + 620_000, ..WHEN };
+    ledger.hold(later, &[(hour("a"), 5)]);
+    write(&mut ledger, later.now_ms);
+    assert_eq!(ledger.hold(later, &[(hour("a"), 5)]), Held::Covered);
+    // A task that slept over the end of a stretch asks with the time at which it fell asleep.
+    assert_eq!(ledger.hold(WHEN, &[(hour("a"), 12)]), Held::Low);
+    assert_eq!(write(&mut ledger, NOW), [("a".to_owned(), 29)], "the row only grows");
+
+    let newer = When { epoch: 6, ..later };
+    ledger.hold(newer, &[(hour("a"), 5)]);
+    assert_eq!(ledger.hold(later, &[(hour("a"), 1)]), Held::Stale);
+}

@@ -1,0 +1,159 @@
+//! What may have been spent, in PostgreSQL: it outlives Redis. Written before Redis is charged.
+
+use std::collections::HashSet;
+
+use storage::{GenericClient, Postgres, Transaction};
+use tokio_postgres::{
+    Row,
+    types::{FromSql, ToSql},
+};
+use uuid::Uuid;
+
+use crate::{error::Error, journal::Allowance};
+
+/// The rows. Clones share a pool.
+#[derive(Clone)]
+pub(crate) struct Allowances(Postgres);
+
+/// The epoch of an app as PostgreSQL has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// 0 where none was ever opened.
+    pub(crate) epoch: i64,
+    /// What was spent before is in no row.
+    pub(crate) exact_from_ms: i64,
+}
+
+/// What may have been charged to one bucket in one stretch of time, by all replicas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) key: String,
+    /// The last moment at which it can have been charged.
+    pub(crate) at_ms: i64,
+    pub(crate) points: i64,
+    pub(crate) cell_ms: i64,
+    pub(crate) cells: i64,
+}
+
+/// As many rows as one statement sweeps.
+const SWEPT_AT_ONCE: i64 = 10_000;
+
+impl Allowances {
+    pub(crate) fn new(postgres: Postgres) -> Self {
+        Self(postgres)
+    }
+
+    /// A connection, for [`lock`] and what follows.
+    pub(crate) async fn client(&self) -> Result<storage::Client, Error> {
+        self.0.client().await.map_err(Error::Postgres)
+    }
+
+    /// Writes rows of the running epochs; answers which ones stand. The others are of an epoch that is over: whoever
+    /// opened the next one has counted the row as it was.
+    pub(crate) async fn write(
+        &self,
+        replica: Uuid,
+        rows: Vec<Allowance>,
+    ) -> Result<(Vec<Allowance>, Vec<Allowance>), Error> {
+        const SQL: &str = "
+            INSERT INTO allowances (app, bucket, ends_ms, replica, epoch, points, until_ms, cell_ms, cells)
+            SELECT r.app, r.bucket, r.ends_ms, $1, r.epoch, r.points, r.until_ms, r.cell_ms, r.cells
+              FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                          $8::bigint[], $9::bigint[])
+                AS r (app, bucket, ends_ms, epoch, points, until_ms, cell_ms, cells)
+              JOIN epochs e
+                ON e.app = r.app
+               AND e.epoch = r.epoch
+               FOR SHARE OF e
+            ON CONFLICT (app, bucket, ends_ms, replica, epoch)
+            DO UPDATE SET points = EXCLUDED.points
+            RETURNING bucket, ends_ms";
+        fn column<T>(rows: &[Allowance], of: impl Fn(&Allowance) -> T) -> Vec<T> {
+            rows.iter().map(of).collect()
+        }
+        let client = self.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        let parameters: [&(dyn ToSql + Sync); 9] = [
+            &replica,
+            &column(&rows, |row| number(row.app)),
+            &column(&rows, |row| row.key.clone()),
+            &column(&rows, |row| row.ends_ms),
+            &column(&rows, |row| row.epoch),
+            &column(&rows, |row| number(row.points)),
+            &column(&rows, |row| row.until_ms),
+            &column(&rows, |row| row.cell_ms),
+            &column(&rows, |row| row.cells),
+        ];
+        let written = client.query(&statement, &parameters).await?;
+        let mut stand = HashSet::with_capacity(written.len());
+        for row in written {
+            let (key, ends_ms): (String, i64) = (get(&row, 0)?, get(&row, 1)?);
+            stand.insert((key, ends_ms));
+        }
+        Ok(rows.into_iter().partition(|row| stand.contains(&(row.key.clone(), row.ends_ms))))
+    }
+
+    /// Removes what counts no more; answers how many rows.
+    pub(crate) async fn sweep(&self, now_ms: i64) -> Result<u64, Error> {
+        const SQL: &str = "
+            DELETE FROM allowances
+             WHERE ctid = ANY (ARRAY(SELECT ctid FROM allowances WHERE until_ms <= $1 LIMIT $2))";
+        Ok(self.client().await?.execute(SQL, &[&now_ms, &SWEPT_AT_ONCE]).await?)
+    }
+}
+
+/// Locks an app's epoch: until the transaction ends no allowance of it is written.
+pub(crate) async fn lock(transaction: &Transaction<'_>, app: u64) -> Result<Opened, Error> {
+    const NEW: &str = "
+        INSERT INTO epochs (app, epoch, exact_from_ms, reason)
+        VALUES ($1, 0, 0, '')
+        ON CONFLICT DO NOTHING";
+    const LOCK: &str = "SELECT epoch, exact_from_ms FROM epochs WHERE app = $1 FOR UPDATE";
+    transaction.execute(NEW, &[&number(app)]).await?;
+    let row = transaction.query_one(LOCK, &[&number(app)]).await?;
+    Ok(Opened { epoch: get(&row, 0)?, exact_from_ms: get(&row, 1)? })
+}
+
+/// What may have been spent of an app's buckets and still counts.
+pub(crate) async fn spent(client: &impl GenericClient, app: u64, now_ms: i64) -> Result<Vec<Spent>, Error> {
+    const SQL: &str = "
+        SELECT bucket, ends_ms, sum(points)::bigint, max(cell_ms), max(cells)
+          FROM allowances
+         WHERE app = $1
+           AND until_ms > $2
+           AND points > 0
+         GROUP BY bucket, ends_ms
+         ORDER BY bucket, ends_ms";
+    let rows = client.query(SQL, &[&number(app), &now_ms]).await?;
+    let read = |row: &Row| {
+        Ok(Spent {
+            key: get(row, 0)?,
+            at_ms: get(row, 1)?,
+            points: get(row, 2)?,
+            cell_ms: get(row, 3)?,
+            cells: get(row, 4)?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The epoch that holds from now on.
+pub(crate) async fn put(transaction: &Transaction<'_>, app: u64, opened: Opened, reason: &str) -> Result<(), Error> {
+    const SQL: &str = "
+        UPDATE epochs
+           SET epoch = $2, exact_from_ms = $3, reason = $4, opened = now()
+         WHERE app = $1";
+    let Opened { epoch, exact_from_ms } = opened;
+    let parameters: [&(dyn ToSql + Sync); 4] = [&number(app), &epoch, &exact_from_ms, &reason];
+    transaction.execute(SQL, &parameters).await?;
+    Ok(())
+}
+
+/// Meta's ids and our points are far below the end of the range.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn get<'a, T: FromSql<'a>>(row: &'a Row, place: usize) -> Result<T, Error> {
+    Ok(row.try_get(place)?)
+}
