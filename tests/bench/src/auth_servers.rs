@@ -13,7 +13,7 @@ use proto::auth::v1::exchange_service_token_request::Proof;
 use runtime::Process;
 use runtime::settings::Secret;
 use storage::{Postgres, PostgresSettings};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
@@ -25,7 +25,8 @@ pub(crate) const TENANT: &str = "acme";
 pub(crate) const ACCOUNT: &str = "adAccounts/act_1000000000001";
 
 const CODE: &str = "only-for-the-benchmark";
-const SECRET: &str = "of-the-benchmark";
+pub(crate) const SECRET: &str = "of-the-benchmark";
+const SERVICES: [&str; 2] = ["campaigns", "ratelimit"];
 
 /// The least that a gRPC server does to answer a lease: tonic alone, with a lease that is as long as auth's.
 pub(crate) async fn echo() -> anyhow::Result<()> {
@@ -85,19 +86,34 @@ impl CredentialService for Echo {
 /// Auth on a database of its own; says where it is, and a token of the service that leases.
 pub(crate) async fn auth() -> anyhow::Result<()> {
     let (folder, process) = (tempfile::tempdir()?, Process::detached());
+    let auth = start(folder.path(), &process).await?;
+    let (address, token) = (&auth.address, &auth.token);
+    said(&format!("{{\"sandbox\":\"{address}\",\"token\":\"{token}\"}}"))?;
+    auth.served.await?
+}
+
+/// Auth, ready.
+pub(crate) struct Auth {
+    pub(crate) address: String,
+    /// Of the service `campaigns`.
+    pub(crate) token: String,
+    pub(crate) served: JoinHandle<anyhow::Result<()>>,
+}
+
+/// Starts auth with a tenant that is connected to a sandbox. `folder` has to outlive it.
+pub(crate) async fn start(folder: &Path, process: &Process) -> anyhow::Result<Auth> {
     let sandbox = TcpListener::bind(FREE).await?;
     let meta = format!("http://{}", sandbox.local_addr()?);
     process.tasks.spawn(sandbox::serve_on(sandbox, sandbox::Options::default(), process.stop.clone()));
     let database = devstack::shared().create_database().await?;
-    let settings = settings(folder.path(), &database, &meta)?;
+    let settings = settings(folder, &database, &meta)?;
     let postgres = Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::run(&postgres, SCHEMA, &auth::migrations()).await?;
     let listener = TcpListener::bind(FREE).await?;
     let address = format!("http://{}", listener.local_addr()?);
     let served = process.tasks.spawn(auth::serve_on(listener, settings, process.clone()));
     let token = first_day(&address).await?;
-    said(&format!("{{\"sandbox\":\"{address}\",\"token\":\"{token}\"}}"))?;
-    served.await?
+    Ok(Auth { address, token, served })
 }
 
 fn settings(folder: &Path, database: &str, meta: &str) -> anyhow::Result<Settings> {
@@ -107,7 +123,9 @@ fn settings(folder: &Path, database: &str, meta: &str) -> anyhow::Result<Setting
         fs::write(&file, text)?;
         Ok(file)
     };
-    write("services/campaigns", SECRET)?;
+    for service in SERVICES {
+        write(&format!("services/{service}"), SECRET)?;
+    }
     Ok(Settings {
         postgres: PostgresSettings::at(database),
         graph: graph::Settings { base_url: meta.to_owned(), ..graph::Settings::default() },

@@ -22,6 +22,8 @@ pub(crate) struct Figure {
 pub(crate) enum Goal {
     /// So many times the baseline.
     Times(u64),
+    /// So many hundredths of the baseline.
+    Hundredths(u64),
     /// So many of the unit.
     Amount(u64),
 }
@@ -36,6 +38,7 @@ impl Figure {
     pub(crate) fn reached(&self) -> Option<bool> {
         match self.goal {
             Goal::Times(times) => Some(self.ratio()? <= times.saturating_mul(100)),
+            Goal::Hundredths(hundredths) => Some(self.ratio()? <= hundredths),
             Goal::Amount(amount) => Some(self.measured?.median <= amount),
         }
     }
@@ -45,6 +48,7 @@ impl Goal {
     pub(crate) fn words(self) -> String {
         match self {
             Self::Times(times) => format!("<= {times} x"),
+            Self::Hundredths(hundredths) => format!("<= {}.{:02} x", hundredths / 100, hundredths % 100),
             Self::Amount(amount) => format!("<= {amount}"),
         }
     }

@@ -12,6 +12,8 @@ mod auth_suite;
 mod cpu;
 mod figure;
 mod load;
+mod quota_servers;
+mod quota_suite;
 mod report;
 mod sandbox_suite;
 mod server;
@@ -34,8 +36,11 @@ struct Suite {
     run: fn() -> anyhow::Result<Vec<Figure>>,
 }
 
-const SUITES: &[Suite] =
-    &[Suite { name: "sandbox", run: sandbox_suite::run }, Suite { name: "auth", run: auth_suite::run }];
+const SUITES: &[Suite] = &[
+    Suite { name: "sandbox", run: sandbox_suite::run },
+    Suite { name: "auth", run: auth_suite::run },
+    Suite { name: "quota", run: quota_suite::run },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth_servers;
+use crate::{auth_servers, quota_servers};
 
 /// A running server. Dropped, it is gone.
 pub(crate) struct Server {
@@ -73,6 +73,10 @@ pub(crate) fn serve(kind: &str) -> anyhow::Result<()> {
         "sandbox" => runtime.block_on(sandbox()),
         "lease-echo" => runtime.block_on(auth_servers::echo()),
         "auth" => runtime.block_on(auth_servers::auth()),
+        "quota" => runtime.block_on(quota_servers::quota()),
+        "quota-script" => runtime.block_on(quota_servers::script()),
+        "quota-increment" => runtime.block_on(quota_servers::increment()),
+        "quota-echo" => runtime.block_on(quota_servers::echo()),
         _ => bail!("there is no server {kind:?}"),
     }
 }

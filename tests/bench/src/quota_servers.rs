@@ -1,0 +1,189 @@
+//! Ratelimit with PostgreSQL and Redis, and what it is compared with: bare servers of the same RPC.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use proto::ratelimit::v1 as pb;
+use proto::ratelimit::v1::acquire_response::Decision;
+use proto::ratelimit::v1::quota_service_server::{QuotaService, QuotaServiceServer};
+use ratelimit::{Ceilings, Profile, Settings};
+use redis::aio::ConnectionManager;
+use runtime::{Process, settings::Secret};
+use storage::{Postgres, PostgresSettings, Redis, RedisSettings};
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status};
+
+use crate::auth_servers::{self, SECRET};
+use crate::server::{FREE, said};
+
+/// Never reached: the path that admits is the dear one.
+pub(crate) const CEILING: u32 = 1_000_000;
+
+/// Ratelimit, with auth beside it for its keys.
+pub(crate) async fn quota() -> anyhow::Result<()> {
+    let (folder, process) = (tempfile::tempdir()?, Process::detached());
+    let auth = auth_servers::start(folder.path(), &process).await?;
+    let settings = settings(folder.path(), &auth.address).await?;
+    let listener = TcpListener::bind(FREE).await?;
+    let address = listener.local_addr()?;
+    let served = process.tasks.spawn(ratelimit::serve_on(listener, settings, process.clone()));
+    ready(&address.to_string(), &auth.token)?;
+    served.await?
+}
+
+async fn settings(folder: &Path, auth: &str) -> anyhow::Result<Settings> {
+    let write = |name: &str, text: &str| -> anyhow::Result<_> {
+        let file = folder.join(name);
+        std::fs::write(&file, text)?;
+        Ok(file)
+    };
+    let postgres = PostgresSettings::at(devstack::shared().create_database().await?).in_schema(ratelimit::SCHEMA);
+    let migrated = Postgres::connect(&postgres).await?;
+    storage::migrations::run(&migrated, ratelimit::SCHEMA, &ratelimit::migrations()).await?;
+    Ok(Settings {
+        admin_listen: FREE.into(),
+        redis: RedisSettings::at(devstack::shared().redis_url()),
+        postgres,
+        auth: rpc::PeerSettings {
+            endpoint: auth.to_owned(),
+            service_secret_file: write("ratelimit-secret", SECRET)?,
+            ..rpc::PeerSettings::default()
+        },
+        permit_key_file: Secret::in_file(write("permit_key", "a key for permits of the benchmark")?),
+        page_key_file: Secret::in_file(write("pages", "a key for pages of the benchmark")?),
+        ceilings: Ceilings {
+            profile: Profile::Source,
+            source_calls_per_hour: CEILING,
+            source_insights_per_hour: CEILING,
+            source_app_calls_per_hour: CEILING,
+            ..Ceilings::default()
+        },
+        ..Settings::default()
+    })
+}
+
+/// One `EVALSHA` of ratelimit's own script for each request, and nothing else.
+pub(crate) async fn script() -> anyhow::Result<()> {
+    let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
+    let mut connection = redis.connection();
+    let run_id = redis.info("server").await?.remove("run_id").context("a run id")?;
+    let text = format!(
+        "local RUN_ID = '{run_id}'\n{}\n{}",
+        include_str!("../../../services/ratelimit/src/store/bucket.lua"),
+        include_str!("../../../services/ratelimit/src/store/acquire.lua"),
+    );
+    let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(&mut connection).await?;
+    redis::cmd("SET").arg("{app:1}:epoch").arg(format!("1:{run_id}:0")).exec_async(&mut connection).await?;
+    serve(Bare { connection, decides: By::Script(hash) }).await
+}
+
+/// Looks, decides, then increments: what limiters over Redis usually do.
+pub(crate) async fn increment() -> anyhow::Result<()> {
+    let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
+    serve(Bare { connection: redis.connection(), decides: By::Increment }).await
+}
+
+/// Answers with a refusal, and asks nobody.
+pub(crate) async fn echo() -> anyhow::Result<()> {
+    let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
+    serve(Bare { connection: redis.connection(), decides: By::Nothing }).await
+}
+
+async fn serve(bare: Bare) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(FREE).await?;
+    ready(&listener.local_addr()?.to_string(), "")?;
+    let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+    let server = tonic::transport::Server::builder().add_service(QuotaServiceServer::new(bare));
+    Ok(server.serve_with_incoming(incoming).await?)
+}
+
+fn ready(address: &str, token: &str) -> anyhow::Result<()> {
+    let stores = devstack::shared().stack().pids();
+    said(&serde_json::json!({"sandbox": format!("http://{address}"), "token": token, "stores": stores}).to_string())
+}
+
+struct Bare {
+    connection: ConnectionManager,
+    decides: By,
+}
+
+enum By {
+    Script(String),
+    Increment,
+    Nothing,
+}
+
+impl Bare {
+    async fn decide(&self, charges: &[pb::Charge]) -> redis::RedisResult<bool> {
+        let mut connection = self.connection.clone();
+        let keys: Vec<String> = charges.iter().filter_map(|charge| Some(key(charge.scope.as_ref()?))).collect();
+        match &self.decides {
+            By::Nothing => Ok(false),
+            By::Script(hash) => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let mut script = redis::cmd("EVALSHA");
+                script.arg(hash).arg(keys.len() + 1).arg("{app:1}:epoch").arg(&keys);
+                script.arg(now.as_millis().to_string()).arg(2).arg(97).arg(1);
+                for charge in charges {
+                    script.arg(charge.cost).arg(CEILING).arg(-1).arg(0).arg(60_000).arg(62);
+                }
+                let answer: Vec<i64> = script.query_async(&mut connection).await?;
+                Ok(answer.first() == Some(&1))
+            }
+            By::Increment => {
+                let used: Vec<Option<u32>> = redis::cmd("MGET").arg(&keys).query_async(&mut connection).await?;
+                if used.iter().flatten().any(|used| *used >= CEILING) {
+                    return Ok(false);
+                }
+                let mut pipe = redis::pipe();
+                for key in &keys {
+                    pipe.cmd("INCRBY").arg(key).arg(1).ignore();
+                    pipe.cmd("EXPIRE").arg(key).arg(3_600).ignore();
+                }
+                pipe.query_async::<()>(&mut connection).await?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn key(scope: &pb::Scope) -> String {
+    format!("{{app:1}}:b:{}:{}:{}", scope.kind, scope.id, scope.use_case)
+}
+
+#[tonic::async_trait]
+impl QuotaService for Bare {
+    async fn acquire(&self, request: Request<pb::AcquireRequest>) -> Result<Response<pb::AcquireResponse>, Status> {
+        let request = request.into_inner();
+        let admitted = self.decide(&request.charges).await.map_err(|error| Status::internal(error.to_string()))?;
+        let decision = if admitted {
+            let send_before = Some(prost_types::Duration { seconds: 5, nanos: 0 });
+            Decision::Permit(pb::Permit { value: vec![7; 280], send_before })
+        } else {
+            let binding_scope = request.charges.into_iter().next().and_then(|charge| charge.scope);
+            let delay = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+            Decision::Wait(pb::Wait { delay, binding_scope, reason: pb::WaitReason::Ceiling.into() })
+        };
+        Ok(Response::new(pb::AcquireResponse { decision: Some(decision), epoch: 1 }))
+    }
+
+    async fn settle(&self, _: Request<pb::SettleRequest>) -> Result<Response<pb::SettleResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn release(&self, _: Request<pb::ReleaseRequest>) -> Result<Response<pb::ReleaseResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn get_quota(&self, _: Request<pb::GetQuotaRequest>) -> Result<Response<pb::GetQuotaResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn list_quotas(&self, _: Request<pb::ListQuotasRequest>) -> Result<Response<pb::ListQuotasResponse>, Status> {
+        Err(not_here())
+    }
+}
+
+fn not_here() -> Status {
+    Status::unimplemented("this server is there to be compared with Acquire alone")
+}
