@@ -34,6 +34,8 @@ const FILL: u32 = CEILING / 100 * 97;
 /// How many ad accounts and users there are, in turn.
 const ACCOUNTS: usize = 1_000;
 
+const CPU: &str = "ns CPU per request, stores included";
+
 /// Which decisions are asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ask {
@@ -81,7 +83,6 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
         let goal = Goal::Hundredths(hundredths);
         Figure { name, unit, measured, baseline, goal }
     };
-    const CPU: &str = "ns CPU per request, stores included";
     Ok(vec![
         figure("4 buckets / one EVALSHA", CPU, quota.0, script.0, 125),
         figure("4 buckets / look, then increment", CPU, quota.0, increment.0, 50),

@@ -115,9 +115,9 @@ async fn every_change_is_in_the_audit_under_its_action() {
     let client = suite.client().unwrap();
     let mut witness = Witness { client: &client, seen: BTreeSet::new() };
     let campaign = campaigns(&client, &mut witness).await;
-    beneath(&client, &mut witness, &campaign).await;
+    Box::pin(beneath(&client, &mut witness, &campaign)).await;
     gone(&client, &mut witness, &campaign).await;
-    plans(&suite, &client, &mut witness).await;
+    Box::pin(plans(&suite, &client, &mut witness)).await;
     people(&client, &mut witness).await;
     let report = CreateReportRequest {
         parent: AD_ACCOUNT.to_owned(),
@@ -183,7 +183,8 @@ async fn beneath(client: &Client, witness: &mut Witness<'_>, campaign: &Campaign
         AdSet { temporary_id: None, campaign_id: campaign.id.clone(), ..work::ad_set("Witnessed", "-11", "US") };
     let create =
         CreateAdSetRequest { parent: parent(), ad_set: Some(ad_set), request_id: request_id(), validate_only: false };
-    let made = witness.sees("CreateAdSet", client.ad_sets().create_ad_set(create)).await.unwrap().into_inner();
+    let made =
+        witness.sees("CreateAdSet", Box::pin(client.ad_sets().create_ad_set(create))).await.unwrap().into_inner();
     let Some(create_ad_set_response::Outcome::AdSet(ad_set)) = made.outcome else { panic!("{made:?}") };
 
     let hash = witness.sees("UploadImage", work::picture(client, AD_ACCOUNT)).await;
@@ -212,7 +213,11 @@ async fn beneath(client: &Client, witness: &mut Witness<'_>, campaign: &Campaign
         request_id: request_id(),
         validate_only: false,
     };
-    let made = witness.sees("CreateCreative", client.creatives().create_creative(create)).await.unwrap().into_inner();
+    let made = witness
+        .sees("CreateCreative", Box::pin(client.creatives().create_creative(create)))
+        .await
+        .unwrap()
+        .into_inner();
     let Some(create_creative_response::Outcome::Creative(creative)) = made.outcome else { panic!("{made:?}") };
 
     let ad = Ad {
@@ -247,7 +252,7 @@ async fn gone(client: &Client, witness: &mut Witness<'_>, campaign: &Campaign) {
 async fn plans(suite: &Suite, client: &Client, witness: &mut Witness<'_>) {
     let campaign = Campaign { temporary_id: Some("-1".to_owned()), ..work::campaign("Never made") };
     let plan = proto::plans::v1::Plan { campaign: Some(campaign), ..proto::plans::v1::Plan::default() };
-    let plan = witness.sees("CreatePlan", work::stored(client, AD_ACCOUNT, plan)).await;
+    let plan = witness.sees("CreatePlan", Box::pin(work::stored(client, AD_ACCOUNT, plan))).await;
     // The answer of the create is lost, and nobody can look: so the work cannot end while this stands.
     let lost = json!({"matcher": {"method": "POST", "path": "/campaigns"}, "action": "drop"});
     let away = json!({"matcher": {"method": "GET"}, "action": {"http": {"status": 503}}});
@@ -271,7 +276,7 @@ async fn people(client: &Client, witness: &mut Witness<'_>) {
         ..AppendMembersRequest::default()
     };
     witness.sees("AppendMembers", client.members().append_members(append)).await.unwrap();
-    let header = AddMembersHeader { job: job.name.clone(), sequence: 2, ..AddMembersHeader::default() };
+    let header = AddMembersHeader { job: job.name.clone(), sequence: 2 };
     let parts = [Part::Header(header), Part::Rows(MemberRows { rows: rows("berta") })];
     let parts = parts.map(|part| AddMembersRequest { part: Some(part) });
     witness.sees("AddMembers", client.members().add_members(futures::stream::iter(parts))).await.unwrap();
