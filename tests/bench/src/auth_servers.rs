@@ -18,6 +18,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::server::{FREE, said};
+use crate::{storm_store, storm_suite};
 
 /// The tenant that leases.
 pub(crate) const TENANT: &str = "acme";
@@ -85,10 +86,19 @@ impl CredentialService for Echo {
 
 /// Auth on a database of its own; says where it is, and a token of the service that leases.
 pub(crate) async fn auth() -> anyhow::Result<()> {
+    serve(false).await
+}
+
+/// The same with ten thousand connections whose tokens end in one hour; says where the database is, too.
+pub(crate) async fn storm() -> anyhow::Result<()> {
+    serve(true).await
+}
+
+async fn serve(is_storm: bool) -> anyhow::Result<()> {
     let (folder, process) = (tempfile::tempdir()?, Process::detached());
-    let auth = start(folder.path(), &process).await?;
-    let (address, token) = (&auth.address, &auth.token);
-    said(&format!("{{\"sandbox\":\"{address}\",\"token\":\"{token}\"}}"))?;
+    let auth = start(folder.path(), &process, is_storm).await?;
+    let Auth { address, token, database, .. } = &auth;
+    said(&serde_json::json!({ "sandbox": address, "token": token, "database": database }).to_string())?;
     auth.served.await?
 }
 
@@ -97,23 +107,31 @@ pub(crate) struct Auth {
     pub(crate) address: String,
     /// Of the service `campaigns`.
     pub(crate) token: String,
+    database: String,
     pub(crate) served: JoinHandle<anyhow::Result<()>>,
 }
 
 /// Starts auth with a tenant that is connected to a sandbox. `folder` has to outlive it.
-pub(crate) async fn start(folder: &Path, process: &Process) -> anyhow::Result<Auth> {
+pub(crate) async fn start(folder: &Path, process: &Process, is_storm: bool) -> anyhow::Result<Auth> {
     let sandbox = TcpListener::bind(FREE).await?;
     let meta = format!("http://{}", sandbox.local_addr()?);
     process.tasks.spawn(sandbox::serve_on(sandbox, sandbox::Options::default(), process.stop.clone()));
     let database = devstack::shared().create_database().await?;
-    let settings = settings(folder, &database, &meta)?;
+    let mut settings = settings(folder, &database, &meta)?;
+    if is_storm {
+        settings.lifecycle.refreshes_per_minute = storm_suite::PACE;
+        settings.lifecycle.look_milliseconds = 1_000;
+    }
     let postgres = Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::run(&postgres, SCHEMA, &auth::migrations()).await?;
     let listener = TcpListener::bind(FREE).await?;
     let address = format!("http://{}", listener.local_addr()?);
-    let served = process.tasks.spawn(auth::serve_on(listener, settings, process.clone()));
+    let served = process.tasks.spawn(auth::serve_on(listener, settings.clone(), process.clone()));
     let token = first_day(&address).await?;
-    Ok(Auth { address, token, served })
+    if is_storm {
+        storm_store::seed(&settings, &database, &expiring_token(&meta).await?).await?;
+    }
+    Ok(Auth { address, token, database, served })
 }
 
 fn settings(folder: &Path, database: &str, meta: &str) -> anyhow::Result<Settings> {
@@ -136,6 +154,20 @@ fn settings(folder: &Path, database: &str, meta: &str) -> anyhow::Result<Setting
         page_key_file: Secret::in_file(write("page_key", "a key for pages")?),
         ..Settings::default()
     })
+}
+
+/// A system user's token that ends in sixty days, made at the sandbox.
+async fn expiring_token(meta: &str) -> anyhow::Result<String> {
+    let url = format!("{meta}/v26.0/5000000000000002/access_tokens");
+    let form = [
+        ("business_app", "1000000000000001"),
+        ("scope", "ads_management,ads_read,business_management"),
+        ("set_token_expires_in_60_days", "true"),
+    ];
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let answer = client.post(url).bearer_auth("sandbox-system-user-token").form(&form).send().await?.bytes().await?;
+    let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+    answer.get("access_token").and_then(serde_json::Value::as_str).map(str::to_owned).context("a token of the sandbox")
 }
 
 /// A tenant, connected; and a token of the service `campaigns`.

@@ -1,4 +1,4 @@
-//! Auth where it is asked most: leases of tokens, and the look at a token that is known.
+//! Auth where it is asked most: leases of tokens, and the look at a token that is known; and a storm of refreshes.
 
 use std::time::Duration;
 
@@ -17,11 +17,12 @@ use crate::cpu;
 use crate::figure::{Figure, Goal};
 use crate::server::Server;
 use crate::spread::Spread;
+use crate::storm_suite;
 
 /// Rounds of which the median is taken; each runs everything once.
 const ROUNDS: usize = 5;
 /// Leases in a round: a second of CPU or so.
-const LEASES: u64 = 24_000;
+pub(crate) const LEASES: u64 = 24_000;
 /// Looks at a known token in a round.
 const LOOKS: u64 = 1_000_000;
 /// How many connections ask at once.
@@ -42,7 +43,8 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
             looks.extend(turn.2);
         }
     }
-    Ok(vec![
+    drop((echo, auth));
+    let mut figures = vec![
         Figure {
             name: "LeaseCredential / bare tonic echo",
             unit: "ns CPU per request",
@@ -57,7 +59,9 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
             baseline: None,
             goal: Goal::Amount(2_000),
         },
-    ])
+    ];
+    figures.extend(storm_suite::run()?);
+    Ok(figures)
 }
 
 /// The CPU that the server took for each lease, in nanoseconds; none where it is not told.
@@ -73,7 +77,7 @@ fn each(before: Option<Duration>, after: Option<Duration>, count: u64) -> Option
     u64::try_from(spent).ok()
 }
 
-async fn lease_all(address: &str, token: &str) -> anyhow::Result<()> {
+pub(crate) async fn lease_all(address: &str, token: &str) -> anyhow::Result<()> {
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
         let channel = Endpoint::from_shared(address.to_owned())?.connect().await?;

@@ -18,6 +18,8 @@ mod report;
 mod sandbox_suite;
 mod server;
 mod spread;
+mod storm_store;
+mod storm_suite;
 
 use std::process::ExitCode;
 

@@ -22,7 +22,7 @@ pub(crate) const CEILING: u32 = 1_000_000;
 /// Ratelimit, with auth beside it for its keys.
 pub(crate) async fn quota() -> anyhow::Result<()> {
     let (folder, process) = (tempfile::tempdir()?, Process::detached());
-    let auth = auth_servers::start(folder.path(), &process).await?;
+    let auth = auth_servers::start(folder.path(), &process, false).await?;
     let settings = settings(folder.path(), &auth.address).await?;
     let listener = TcpListener::bind(FREE).await?;
     let address = listener.local_addr()?;

@@ -77,6 +77,7 @@ pub(crate) fn serve(kind: &str) -> anyhow::Result<()> {
         "quota-script" => runtime.block_on(quota_servers::script()),
         "quota-increment" => runtime.block_on(quota_servers::increment()),
         "quota-echo" => runtime.block_on(quota_servers::echo()),
+        "auth-storm" => runtime.block_on(auth_servers::storm()),
         _ => bail!("there is no server {kind:?}"),
     }
 }
