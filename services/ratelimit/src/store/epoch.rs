@@ -26,6 +26,9 @@ use crate::error::Error;
 /// As many buckets as one call rebuilds.
 const LOADED_AT_ONCE: usize = 200;
 
+/// Longer than all windows are counted but those of spend caps, of which safety keeps one change anyway.
+const COUNTED_MS: i64 = 2 * 3_600_000;
+
 /// How often Redis is asked whether it evicts.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -87,8 +90,15 @@ impl Store {
         let why = if evicted { Why::Evicted } else { found.why(opened) };
         let next = self.next(app, opened, &found);
         allowances::put(&transaction, app, next, &why.to_string()).await?;
-        let rebuilt = self.rebuild(&transaction, app, found.time_ms).await?;
-        let lost_at = if why == Why::New { 0 } else { next.exact_from_ms };
+        let now_ms = found.time_ms;
+        // What the journal does not know of still counts: nobody can say how much is left.
+        let is_unknown = now_ms < next.exact_from_ms.saturating_add(COUNTED_MS) && why != Why::New;
+        let (lost_at, rebuilt) = if is_unknown {
+            (now_ms, 0)
+        } else {
+            let exact_from_ms = if why == Why::New { 0 } else { next.exact_from_ms };
+            (exact_from_ms, self.rebuild(&transaction, app, now_ms).await?)
+        };
         let holds = self.set_epoch(app, &found, next.epoch, lost_at).await?;
         if holds != next.epoch {
             return Err(Error::ServerChanges); // the server changed again; whoever asks next agrees anew
