@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Parts, result};
 use crate::world::{TOKEN, World};
 
-/// Work that is dropped, as a kill drops it, after it was woken so often.
+/// Work that is dropped, as a kill drops it, after it was woken so often. The tests that cut run on one thread: so every
+/// answer that is waited for is a wake, and none comes by itself on another thread meanwhile.
 struct Cut<F> {
     work: Pin<Box<F>>,
     wakes_left: usize,
@@ -76,7 +77,7 @@ async fn cut_everywhere(parts: &Parts, by: &By, rotated: Rotated, check: impl As
     unreachable!("a rotation ends")
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_rotation_that_is_killed_at_any_step_heals() {
     let (world, _, _) = World::connected().await;
     world.stop().await;
@@ -89,7 +90,7 @@ async fn a_rotation_that_is_killed_at_any_step_heals() {
     let opens = async || assert_eq!(parts.tokens().await, tokens);
     for mode in [Mode::Rewrap, Mode::Reencrypt] {
         let steps = cut_everywhere(&parts, &acme, Rotated::Wrapping(mode), opens).await;
-        assert!(steps > 20, "a rotation of {steps} steps was hardly cut");
+        assert!(steps > 15, "a rotation of {steps} steps was hardly cut");
         let client = parts.store.client().await.unwrap();
         let older = "SELECT count(*) FROM connections
                       WHERE tenant_key_version < (SELECT max(version) FROM tenant_keys WHERE tenant_id = 'acme')";
@@ -99,7 +100,7 @@ async fn a_rotation_that_is_killed_at_any_step_heals() {
     }
     let system = operator(auth::vault::SYSTEM);
     let steps = cut_everywhere(&parts, &system, Rotated::Wrapping(Mode::Reencrypt), opens).await;
-    assert!(steps > 20, "a rotation of {steps} steps was hardly cut");
+    assert!(steps > 15, "a rotation of {steps} steps was hardly cut");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +128,7 @@ async fn a_rotation_waits_in_a_closed_vault_and_goes_on_when_it_is_opened() {
     assert_eq!(Parts::of(&world).await.tokens().await, [TOKEN]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_rotation_of_the_key_encryption_key_that_is_killed_at_any_step_heals() {
     let (mut world, _, _) = World::connected().await;
     world.stop().await;
