@@ -204,7 +204,8 @@ class Chart:
             for item in source.get("secret", {}).get("items", [])
             if item["path"] == "postgres_url"
         }
-        expected = {name: own.get(name, "url") for name in ("auth", "campaigns", "insights", "audiences", "conversions", "migrate")}
+        services = ("auth", "ratelimit", "campaigns", "insights", "audiences", "conversions")
+        expected = {name: own.get(name, "url") for name in (*services, "migrate")}
         assert keys == expected, keys
 
     def the_key_encryption_key_may_have_others_beside_it(self):
