@@ -206,7 +206,9 @@ impl Journal {
     }
 
     async fn sweep(&self, now_ms: i64) {
-        if let Err(error) = self.rows.sweep(now_ms).await {
+        // Those who wait for a write wait for this too.
+        let swept = tokio::time::timeout(WRITE, self.rows.sweep(now_ms)).await;
+        if let Err(error) = swept.unwrap_or(Err(Error::Late)) {
             warn!(error = &error as &dyn std::error::Error, "allowances that are over stay for now");
         }
     }

@@ -39,7 +39,6 @@ enum Why {
     Emptied,
     RestartedOrFailedOver,
     OlderCounters,
-    Evicted,
     NoJournal,
 }
 
@@ -64,22 +63,22 @@ impl Store {
         if self.known_epoch(app) != before {
             return Ok(());
         }
-        match self.agree_by_journal(app, false).await {
+        match self.agree_by_journal(app).await {
             Err(Error::Postgres(error)) if error.is_outage() => self.agree_without_journal(app).await,
             agreed => agreed,
         }
     }
 
-    async fn agree_by_journal(&self, app: u64, evicted: bool) -> Result<(), Error> {
+    async fn agree_by_journal(&self, app: u64) -> Result<(), Error> {
         let mut client = self.journal.rows().client().await?;
         let transaction = client.transaction().await?;
         let opened = allowances::lock(&transaction, app).await?;
         let found = self.found(app).await?;
-        if found.epoch != 0 && found.epoch == opened.epoch && !evicted {
+        if found.epoch != 0 && found.epoch == opened.epoch {
             self.charge_under(app, opened.epoch);
             return Ok(());
         }
-        if found.epoch != 0 && opened.epoch == 0 && !evicted {
+        if found.epoch != 0 && opened.epoch == 0 {
             // Whole counters that were begun without a journal.
             let adopted = Opened { epoch: found.epoch, exact_from_ms: found.time_ms };
             allowances::put(&transaction, app, adopted, "counted before there was a journal").await?;
@@ -87,7 +86,7 @@ impl Store {
             self.charge_under(app, found.epoch);
             return Ok(());
         }
-        let why = if evicted { Why::Evicted } else { found.why(opened) };
+        let why = found.why(opened);
         let next = self.next(app, opened, &found);
         allowances::put(&transaction, app, next, &why.to_string()).await?;
         let now_ms = found.time_ms;
@@ -176,27 +175,29 @@ impl Store {
         self.epochs.lock().unwrap_or_else(PoisonError::into_inner).insert(app, epoch);
     }
 
-    /// A bucket that was evicted would be an empty one: then all apps get a new epoch.
+    /// A bucket that was evicted would be an empty one. So the epochs go too, and whoever charges next finds the counters
+    /// lost, with PostgreSQL or without.
     pub(super) async fn watch_evictions(&self, stop: CancellationToken) {
         let mut before = self.evicted;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             let Ok(evicted) = self.scripts.evicted_keys().await else { continue };
-            if evicted > std::mem::replace(&mut before, evicted) {
-                self.rebuild_all().await;
+            if evicted > before
+                && let Err(error) = self.end_epochs().await
+            {
+                warn!(error = &error as &dyn std::error::Error, "Redis evicts, and epochs could not be ended yet");
+                continue;
             }
+            before = evicted;
         }
     }
 
-    pub(super) async fn rebuild_all(&self) {
+    async fn end_epochs(&self) -> Result<(), Error> {
         let apps: Vec<u64> = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
-        let _one = self.agreeing.lock().await;
         for app in apps {
-            if let Err(error) = self.agree_by_journal(app, true).await {
-                // Whoever charges next under no epoch agrees anew.
-                self.epochs.lock().unwrap_or_else(PoisonError::into_inner).remove(&app);
-                warn!(meta_app = app, error = &error as &dyn std::error::Error, "counters could not be rebuilt yet");
-            }
+            warn!(meta_app = app, "Redis evicted keys; the counters are rebuilt with the next call");
+            redis::cmd("DEL").arg(epoch_key(app)).exec_async(&mut self.scripts.connection()).await?;
         }
+        Ok(())
     }
 }
 
@@ -220,10 +221,9 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::New => "a new app",
-            Self::Emptied => "Redis had nothing of the app: restarted empty, or flushed",
+            Self::Emptied => "Redis had nothing of the app: restarted empty, flushed, or evicting",
             Self::RestartedOrFailedOver => "Redis restarted, or a replica of it was promoted",
             Self::OlderCounters => "Redis had counters of another epoch",
-            Self::Evicted => "Redis evicted keys",
             Self::NoJournal => "PostgreSQL is away and Redis is not known to be whole",
         })
     }

@@ -85,8 +85,14 @@ async fn a_bucket_that_was_evicted_is_rebuilt() {
     })
     .await;
     server.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    eventually(async || bench.store.known_epoch(bench.app).is_some_and(|known| known > epoch)).await;
+    let epoch_key = epoch_key(bench.app);
+    eventually(async || {
+        let left: u32 = redis::cmd("EXISTS").arg(&epoch_key).query_async(&mut copy.connection()).await.unwrap();
+        left == 0
+    })
+    .await;
     is_rebuilt(&bench).await;
+    assert!(bench.store.known_epoch(bench.app).is_some_and(|known| known > epoch));
 }
 
 #[tokio::test]
