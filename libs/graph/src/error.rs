@@ -27,7 +27,7 @@ pub enum Error {
         scope: String,
     },
     /// Meta refused for quota. Nothing was executed.
-    #[error("Meta throttles {call}: {}", meta.message)]
+    #[error("Meta throttles {call}: {} ({})", meta.message, meta.advice())]
     Throttled {
         /// The call, without ids.
         call: String,
@@ -37,7 +37,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// Meta says the request is wrong.
-    #[error("Meta refuses {call}: {}", meta.user_message.as_deref().unwrap_or(&meta.message))]
+    #[error("Meta refuses {call}: {} ({})", meta.words(), meta.advice())]
     Rejected {
         /// The call, without ids.
         call: String,
@@ -53,7 +53,7 @@ pub enum Error {
         meta: Box<MetaError>,
     },
     /// The connection may not do this.
-    #[error("the connection lacks a permission at Meta for {call}: {}", meta.message)]
+    #[error("the connection lacks a permission at Meta for {call}: {} ({})", meta.message, meta.advice())]
     Permission {
         /// The call, without ids.
         call: String,
@@ -61,13 +61,13 @@ pub enum Error {
         meta: Box<MetaError>,
     },
     /// The token is dead and nothing we can do revives it.
-    #[error("the connection's token no longer works: somebody must consent again")]
+    #[error("the connection's token no longer works: {}", meta.advice())]
     NeedsConsent {
         /// Meta's words.
         meta: Box<MetaError>,
     },
     /// Meta restricted the account, the page or the person.
-    #[error("Meta restricted this account: {}", meta.user_message.as_deref().unwrap_or(&meta.message))]
+    #[error("Meta restricted this account: {} ({})", meta.words(), meta.advice())]
     Restricted {
         /// Meta's words.
         meta: Box<MetaError>,
@@ -103,6 +103,14 @@ pub enum Error {
         call: String,
         /// What was seen.
         cause: String,
+    },
+    /// The caller could not write down that it goes, so it did not go. Nothing was sent.
+    #[error("{call} was not sent: {cause}")]
+    Withheld {
+        /// The call, without ids.
+        call: String,
+        /// What the caller's own [`crate::Before`] said.
+        cause: crate::before::Refusal,
     },
     /// The deadline passed before anything was sent, or while a read was under way.
     #[error("the deadline passed before Meta answered {call}")]
@@ -166,7 +174,11 @@ impl Error {
             ),
             _ => matches!(
                 self,
-                Self::Quota { .. } | Self::Throttled { .. } | Self::Unavailable { .. } | Self::Deadline { .. }
+                Self::Quota { .. }
+                    | Self::Throttled { .. }
+                    | Self::Unavailable { .. }
+                    | Self::Withheld { .. }
+                    | Self::Deadline { .. }
             ),
         }
     }
@@ -180,6 +192,7 @@ impl Error {
             | Self::TooMuchData { call, .. }
             | Self::Unavailable { call, .. }
             | Self::OutcomeUnknown { call, .. }
+            | Self::Withheld { call, .. }
             | Self::Deadline { call }
             | Self::Malformed { call, .. } => Some(call),
             _ => None,
@@ -198,7 +211,7 @@ impl Fault for Error {
             | Self::Restricted { .. }
             | Self::VersionEnded { .. }
             | Self::TooMuchData { .. } => Code::FailedPrecondition,
-            Self::Unavailable { .. } => Code::Unavailable,
+            Self::Unavailable { .. } | Self::Withheld { .. } => Code::Unavailable,
             Self::OutcomeUnknown { .. } => Code::Unknown,
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::Malformed { .. } | Self::Setup(_) => Code::Internal,
@@ -218,6 +231,7 @@ impl Fault for Error {
             Self::VersionEnded { .. } => ErrorReason::MetaVersionEnded,
             Self::TooMuchData { .. } => ErrorReason::QueryTooLarge,
             Self::Unavailable { .. } => ErrorReason::MetaUnavailable,
+            Self::Withheld { .. } => ErrorReason::StoreUnavailable,
             Self::OutcomeUnknown { .. } => ErrorReason::OutcomeUnknown,
             Self::Deadline { .. } => ErrorReason::DeadlinePassed,
             Self::Malformed { .. } | Self::Setup(_) => ErrorReason::Internal,
@@ -247,7 +261,7 @@ impl Fault for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Quota { retry_after, .. } | Self::Throttled { retry_after, .. } => Some(*retry_after),
-            Self::Unavailable { .. } => Some(Duration::from_secs(2)),
+            Self::Unavailable { .. } | Self::Withheld { .. } => Some(Duration::from_secs(2)),
             Self::Upstream(upstream) => upstream.retry_after(),
             _ => None,
         }

@@ -4,7 +4,8 @@
 //! takes a permit from ratelimit, sends once, reads the answer and what Meta says about its quota, and sends again only
 //! what may be repeated. What must not be repeated and was perhaps executed comes back as [`Error::OutcomeUnknown`].
 //!
-//! Invariants: one permit per HTTP attempt; the token stands in one header and in no URL, log or error; no retry below
+//! Invariants: one permit per HTTP attempt; a caller's word that an unsafe call goes ([`Before`]) is written down when
+//! lease and permit are in hand, at most five seconds before its bytes; the token stands in one header and in no URL, log or error; no retry below
 //! this crate.
 
 pub mod accounts;
@@ -13,12 +14,15 @@ pub mod ads;
 mod answer;
 pub mod audiences;
 mod batch;
+mod before;
 mod call;
 pub mod campaigns;
 mod client;
 pub mod codec;
+mod codes;
 mod cost;
 pub mod creatives;
+mod deliver;
 mod error;
 pub mod events;
 pub mod images;
@@ -30,13 +34,17 @@ mod meta_error;
 pub mod oauth;
 pub mod objects;
 mod on;
+mod outcome;
 mod permit;
 mod retry;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod usage;
 
 pub use answer::{Ack, Answer, Created, Page, digits};
+pub use before::{Before, Refusal};
 pub use call::{Call, File, Replay, UseCase, Verb};
 pub use client::Client;
 pub use error::Error;

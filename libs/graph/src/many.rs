@@ -9,11 +9,13 @@ use tracing::warn;
 use crate::{
     answer::Answer,
     batch::{self, ItemReply},
+    before::{Announcement, Before},
     call::{Call, Replay, UseCase, Verb},
-    client::{self, Client, Outgoing, given, unknown},
+    client::{Client, Outgoing},
     error::Error,
     meta_error::Verdict,
     on::On,
+    outcome::{self, given, unknown},
     retry::{self, Next, Seen},
     usage::{Headers, TRACE_ID},
 };
@@ -72,11 +74,35 @@ impl Client {
         on: &On,
         calls: Vec<Call<T>>,
     ) -> Result<Vec<Result<Answer<T>, Error>>, Error> {
+        self.send_batches(on, calls, None).await
+    }
+
+    /// As [`Client::send_all_traced`], with a word of the caller's before the bytes of each batch go: see [`Before`].
+    ///
+    /// # Errors
+    /// As [`Client::send_all`]; [`Error::Withheld`] where `before` refuses the first batch.
+    pub async fn send_all_announced<T: DeserializeOwned>(
+        &self,
+        on: &On,
+        calls: Vec<Call<T>>,
+        before: &dyn Before,
+    ) -> Result<Vec<Result<Answer<T>, Error>>, Error> {
+        self.send_batches(on, calls, Some(before)).await
+    }
+
+    async fn send_batches<T: DeserializeOwned>(
+        &self,
+        on: &On,
+        calls: Vec<Call<T>>,
+        before: Option<&dyn Before>,
+    ) -> Result<Vec<Result<Answer<T>, Error>>, Error> {
         let calls: Vec<Outgoing> = calls.into_iter().map(Outgoing::from).collect();
         let mut chunks: VecDeque<&[Outgoing]> = calls.chunks(batch::ITEMS_MAX).collect();
         let mut results = Vec::with_capacity(calls.len());
         while let Some(chunk) = chunks.pop_front() {
-            match self.deliver_all(on, chunk).await {
+            let first = results.len();
+            let announcement = before.map(|before| Announcement::new(before, Vec::new()));
+            match self.deliver_all(on, chunk, first, announcement).await {
                 Ok(bodies) => results.extend(chunk.iter().zip(bodies).map(|(call, body)| answer(body?, call))),
                 Err(Error::CostAboveCeiling { .. }) if chunk.len() > 1 => {
                     let (first, second) = chunk.split_at(chunk.len() / 2);
@@ -91,13 +117,24 @@ impl Client {
     }
 
     /// One batch, and again what of it is safe to repeat.
-    async fn deliver_all(&self, on: &On, calls: &[Outgoing]) -> Result<Vec<Result<Body, Error>>, Error> {
+    /// `first` is the place of the first one among all that were given.
+    async fn deliver_all(
+        &self,
+        on: &On,
+        calls: &[Outgoing],
+        first: usize,
+        mut before: Option<Announcement<'_>>,
+    ) -> Result<Vec<Result<Body, Error>>, Error> {
         let mut slots: Vec<Slot> = calls.iter().map(|_| Slot::Open(None)).collect();
         for tries in 1.. {
             let open: Vec<&Outgoing> =
                 slots.iter().zip(calls).filter(|(slot, _)| slot.is_open()).map(|(_, call)| call).collect();
-            let Some(first) = open.first() else { break };
-            let round = match self.round(on, &open).await {
+            let Some(any) = open.first() else { break };
+            if let Some(before) = &mut before {
+                let open = slots.iter().enumerate().filter(|(_, slot)| slot.is_open());
+                before.only(open.map(|(place, _)| first + place).collect());
+            }
+            let round = match self.round(on, &open, before.as_mut()).await {
                 Ok(round) => round,
                 Err(error) if tries == 1 => return Err(error),
                 Err(_) => break, // some were made: each that is open keeps what it was told
@@ -106,7 +143,7 @@ impl Client {
             for ((slot, call), seen) in slots.iter_mut().filter(|slot| slot.is_open()).zip(&open).zip(round) {
                 *slot = self.told(seen, call, tries, &mut pause);
             }
-            if slots.iter().any(Slot::is_open) && client::wait(on, first, pause).await.is_err() {
+            if slots.iter().any(Slot::is_open) && outcome::wait(on, any, pause).await.is_err() {
                 break;
             }
         }
@@ -129,10 +166,15 @@ impl Client {
     }
 
     /// Sends one batch and splits its answer; items of a lost batch are each lost.
-    async fn round(&self, on: &On, items: &[&Outgoing]) -> Result<Vec<Result<Body, Seen>>, Error> {
+    async fn round(
+        &self,
+        on: &On,
+        items: &[&Outgoing],
+        before: Option<&mut Announcement<'_>>,
+    ) -> Result<Vec<Result<Body, Seen>>, Error> {
         let outer = outer(items);
         let lost = |cause: String| items.iter().map(|_| Err(Seen::Lost(cause.clone()))).collect();
-        let delivered = match self.deliver(on, &outer).await {
+        let delivered = match self.deliver(on, &outer, before).await {
             Ok(delivered) => delivered,
             Err(Error::OutcomeUnknown { cause, .. }) => return Ok(lost(cause)),
             Err(error) => return Err(error),
@@ -143,7 +185,7 @@ impl Client {
         };
         let reports = replies.iter().zip(items).filter_map(|(reply, call)| {
             let reply = reply.as_ref()?;
-            Some(client::report(on, call, reply.status(), reply.error().as_ref(), reply.headers()))
+            Some(outcome::report(on, call, reply.status(), reply.error().as_ref(), reply.headers()))
         });
         self.permits.told(on, &delivered.permit, reports.collect()).await;
         let dead = replies.iter().flatten().filter_map(ItemReply::error).find(|meta| meta.verdict() == Verdict::Token);
@@ -175,7 +217,7 @@ fn outer(items: &[&Outgoing]) -> Outgoing {
 }
 
 fn answer<T: DeserializeOwned>(body: Body, call: &Outgoing) -> Result<Answer<T>, Error> {
-    Ok(Answer { value: client::read(&body.bytes, call)?, trace_id: body.trace_id })
+    Ok(Answer { value: outcome::read(&body.bytes, call)?, trace_id: body.trace_id })
 }
 
 fn split(reply: Option<ItemReply>, batch_trace: Option<&str>) -> Result<Body, Seen> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::codes;
+
 /// Meta's error envelope, with what matters of it. Matched by code and subcode only: Meta's texts are not stable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetaError {
@@ -21,6 +23,8 @@ pub struct MetaError {
     pub blame: Vec<String>,
     /// What Meta's support asks for.
     pub trace_id: Option<String>,
+    /// How long until the quota has room again, as Meta's usage headers say beside the error.
+    pub regain: Option<Duration>,
     /// The HTTP status; clients decide by code, and by this only where there is no envelope.
     pub status: u16,
 }
@@ -99,27 +103,43 @@ impl MetaError {
             is_transient: body.is_transient.unwrap_or(false),
             blame: body.error_data.map(|data| blame(&data)).unwrap_or_default(),
             trace_id: body.fbtrace_id,
+            regain: None,
             status,
         }
     }
 
-    /// What to do about it (Meta, "Error handling" and "Marketing API error codes").
+    /// What to do about it: the table's word, where it has one; else Meta's own, that it is temporary.
     pub fn verdict(&self) -> Verdict {
-        match (self.code, self.subcode) {
-            (_, Some(1_504_022 | 1_504_039)) => Verdict::Throttled,
-            (17, Some(1_885_172)) => Verdict::Rejected, // ten spend-cap changes a day: waiting an hour does not help
-            (4 | 17 | 32 | 341 | 613 | 80_000..=80_014, _) => Verdict::Throttled,
-            (190 | 102 | 104, _) => Verdict::Token,
-            (2635, _) => Verdict::VersionEnded,
-            (368 | 2859, _) => Verdict::Restricted,
-            (_, Some(1_504_018 | 1_487_534 | 1_504_038 | 1_504_045)) => Verdict::TooMuchData,
-            (100, Some(33)) | (803, _) => Verdict::Missing,
-            (3 | 10 | 200..=299, _) => Verdict::Permission,
-            (1, _) if self.message.contains("reduce the amount of data") => Verdict::TooMuchData,
-            _ if self.is_about_our_secret() => Verdict::Rejected,
-            (1 | 2 | 960, _) => Verdict::Transient,
-            _ if self.is_transient || self.status >= 500 => Verdict::Transient,
-            _ => Verdict::Rejected,
+        if self.is_about_our_secret() {
+            return Verdict::Rejected;
+        }
+        match codes::known(self.code, self.subcode) {
+            // One code for a hiccup and for a question that is too large; only the text tells them apart.
+            _ if self.code == 1 && self.message.contains("reduce the amount of data") => Verdict::TooMuchData,
+            Some(line) => line.verdict,
+            // Whoever says it, Meta or what stands before it, did not let the call through.
+            None if self.status == 429 => Verdict::Throttled,
+            None if self.is_transient || self.status >= 500 => Verdict::Transient,
+            None => Verdict::Rejected,
+        }
+    }
+
+    /// Meta's words, those for people where there are any.
+    pub fn words(&self) -> &str {
+        self.user_message.as_deref().unwrap_or(&self.message)
+    }
+
+    /// What the caller does next, as the end of a sentence.
+    pub fn advice(&self) -> &'static str {
+        if self.is_about_our_secret() {
+            return "the operator must set the app's secret";
+        }
+        match (self.verdict(), codes::known(self.code, self.subcode)) {
+            (Verdict::TooMuchData, Some(line)) if line.verdict != Verdict::TooMuchData => "ask for less at once",
+            (_, Some(line)) => line.advice,
+            (Verdict::Throttled, None) => "wait, then repeat",
+            (Verdict::Transient, None) => "it may pass by itself: try again later",
+            (_, None) => "Meta does not say more: look the code up in Meta's documentation",
         }
     }
 
@@ -129,13 +149,13 @@ impl MetaError {
         matches!(self.code, 1 | 101) && self.message.contains("client secret")
     }
 
-    /// Says whether this code names a limit that ends by itself, and when Meta's own text implies how long.
+    /// How long to wait before a repeat makes sense, where Meta says so: in its usage headers, or by what the limit is.
     pub fn throttled_for(&self) -> Option<Duration> {
-        match (self.code, self.subcode) {
+        self.regain.or(match (self.code, self.subcode) {
             (613, Some(5_044_001)) => Some(Duration::from_secs(1)), // mutations per second
-            (613, Some(1_487_632)) => Some(Duration::from_secs(3600)), // four budget changes an hour
+            (613, Some(1_487_632)) => Some(Duration::from_hours(1)), // four budget changes an hour
             _ => None,
-        }
+        })
     }
 }
 
@@ -177,34 +197,19 @@ mod tests {
     }
 
     #[test]
-    fn each_code_has_its_verdict() {
-        for (code, subcode, verdict) in [
-            (4, None, Verdict::Throttled),
-            (17, Some(2_446_079), Verdict::Throttled),
-            (17, Some(1_885_172), Verdict::Rejected),
-            (32, None, Verdict::Throttled),
-            (613, Some(1_487_742), Verdict::Throttled),
-            (80_000, Some(2_446_079), Verdict::Throttled),
-            (80_004, Some(2_446_079), Verdict::Throttled),
-            (80_014, None, Verdict::Throttled),
-            (100, Some(1_504_022), Verdict::Throttled),
-            (190, Some(463), Verdict::Token),
-            (102, None, Verdict::Token),
-            (100, Some(33), Verdict::Missing),
-            (100, Some(1_487_534), Verdict::TooMuchData),
-            (100, Some(1_885_272), Verdict::Rejected),
-            (100, None, Verdict::Rejected),
-            (200, Some(1_870_034), Verdict::Permission),
-            (294, None, Verdict::Permission),
-            (368, None, Verdict::Restricted),
-            (2635, None, Verdict::VersionEnded),
-            (1, Some(99), Verdict::Transient),
-            (2, None, Verdict::Transient),
-            (960, None, Verdict::Transient),
-            (2500, None, Verdict::Rejected),
-        ] {
-            assert_eq!(error(code, subcode).verdict(), verdict, "{code}/{subcode:?}");
-        }
+    fn a_code_that_is_not_in_the_table_goes_by_what_else_is_said() {
+        let of = |error: MetaError| error.verdict();
+        assert_eq!(of(error(12_345, None)), Verdict::Rejected);
+        assert_eq!(of(MetaError { is_transient: true, ..error(12_345, None) }), Verdict::Transient);
+        assert_eq!(of(MetaError { status: 500, ..error(12_345, None) }), Verdict::Transient);
+        let text = "Please reduce the amount of data you're asking for, then retry your request";
+        assert_eq!(of(MetaError { message: text.to_owned(), ..error(1, None) }), Verdict::TooMuchData);
+        assert_eq!(of(MetaError { is_transient: true, ..error(100, None) }), Verdict::Rejected);
+    }
+
+    #[test]
+    fn too_many_requests_of_whoever_stands_before_meta_is_a_throttle() {
+        assert_eq!(MetaError::parse(429, b"slow down").unwrap().verdict(), Verdict::Throttled);
     }
 
     #[test]

@@ -27,9 +27,9 @@ pub use self::{
 };
 use crate::{
     call::{Call, Replay},
-    client,
     error::Error,
     meta_error::{MetaError, Verdict},
+    outcome,
     retry::{self, Next, Seen},
     settings::Settings,
     transport::{Attempt, Failure, Reply, Transport},
@@ -279,8 +279,8 @@ impl Oauth {
             };
             match next {
                 Next::Again(pause) => tokio::time::sleep(pause).await,
-                Next::NewLease | Next::Give => return Err(client::given(seen, label)),
-                Next::GiveUnknown => return Err(client::unknown(seen, label)),
+                Next::NewLease | Next::Give => return Err(outcome::given(seen, label)),
+                Next::GiveUnknown => return Err(outcome::unknown(seen, label)),
             }
         }
         Err(Error::Deadline { call: label.to_owned() })

@@ -2,13 +2,14 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use proto::ratelimit::v1::{
     AcquireRequest, Charge, Priority as WirePriority, ReleaseRequest, SettleRequest, UsageReport, Wait, WaitReason,
     acquire_response::Decision, quota_service_client::QuotaServiceClient,
 };
+use tokio::time::Instant;
 use tonic::Request;
 use tracing::warn;
 
@@ -55,7 +56,7 @@ impl Permits {
         let reports = self.take_pending();
         let told = reports.clone();
         let mut request = Request::new(AcquireRequest { charges, priority: wire(on.priority).into(), reports });
-        request.set_timeout(on.deadline.saturating_duration_since(Instant::now()));
+        request.set_timeout(on.deadline.saturating_duration_since(Instant::now().into_std()));
         let answer = QuotaServiceClient::new(self.ratelimit.channel())
             .acquire(rpc::for_tenant(request, &on.tenant))
             .await

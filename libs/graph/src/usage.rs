@@ -2,7 +2,7 @@
 //!
 //! A header that cannot be read is as good as none: Meta's answer itself must never be lost over it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use http::HeaderMap;
 use proto::ratelimit::v1::{AdAccountUsage, AppUsage, BusinessUseCaseUsage, InsightsThrottle, UsageReport};
@@ -11,10 +11,10 @@ use serde::Deserialize;
 /// From this percent on ratelimit is told at once; below it, with the next `Acquire`.
 const URGENT_PERCENT: u32 = 75;
 
-/// Where the headers of an answer, or of an item of a batch, can be looked up by lower-case name.
 /// The header with Meta's trace id.
 pub(crate) const TRACE_ID: &str = "x-fb-trace-id";
 
+/// Where the headers of an answer, or of an item of a batch, can be looked up by lower-case name.
 pub(crate) trait Headers {
     fn value(&self, name: &str) -> Option<&str>;
 }
@@ -70,6 +70,16 @@ pub(crate) fn is_urgent(report: &UsageReport) -> bool {
             .into_iter()
             .flatten()
             .any(|usage| usage.acc_id_util_basis_points.max(usage.app_id_util_basis_points) >= URGENT_PERCENT * 100)
+}
+
+/// How long until the quota that a throttled call fell under has room again.
+pub(crate) fn regain(report: &UsageReport) -> Option<Duration> {
+    let of_use_case = report.business_use_cases.iter().filter(|usage| usage.r#type == report.use_case);
+    let minutes = of_use_case.map(|usage| usage.estimated_time_to_regain_access_minutes).max().unwrap_or(0);
+    let account = report.ad_account_usage.as_ref().filter(|usage| usage.acc_id_util_basis_points >= 100 * 100);
+    let seconds = account.map_or(0, |usage| usage.reset_time_duration_seconds);
+    let longest = Duration::from_secs(u64::from(seconds)).max(Duration::from_mins(u64::from(minutes)));
+    (!longest.is_zero()).then_some(longest)
 }
 
 fn read<T: for<'de> Deserialize<'de>>(headers: &impl Headers, name: &str) -> Option<T> {
@@ -210,6 +220,21 @@ mod tests {
         let insights = report("x-fb-ads-insights-throttle", r#"{"app_id_util_pct":0.01,"acc_id_util_pct":80}"#);
         assert!(is_urgent(&insights));
         assert_eq!(insights.insights_throttle.unwrap().app_id_util_basis_points, 1);
+    }
+
+    #[test]
+    fn what_has_no_room_says_when_it_has() {
+        let mut used = report(
+            "x-business-use-case-usage",
+            r#"{"1":[{"type":"ads_management","call_count":100,"estimated_time_to_regain_access":7},
+                {"type":"ads_insights","call_count":100,"estimated_time_to_regain_access":50}]}"#,
+        );
+        used.use_case = "ads_management".to_owned();
+        assert_eq!(regain(&used), Some(Duration::from_mins(7)));
+        let full = r#"{"acc_id_util_pct":100,"reset_time_duration":90}"#;
+        assert_eq!(regain(&report("x-ad-account-usage", full)), Some(Duration::from_secs(90)));
+        let half = r#"{"acc_id_util_pct":50,"reset_time_duration":90}"#;
+        assert_eq!(regain(&report("x-ad-account-usage", half)), None);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use vocabulary::{
 };
 
 use crate::{
+    announce::{Announce, Taken},
     audience,
     error::Error,
     flights::Flights,
@@ -168,18 +169,15 @@ impl<C: Clock> Audiences<C> {
         }
     }
 
-    /// Intent row, call, outcome row. The row says `sending` before the client takes lease and permit, so a little too
-    /// early: that costs a look, never a second audience.
+    /// Intent row, call, outcome row. The row says `sending` once lease and permit are in hand, just before the bytes go.
     async fn send(&self, creation: &Creation) -> Result<Outcome, Error> {
         let (tenant, new) = (&creation.tenant, &creation.new);
-        if !self.store.sending(tenant, new.request_id).await? {
-            return Err(Error::InFlight(format!("request {}", new.request_id)));
-        }
         let description = audience::marked(&new.description, &new.marker);
         let list =
             NewList { name: &new.name, description: &description, customer_file_source: &new.customer_file_source };
         let on = on(tenant, new.account, Priority::Interactive, CREATE_SECONDS_MAX, "audiences.write");
-        match self.graph.send_traced(&on, calls::create(new.account, &list)).await {
+        let announce = Announce { store: &self.store, creation };
+        match self.graph.send_announced(&on, calls::create(new.account, &list), &announce).await {
             Ok(answer) => {
                 let (graph, now) = (answer.value, self.clock.now());
                 self.store.created(creation, &graph, now, answer.trace_id.as_deref(), None).await?;
@@ -189,6 +187,9 @@ impl<C: Clock> Audiences<C> {
             Err(error @ (graph::Error::OutcomeUnknown { .. } | graph::Error::Malformed { .. })) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the outcome of a create is unknown");
                 Ok(Outcome::Looking(Box::new(look_for(&self.store, creation).await?)))
+            }
+            Err(graph::Error::Withheld { cause, .. }) if cause.is::<Taken>() => {
+                Err(Error::InFlight(format!("request {}", new.request_id)))
             }
             Err(error) => {
                 self.store.withdraw(tenant, new.request_id).await?;

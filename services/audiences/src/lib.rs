@@ -18,6 +18,7 @@
 //! and, for now, a sweep that removes late twins: an audience that Meta makes after its absence was concluded stays, and is
 //! found in the account's list by the marker in its description.
 
+mod announce;
 mod audience;
 mod audiences;
 mod chains;

@@ -16,6 +16,7 @@
 //! background; lists read Meta again when what is stored is too old.
 
 mod accounts;
+mod announce;
 mod chains;
 mod context;
 mod crawl;

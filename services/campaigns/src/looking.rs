@@ -1,8 +1,8 @@
 //! Looking for a create whose answer was lost, until it is sure whether Meta made it.
 //!
 //! Absence now is not absence: Meta may commit after our timeout, and reads lag. So absence is concluded only after three
-//! looks, the last of them `settle_seconds` after it was known that the answer was lost: the row says `sending` before lease
-//! and permit are taken, so that moment says little. A twin that comes later still is found by [`crate::sweep`].
+//! looks, the last of them `settle_seconds` after it was known that the answer was lost: only from then on is it sure that
+//! no byte of ours is still on its way. A twin that comes later still is found by [`crate::sweep`].
 
 use std::time::{Duration, Instant};
 

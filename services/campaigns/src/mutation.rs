@@ -3,8 +3,8 @@
 //! A create is never safe to repeat, so it is written down before it is sent. What a crash, a timeout or a cut connection
 //! leaves is a row that says "look before you send again"; [`crate::looking`] looks.
 //!
-//! The row says `sending` just before the client is asked to send. The client then takes lease and permit, so the row may
-//! say so a little too early: that costs a look, never a second object.
+//! The row says `sending` once lease and permit are in hand, just before the bytes go ([`crate::announce`]). A create that
+//! waits for its permit is only `prepared`, so a crash then leaves nothing to look for.
 
 use aws_lc_rs::digest;
 use graph::objects::{self as calls, Kind};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use vocabulary::ids::{AdAccountId, TenantId};
 
 use crate::{
+    announce::{Announce, is_taken},
     context::{self, Context},
     error::Error,
     mirror,
@@ -192,12 +193,13 @@ impl Context {
         form: Vec<(String, String)>,
         on: &graph::On,
     ) -> Result<Sent, Error> {
-        if self.store.sending(&intent.tenant, &[intent.id]).await? == 0 {
-            return Err(Error::InFlight(format!("the {} {:?}", intent.kind, intent.name)));
-        }
+        let announce = Announce { store: &self.store, tenant: &intent.tenant, intents: &[intent.id] };
         let call = calls::create(intent.kind, intent.account, form, intent.label.as_deref());
-        let (answer, trace) = match self.graph.send_traced(on, call).await {
+        let (answer, trace) = match self.graph.send_announced(on, call, &announce).await {
             Ok(answer) => (Ok(answer.value), answer.trace_id),
+            Err(error) if is_taken(&error) => {
+                return Err(Error::InFlight(format!("the {} {:?}", intent.kind, intent.name)));
+            }
             Err(error) => (Err(error), None),
         };
         self.settle(intent, answer, trace).await
@@ -229,6 +231,7 @@ impl Context {
             | graph::Error::Quota { .. }
             | graph::Error::Throttled { .. }
             | graph::Error::Unavailable { .. }
+            | graph::Error::Withheld { .. }
             | graph::Error::Deadline { .. }
             | graph::Error::Setup(_) => {
                 self.store.withdraw(&intent.tenant, &[intent.id]).await?;

@@ -19,7 +19,8 @@ pub(crate) struct Blamed {
 pub(crate) fn blamed(code: u32, subcode: u32) -> Option<Blamed> {
     let blame = |kind, use_case| Some(Blamed { kind, use_case, close: Close::BackOff });
     match (code, subcode) {
-        (4, _) | (100, 1_504_022) => blame(Kind::App, None),
+        (4 | 100, 1_504_039) => blame(Kind::AdAccount, Some(ADS_INSIGHTS)),
+        (4 | 341, _) | (100, 1_504_022) => blame(Kind::App, None),
         (17, 1_885_172) => blame(Kind::BudgetChange, Some(SPEND_CAP)),
         (17, 2_446_079) => blame(Kind::AdAccount, None),
         (17, _) => blame(Kind::User, None),
@@ -32,6 +33,8 @@ pub(crate) fn blamed(code: u32, subcode: u32) -> Option<Blamed> {
         (80_004, _) => blame(Kind::AdAccount, Some(ADS_MANAGEMENT)),
         (80_001 | 80_002 | 80_005 | 80_006, _) => blame(Kind::Page, None),
         (80_008 | 80_009 | 80_014, _) => blame(Kind::App, None),
+        // A use case that Meta added since: whatever the call was charged to for its account.
+        (80_007 | 80_010..=80_013, _) => blame(Kind::AdAccount, None),
         _ => None,
     }
 }
@@ -65,16 +68,34 @@ mod tests {
         for (code, subcode, kind) in [
             (4, 0, Kind::App),
             (4, 1_504_022, Kind::App),
+            (4, 1_504_039, Kind::AdAccount),
+            (100, 1_504_022, Kind::App),
+            (100, 1_504_039, Kind::AdAccount),
+            (341, 0, Kind::App),
             (17, 0, Kind::User),
             (17, 2_446_079, Kind::AdAccount),
             (17, 1_885_172, Kind::BudgetChange),
             (32, 0, Kind::Page),
             (613, 0, Kind::AdAccount),
+            (613, 1996, Kind::AdAccount),
+            (613, 1_487_225, Kind::AdAccount),
             (613, 1_487_742, Kind::AdAccount),
             (613, 5_044_001, Kind::Mutation),
             (613, 1_487_632, Kind::BudgetChange),
             (80_000, 2_446_079, Kind::AdAccount),
             (80_001, 0, Kind::Page),
+            (80_002, 0, Kind::Page),
+            (80_003, 0, Kind::AdAccount),
+            (80_004, 0, Kind::AdAccount),
+            (80_005, 0, Kind::Page),
+            (80_006, 0, Kind::Page),
+            (80_007, 0, Kind::AdAccount),
+            (80_008, 0, Kind::App),
+            (80_009, 0, Kind::App),
+            (80_010, 0, Kind::AdAccount),
+            (80_011, 0, Kind::AdAccount),
+            (80_012, 0, Kind::AdAccount),
+            (80_013, 0, Kind::AdAccount),
             (80_014, 0, Kind::App),
         ] {
             assert_eq!(blamed(code, subcode).map(|blamed| blamed.kind), Some(kind), "{code}/{subcode}");

@@ -169,19 +169,21 @@ impl Store {
         client.query(&statement, &[&age]).await?.iter().map(Creation::try_from).collect()
     }
 
-    /// The bytes go now. Says whether the intent is still this caller's.
+    /// The bytes go now. Says whether the intent is still this caller's. With `again` the caller said so before, and Meta
+    /// did not execute it.
     ///
     /// # Errors
     /// [`Error::Outage`] when the database is away: nothing must be sent.
-    pub(crate) async fn sending(&self, tenant: &TenantId, request_id: Uuid) -> Result<bool, Error> {
+    pub(crate) async fn sending(&self, tenant: &TenantId, request_id: Uuid, again: bool) -> Result<bool, Error> {
         const SQL: &str = "
             UPDATE creations
                SET state = 'sending',
                    send_time = clock_timestamp()
-             WHERE tenant_id = $1 AND request_id = $2 AND state = 'prepared'";
+             WHERE tenant_id = $1 AND request_id = $2
+               AND (state = 'prepared' OR ($3 AND state = 'sending'))";
         let client = self.postgres.client().await?;
         let statement = client.prepare_cached(SQL).await?;
-        Ok(client.execute(&statement, &[&tenant.as_str(), &request_id]).await? == 1)
+        Ok(client.execute(&statement, &[&tenant.as_str(), &request_id, &again]).await? == 1)
     }
 
     /// Nothing was made, surely: the key is free again.

@@ -89,7 +89,7 @@ pub(crate) fn new_creation(request: u128, name: &str) -> NewCreation {
 /// A create that was sent.
 pub(crate) async fn lost_creation(store: &Store) -> Creation {
     store.begin(&tenant(), &new_creation(1, "Buyers"), STALE).await.unwrap();
-    store.sending(&tenant(), Uuid::from_u128(1)).await.unwrap();
+    store.sending(&tenant(), Uuid::from_u128(1), false).await.unwrap();
     store.creation(&tenant(), Uuid::from_u128(1)).await.unwrap().unwrap()
 }
 
@@ -207,8 +207,8 @@ async fn a_create_belongs_to_one_and_is_told_apart_by_its_key() {
     assert!(matches!(again, Begun::Earlier(earlier) if earlier.state == CreationState::Prepared));
     assert!(matches!(store.begin(&tenant(), &new_creation(2, "Buyers"), STALE).await.unwrap(), Begun::Blocked));
     assert!(matches!(store.begin(&tenant(), &new_creation(3, "Lookers"), STALE).await.unwrap(), Begun::Mine));
-    assert!(store.sending(&tenant(), Uuid::from_u128(1)).await.unwrap());
-    assert!(!store.sending(&tenant(), Uuid::from_u128(1)).await.unwrap(), "only one sends");
+    assert!(store.sending(&tenant(), Uuid::from_u128(1), false).await.unwrap());
+    assert!(!store.sending(&tenant(), Uuid::from_u128(1), false).await.unwrap(), "only one sends");
     let taken_over = store.begin(&tenant(), &new_creation(3, "Lookers"), Duration::ZERO).await.unwrap();
     assert!(matches!(taken_over, Begun::Mine), "nothing was sent for it");
 }
@@ -217,7 +217,7 @@ async fn a_create_belongs_to_one_and_is_told_apart_by_its_key() {
 async fn a_lost_create_becomes_an_operation_and_then_an_audience() {
     let store = Store::new(postgres().await);
     store.begin(&tenant(), &new_creation(1, "Buyers"), STALE).await.unwrap();
-    store.sending(&tenant(), Uuid::from_u128(1)).await.unwrap();
+    store.sending(&tenant(), Uuid::from_u128(1), false).await.unwrap();
     assert_eq!(store.abandoned(Duration::ZERO).await.unwrap().len(), 1);
     let creation = store.creation(&tenant(), Uuid::from_u128(1)).await.unwrap().unwrap();
     let id = Uuid::now_v7();
@@ -238,7 +238,7 @@ async fn a_lost_create_becomes_an_operation_and_then_an_audience() {
 async fn a_create_that_surely_failed_frees_its_key() {
     let store = Store::new(postgres().await);
     store.begin(&tenant(), &new_creation(1, "Buyers"), STALE).await.unwrap();
-    store.sending(&tenant(), Uuid::from_u128(1)).await.unwrap();
+    store.sending(&tenant(), Uuid::from_u128(1), false).await.unwrap();
     store.withdraw(&tenant(), Uuid::from_u128(1)).await.unwrap();
     assert!(matches!(store.begin(&tenant(), &new_creation(1, "Buyers"), STALE).await.unwrap(), Begun::Mine));
 }

@@ -9,6 +9,7 @@ use super::{
     apply::{End, PAUSE, Run},
 };
 use crate::{
+    announce::{Announce, is_taken},
     error::Error,
     mutation::{self, Order, Sent},
     store::intents::Intent,
@@ -64,18 +65,19 @@ impl Run<'_> {
     async fn send_batch(&self, prepared: &[Prepared]) -> Result<Result<Vec<Sent>, End>, Error> {
         let store = &self.context.store;
         let ids: Vec<Uuid> = prepared.iter().map(|(intent, ..)| intent.id).collect();
-        if store.sending(&self.tenant, &ids).await? != u64::try_from(ids.len()).unwrap_or(u64::MAX) {
-            self.withdraw(prepared).await?;
-            return Ok(Err(End::Later(PAUSE, "restart")));
-        }
+        let announce = Announce { store, tenant: &self.tenant, intents: &ids };
         let calls = prepared
             .iter()
             .map(|(intent, form, _)| {
                 objects::create(intent.kind, intent.account, form.clone(), intent.label.as_deref())
             })
             .collect();
-        let answers = match self.context.graph.send_all_traced(&self.on(), calls).await {
+        let answers = match self.context.graph.send_all_announced(&self.on(), calls, &announce).await {
             Ok(answers) => answers,
+            Err(error) if is_taken(&error) => {
+                self.withdraw(prepared).await?;
+                return Ok(Err(End::Later(PAUSE, "restart")));
+            }
             Err(graph::Error::OutcomeUnknown { .. } | graph::Error::Malformed { .. }) => {
                 for id in ids {
                     store.lost(&self.tenant, id, None).await?;

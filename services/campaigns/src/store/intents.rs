@@ -102,16 +102,18 @@ impl Store {
     }
 
     /// The row is `sending` from here on: after a crash it is looked for, not sent again. Says how many there were to send.
-    pub(crate) async fn sending(&self, tenant: &TenantId, ids: &[Uuid]) -> Result<u64, Error> {
+    /// With `again` rows that this caller marked before are marked anew, unless somebody looks for them already.
+    pub(crate) async fn sending(&self, tenant: &TenantId, ids: &[Uuid], again: bool) -> Result<u64, Error> {
         const SQL: &str = "
             UPDATE intents
                SET state = 'sending',
                    sent_at = clock_timestamp(),
                    updated_at = clock_timestamp()
-             WHERE tenant_id = $1 AND id = ANY($2) AND state = 'prepared'";
+             WHERE tenant_id = $1 AND id = ANY($2)
+               AND (state = 'prepared' OR ($3 AND state = 'sending'))";
         let client = self.postgres.client().await?;
         let statement = client.prepare_cached(SQL).await?;
-        Ok(client.execute(&statement, &[&tenant.as_str(), &ids]).await?)
+        Ok(client.execute(&statement, &[&tenant.as_str(), &ids, &again]).await?)
     }
 
     /// Forgets what was never sent. What somebody began to send meanwhile stays.

@@ -32,6 +32,8 @@ pub(crate) struct House {
     pub(crate) caller: Caller,
     /// How urgent each call to Meta was.
     asked: Arc<Mutex<Vec<ratelimit::Priority>>>,
+    /// Whoever holds it keeps permits from being given.
+    pub(crate) permits: Arc<tokio::sync::Mutex<()>>,
     process: runtime::Process,
 }
 
@@ -57,8 +59,8 @@ impl House {
         let mut settings = Settings { graph, settle_seconds: 1, ..Settings::default() };
         change(&mut settings);
         let process = runtime::Process::detached();
-        let asked = Arc::default();
-        let peer = peer(Arc::clone(&asked)).await;
+        let (asked, permits) = (Arc::default(), Arc::default());
+        let peer = peer(Lenient { asked: Arc::clone(&asked), permits: Arc::clone(&permits) }).await;
         let context = Context {
             store: Store::new(postgres),
             graph: graph::Client::connect(&settings.graph, peer.clone(), peer).unwrap(),
@@ -71,7 +73,7 @@ impl House {
             wake: Arc::new(Notify::new()),
         };
         let caller = Caller::resumed("acme".parse().unwrap(), "callers/test", Scopes::All);
-        Self { context, meta, caller, asked, process }
+        Self { context, meta, caller, asked, permits, process }
     }
 
     /// How urgent the calls to Meta since the last question were.
@@ -154,19 +156,23 @@ impl House {
 }
 
 /// One server that stands for auth and for ratelimit.
-async fn peer(asked: Arc<Mutex<Vec<ratelimit::Priority>>>) -> Peer {
+async fn peer(lenient: Lenient) -> Peer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = tonic::transport::Server::builder()
-        .add_service(CredentialServiceServer::new(Lenient(Arc::clone(&asked))))
-        .add_service(QuotaServiceServer::new(Lenient(asked)));
+        .add_service(CredentialServiceServer::new(lenient.clone()))
+        .add_service(QuotaServiceServer::new(lenient));
     #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
     tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
     Peer::connect(&format!("http://{address}"), ServiceIdentity::fixed("test")).unwrap()
 }
 
 /// Lends and permits whatever is asked for.
-struct Lenient(Arc<Mutex<Vec<ratelimit::Priority>>>);
+#[derive(Clone)]
+struct Lenient {
+    asked: Arc<Mutex<Vec<ratelimit::Priority>>>,
+    permits: Arc<tokio::sync::Mutex<()>>,
+}
 
 #[tonic::async_trait]
 impl CredentialService for Lenient {
@@ -217,7 +223,8 @@ impl QuotaService for Lenient {
         &self,
         request: Request<ratelimit::AcquireRequest>,
     ) -> Result<Response<ratelimit::AcquireResponse>, Status> {
-        self.0.lock().unwrap().push(request.get_ref().priority());
+        self.asked.lock().unwrap().push(request.get_ref().priority());
+        let _given = self.permits.lock().await;
         let send_before = Some(prost_types::Duration { seconds: 5, nanos: 0 });
         let permit = ratelimit::Permit { value: vec![1], send_before };
         let decision = Some(ratelimit::acquire_response::Decision::Permit(permit));

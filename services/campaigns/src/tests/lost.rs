@@ -9,7 +9,7 @@ use uuid::Uuid;
 use vocabulary::names;
 
 use super::{asked, campaign, create, house::House, looking, made, meta::Fault};
-use crate::{looking::Looked, mirror, mutation::Outcome, plan::samples, settings::Marker};
+use crate::{error::Error, looking::Looked, mirror, mutation::Outcome, plan::samples, settings::Marker};
 
 /// An ad set of this name beneath a campaign, made here.
 async fn create_ad_set(house: &House, parent: u64, name: &str) -> Outcome {
@@ -77,6 +77,35 @@ async fn a_create_settles_from_when_its_answer_was_lost() {
     house.sql("UPDATE intents SET lost_at = lost_at - interval '1 hour'").await;
     let intent = house.context.store.intent_of_request(tenant, request).await.unwrap().unwrap();
     assert!(matches!(house.context.look(&intent).await.unwrap(), Looked::Absent(_)));
+}
+
+#[tokio::test]
+async fn a_create_whose_permit_never_comes_was_never_said_to_be_sent() {
+    let house = House::open().await;
+    made(create(&house, Uuid::new_v4(), "Spring").await.unwrap());
+    house.priorities();
+    let held = house.permits.lock().await;
+    let asked = async {
+        while house.priorities().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let summer = Uuid::new_v4();
+    let mut waiting = std::pin::pin!(create(&house, summer, "Summer"));
+    tokio::select! {
+        outcome = &mut waiting => panic!("made without a permit: {outcome:?}"),
+        () = asked => {}
+    }
+    assert_eq!((house.intents(&["prepared"]).await, house.intents(&["sending"]).await), (1, 0));
+    // Its replica died: what was not sent is forgotten, and nobody looks for it.
+    house.age_intents().await;
+    house.context.sweep().await.unwrap();
+    assert_eq!(house.intents(&["prepared", "sending", "unknown"]).await, 0);
+    // It was only slow: the permit comes when the row is another's, and nothing is sent.
+    drop(held);
+    let late = waiting.await;
+    assert!(matches!(late, Err(Error::InFlight(_))), "{late:?}");
+    assert_eq!(house.meta.count("POST campaigns"), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,143 @@
+//! One call on its way: a lease and a permit, the caller's word that it goes, the bytes, what Meta says; and again where
+//! that is safe.
+
+use std::{sync::Arc, time::Instant};
+
+use tracing::debug;
+
+use crate::{
+    before::Announcement,
+    call::Verb,
+    client::{Client, Outgoing},
+    cost,
+    error::Error,
+    lease::Lease,
+    meta_error::MetaError,
+    on::On,
+    outcome::{given, report, unknown, wait},
+    permit::Permit,
+    retry::{self, Next, Seen},
+    transport::{Attempt, Failure, Reply},
+    usage,
+};
+
+/// A good answer of one attempt.
+pub(crate) struct Delivered {
+    pub(crate) reply: Reply,
+    pub(crate) permit: Permit,
+    pub(crate) lease: Arc<Lease>,
+}
+
+impl Client {
+    /// Tries until there is an answer, or nothing more that is safe to try.
+    pub(crate) async fn deliver(
+        &self,
+        on: &On,
+        call: &Outgoing,
+        mut before: Option<&mut Announcement<'_>>,
+    ) -> Result<Delivered, Error> {
+        let mut leased_anew = false;
+        for tries in 1.. {
+            let lease = self.leases.get(on).await?;
+            let seen = match self.attempt(on, call, &lease, before.as_deref_mut()).await? {
+                Ok(delivered) => return Ok(delivered),
+                Err(seen) => seen,
+            };
+            match retry::next(&seen, call.replay, tries, self.tries_max) {
+                Next::Again(pause) => wait(on, call, pause).await?,
+                Next::NewLease => {
+                    let Seen::Meta(meta) = seen else { break };
+                    if leased_anew || !self.leases.refused(on, &lease, &meta).await? {
+                        return Err(Error::NeedsConsent { meta });
+                    }
+                    leased_anew = true;
+                }
+                Next::Give => return Err(given(seen, &call.label)),
+                Next::GiveUnknown => return Err(unknown(seen, &call.label)),
+            }
+        }
+        Err(Error::Deadline { call: call.label.clone() })
+    }
+
+    /// One permit, one HTTP request. The outer error means that nothing was sent and nothing can be.
+    async fn attempt(
+        &self,
+        on: &On,
+        call: &Outgoing,
+        lease: &Arc<Lease>,
+        before: Option<&mut Announcement<'_>>,
+    ) -> Result<Result<Delivered, Seen>, Error> {
+        // The lease comes first because it names the app whose buckets are charged; held in memory, it costs nothing.
+        let charges = cost::charges(&lease.meta_app, on.asset, call.prices.iter().copied());
+        let permit = self.permits.acquire(on, charges).await?;
+        if let Some(before) = before {
+            let announced = before.make(&call.label).await;
+            if !matches!(announced, Ok(true)) {
+                self.permits.release(on, permit).await;
+                return announced.map(|_| Err(Seen::Unsent("it was announced too long ago to be sent".to_owned())));
+            }
+        }
+        // The last thing before the bytes: what arrives later may fall into another window at Meta.
+        if !permit.is_good() {
+            self.permits.release(on, permit).await;
+            return Ok(Err(Seen::Unsent("the permit ran out before the call could be sent".to_owned())));
+        }
+        let started = Instant::now();
+        let attempt = Attempt {
+            verb: call.verb,
+            version: &lease.api_version,
+            path: &call.path,
+            fields: &call.fields,
+            file: call.file.as_ref(),
+            token: &lease.token,
+            proof: &lease.proof,
+        };
+        let sent = self.bounded(on, call, self.transport.send(attempt)).await;
+        debug!(
+            graph.call = call.label,
+            graph.millis = started.elapsed().as_millis(),
+            graph.sent = sent.is_ok(),
+            "called"
+        );
+        match sent {
+            Ok(reply) => Ok(self.received(on, call, reply, permit, lease).await),
+            Err(Failure::Unsent(cause)) => {
+                self.permits.release(on, permit).await;
+                Ok(Err(Seen::Unsent(cause)))
+            }
+            Err(Failure::Lost(cause)) => Ok(Err(Seen::Lost(cause))),
+        }
+    }
+
+    /// A read is of no use after the deadline. A write that has begun is not cut: its outcome would be unknown.
+    async fn bounded(
+        &self,
+        on: &On,
+        call: &Outgoing,
+        sending: impl Future<Output = Result<Reply, Failure>>,
+    ) -> Result<Reply, Failure> {
+        if call.verb != Verb::Get {
+            return sending.await;
+        }
+        let cut = tokio::time::timeout_at(on.deadline.into(), sending).await;
+        cut.unwrap_or_else(|_| Err(Failure::Lost("the deadline passed".to_owned())))
+    }
+
+    async fn received(
+        &self,
+        on: &On,
+        call: &Outgoing,
+        reply: Reply,
+        permit: Permit,
+        lease: &Arc<Lease>,
+    ) -> Result<Delivered, Seen> {
+        let meta = MetaError::parse(reply.status, &reply.body);
+        let report = report(on, call, reply.status, meta.as_ref(), &reply.headers);
+        let regain = usage::regain(&report);
+        self.permits.told(on, &permit, vec![report]).await;
+        match meta {
+            Some(meta) => Err(Seen::Meta(Box::new(MetaError { regain, ..meta }))),
+            None => Ok(Delivered { reply, permit, lease: Arc::clone(lease) }),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{House, create, meta::Said, on};
+use crate::{Call, Error};
+
+fn read() -> Call<Value> {
+    Call::get("/7").fields(&["id", "name"])
+}
+
+#[tokio::test]
+async fn the_token_stands_in_one_header_and_in_nothing_else() {
+    let house = House::open().await;
+    house.client.send(&on(), read()).await.unwrap();
+    let arrivals = house.meta.arrivals();
+    let [arrival] = arrivals.as_slice() else { panic!("{arrivals:?}") };
+    assert_eq!((arrival.method.as_str(), arrival.path.as_str()), ("GET", "/v26.0/7"));
+    assert_eq!(arrival.headers["authorization"], "Bearer token");
+    assert!(arrival.fields.iter().all(|(_, value)| value != "token"), "{arrival:?}");
+    assert_eq!(arrival.field("fields"), Some("id,name"));
+}
+
+#[tokio::test]
+async fn a_read_that_meta_failed_goes_again_and_a_create_does_not() {
+    let house = House::open().await;
+    house.meta.next(Said::error(500, 2, None));
+    assert_eq!(house.client.send(&on(), read()).await.unwrap()["id"], "7");
+    assert_eq!((house.meta.count(), house.peers.acquires()), (2, 2));
+    house.meta.rule(|_| Said::error(500, 2, None));
+    let error = house.client.send(&on(), create()).await.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
+    assert_eq!(house.meta.count(), 3);
+}
+
+#[tokio::test]
+async fn a_throttled_call_says_how_long_the_headers_say() {
+    let house = House::open_with(|settings| settings.tries_max = 1).await;
+    let usage = json!({ "1": [{ "type": "ads_management", "call_count": 100, "estimated_time_to_regain_access": 9 }] });
+    let refused = Said::error(400, 80_004, Some(2_446_079)).header("x-business-use-case-usage", &usage.to_string());
+    house.meta.next(refused);
+    let error = house.client.send(&on(), create()).await.unwrap_err();
+    let Error::Throttled { retry_after, .. } = error else { panic!("{error:?}") };
+    assert_eq!(retry_after, Duration::from_mins(9));
+}
