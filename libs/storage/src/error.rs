@@ -6,7 +6,7 @@ use tokio_postgres::error::{DbError, SqlState};
 /// Why a store did not do what was asked, sorted by what to do about it.
 ///
 /// No variant holds the driver's own error, because its text shows the row that was refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The store is away, full, read-only or too slow: wait and repeat. A write may have happened all the same, when the

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use vocabulary::page::PageError;
 
 /// Everything that can go wrong here.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The request has to change.
     #[error("a field is missing or wrong")]

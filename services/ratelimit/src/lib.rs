@@ -112,7 +112,7 @@ async fn api(settings: &Settings, process: &runtime::Process, journal: &Cancella
     let redis = storage::Redis::connect(&settings.redis).await?;
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
-    let store = Arc::new(Store::open(redis, Allowances::new(postgres)).await?);
+    let store = Arc::new(Store::open(redis, Allowances::new(postgres), process.tasks.clone()).await?);
     let (kept, stop) = (Arc::clone(&store), journal.clone());
     process.tasks.spawn(async move { kept.keep(stop).await });
     let counter = Arc::new(Counter::new(store));

@@ -5,11 +5,12 @@
 //! nothing is charged to a bucket with a ceiling that the journal does not know of, or will not as soon as it can.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use storage::Redis;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use vocabulary::ids::TenantId;
 
 use crate::ceilings::Tier;
@@ -17,19 +18,21 @@ use crate::demand::{Bucket, Demand};
 use crate::error::Error;
 use crate::journal::{Cover, Journal, When};
 use crate::permit::Permit;
-use crate::priority::Priority;
 use crate::scope::app_tag;
 use crate::usage::{Close, Correction};
 
 mod allowances;
 mod epoch;
+mod flights;
 mod horizon;
 mod outcome;
 mod scripts;
+mod terms;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub(crate) use allowances::Allowances;
+use flights::{Asked, Flights};
 pub(crate) use horizon::Horizon;
 pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
 use scripts::{Script, Scripts};
@@ -45,7 +48,8 @@ const EPOCH_TRIES: usize = 4;
 
 /// The counters.
 pub(crate) struct Store {
-    scripts: Scripts,
+    scripts: Arc<Scripts>,
+    flights: Flights,
     horizon: Horizon,
     journal: Journal,
     /// How many keys Redis had evicted when this replica began.
@@ -57,13 +61,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Loads the scripts into the server.
-    pub(crate) async fn open(redis: Redis, allowances: Allowances) -> Result<Self, Error> {
-        let scripts = Scripts::load(redis).await?;
+    /// Loads the scripts into the server. What is decided for several callers at once runs on `tasks`.
+    pub(crate) async fn open(redis: Redis, allowances: Allowances, tasks: TaskTracker) -> Result<Self, Error> {
+        let scripts = Arc::new(Scripts::load(redis).await?);
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut scripts.connection()).await?;
         let evicted = scripts.evicted_keys().await?;
         let horizon = Horizon::starting_at(seconds.saturating_mul(1_000).saturating_add(micros / 1_000));
         Ok(Self {
+            flights: Flights::new(Arc::clone(&scripts), tasks),
             scripts,
             horizon,
             journal: Journal::new(allowances),
@@ -78,7 +83,7 @@ impl Store {
         tokio::join!(self.journal.run(&self.horizon, stop.clone()), self.watch_evictions(stop));
     }
 
-    /// Takes the demand's costs from all its buckets, or from none. One round trip.
+    /// Takes the demand's costs from all its buckets, or from none. One round trip, shared where others ask meanwhile.
     pub(crate) async fn acquire(&self, demand: &Demand) -> Result<Outcome, Error> {
         for _ in 0..EPOCH_TRIES {
             let Some(epoch) = self.known_epoch(demand.app) else {
@@ -90,7 +95,8 @@ impl Store {
                 continue;
             };
             // Where the answer is lost, what was held stays spent.
-            match self.charge(demand, epoch).await? {
+            let asked = Asked { demand: demand.clone(), epoch, not_after_ms: self.horizon.not_after_ms() };
+            match self.flights.decide(asked).await? {
                 outcome::Answer::OtherEpoch => {
                     self.journal.give_back(demand, when);
                     self.agree(demand.app, Some(epoch)).await?;
@@ -105,18 +111,6 @@ impl Store {
             }
         }
         Err(Error::ServerChanges)
-    }
-
-    async fn charge(&self, demand: &Demand, epoch: i64) -> Result<outcome::Answer, Error> {
-        let epoch_key = epoch_key(demand.app);
-        let mut keys = vec![epoch_key.as_str()];
-        let (class, gate) = (demand.priority.class(), i64::from(demand.priority.gate_percent()));
-        let mut args = vec![self.horizon.not_after_ms(), class, gate, epoch];
-        for (bucket, cost) in &demand.charges {
-            keys.push(&bucket.key);
-            args.extend(terms(bucket, *cost, demand.priority));
-        }
-        outcome::decode(&self.scripts.run(Script::Acquire, &keys, &args).await?)
     }
 
     /// While Redis is away: admits what was written as allowed and not spent. There is nothing to give back to.
@@ -137,6 +131,19 @@ impl Store {
         let answer = self.scripts.run(Script::Settle, &keys, &args).await?;
         self.horizon.observe(outcome::number(&answer, 0)?);
         self.write_extras(corrections);
+        Ok(())
+    }
+
+    /// Lets only safety through each bucket before its moment, in ms since 1970; 0 ends that. Forgotten with a loss of Redis:
+    /// whoever keeps freezes says them again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "policies, which say what is frozen, come next"))]
+    pub(crate) async fn freeze(&self, freezes: &[(Bucket, i64)]) -> Result<(), Error> {
+        let keys: Vec<&str> = freezes.iter().map(|(bucket, _)| bucket.key.as_str()).collect();
+        let mut args = vec![self.horizon.not_after_ms()];
+        for (bucket, until_ms) in freezes {
+            args.extend([*until_ms, bucket.cell_ms(), i64::from(bucket.window.cells)]);
+        }
+        self.scripts.run(Script::Freeze, &keys, &args).await?;
         Ok(())
     }
 
@@ -215,18 +222,6 @@ impl Store {
             }
         }
     }
-}
-
-/// As acquire.lua reads them: cost, cap, pace, lost_cap, cell_ms, cells.
-fn terms(bucket: &Bucket, cost: u32, priority: Priority) -> [i64; 6] {
-    let (cap, pace, lost_cap) = match bucket.ceiling.limit {
-        None => (-1, -1, -1),
-        Some(limit) => {
-            let pace = priority.pace(limit).filter(|_| bucket.window.is_paced()).map_or(-1, i64::from);
-            (i64::from(priority.cap(limit)), pace, i64::from(Priority::lost_cap(limit)))
-        }
-    };
-    [i64::from(cost), cap, pace, lost_cap, bucket.cell_ms(), i64::from(bucket.window.cells)]
 }
 
 /// As settle.lua reads them. A percent of a ceiling that we do not count can only be a gate.

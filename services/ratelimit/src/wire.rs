@@ -198,6 +198,7 @@ impl From<Reason> for pb::WaitReason {
             Reason::Gate => Self::Gate,
             Reason::CountersLost => Self::CountersLost,
             Reason::CostAboveCeiling => Self::CostAboveCeiling,
+            Reason::Frozen => Self::Frozen,
         }
     }
 }

@@ -73,7 +73,7 @@ pub(crate) async fn script() -> anyhow::Result<()> {
         include_str!("../../../services/ratelimit/src/store/acquire.lua"),
     );
     let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(&mut connection).await?;
-    redis::cmd("SET").arg("{app:1}:epoch").arg(format!("1:{run_id}:0")).exec_async(&mut connection).await?;
+    redis::cmd("SET").arg("{app:1}:epoch").arg(format!("1:{run_id}:0:2")).exec_async(&mut connection).await?;
     serve(Bare { connection, decides: By::Script(hash) }).await
 }
 
@@ -121,14 +121,12 @@ impl Bare {
             By::Nothing => Ok(false),
             By::Script(hash) => {
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let now = i64::try_from(now.as_millis()).unwrap_or_default();
                 let mut script = redis::cmd("EVALSHA");
-                script.arg(hash).arg(keys.len() + 1).arg("{app:1}:epoch").arg(&keys);
-                script.arg(now.as_millis().to_string()).arg(2).arg(97).arg(1);
-                for charge in charges {
-                    script.arg(charge.cost).arg(CEILING).arg(-1).arg(0).arg(60_000).arg(62);
-                }
-                let answer: Vec<i64> = script.query_async(&mut connection).await?;
-                Ok(answer.first() == Some(&1))
+                script.arg(hash).arg(keys.len() + 1).arg("{app:1}:epoch").arg(&keys).arg(terms(now, charges));
+                let answer: Vec<redis::Value> = script.query_async(&mut connection).await?;
+                let decided = answer.get(2).and_then(redis::Value::as_sequence).and_then(<[_]>::first);
+                Ok(decided == Some(&redis::Value::Int(1)))
             }
             By::Increment => {
                 let used: Vec<Option<u32>> = redis::cmd("MGET").arg(&keys).query_async(&mut connection).await?;
@@ -145,6 +143,18 @@ impl Bare {
             }
         }
     }
+}
+
+/// One demand, as acquire.lua reads it.
+fn terms(now_ms: i64, charges: &[pb::Charge]) -> Vec<u8> {
+    let mut numbers = vec![now_ms, 1, 1];
+    numbers.extend(charges.iter().flat_map(|_| [60_000, 62, 0]));
+    numbers.extend([2, 97]);
+    numbers.extend(i64::try_from(charges.len()));
+    for (number, charge) in (1..).zip(charges) {
+        numbers.extend([number, i64::from(charge.cost), i64::from(CEILING), -1]);
+    }
+    numbers.into_iter().flat_map(i64::to_le_bytes).collect()
 }
 
 fn key(scope: &pb::Scope) -> String {

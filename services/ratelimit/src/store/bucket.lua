@@ -1,26 +1,37 @@
 -- What the scripts share. Before this text comes one line, `local RUN_ID = '…'`: the server's own id is part of every
 -- script, so its hash is new after every restart and failover. A server that answers NOSCRIPT may have lost counters.
 --
--- A bucket is one packed string: a sliding window of cells, own charges and those of others apart, oldest cell first.
+-- A bucket is one packed string: a sliding window of cells, own charges and those of others apart.
 --   at             newest moment this bucket has seen, ms; it never goes back
 --   head           number of the newest cell: floor(at / cell_ms)
---   own, others    sums of the cells
---   closed_until   nobody calls before; after it one probe at a time until Meta lets a call through
---   probe_until    a probe is under way
---   gate_until, gate          newest percent of CPU or wall time, and how long it counts
---   observed_until, observed  newest percent of the ceiling that Meta reported, and how long it counts
---   closed_code, closures     Meta's code of the last closing, and how many closings without a good answer between
---   n              cells kept; the others' cells are left out while they are all zero
+--   own, others    sums of all cells
+--   own_cell, others_cell     the newest cells
+--   n              cells kept, the newest included
+--   layout         of this string; a string of another layout counts as none
+--   told           whether Meta, or an operator, said anything of it yet; then the bucket has `state`:
+--     closed_until              nobody calls before; after it one probe at a time until Meta lets a call through
+--     probe_until               a probe is under way
+--     gate_until, gate          newest percent of CPU or wall time, and how long it counts
+--     observed_until, observed  newest percent of the ceiling that Meta reported, and how long it counts
+--     frozen_until              an operator lets only safety through before
+--     closed_code, closures     Meta's code of the last closing, and how many closings without a good answer between
+--   own_older, others_older   the cells before the newest, oldest first; the others' are left out while all are zero
 -- No sum is ever negative, and a sum is always that of its cells.
+--
+-- A charge into the cell that was newest before changes the first bytes alone, so most decisions neither read nor write
+-- the older cells (`own_older` is nil then).
 
-local HEADER = '<ddddddddI4I2I2I2I2'
-local HEADER_BYTES = struct.size(HEADER)
+local COUNTS, STATE = '<ddddI4I4I2I2I2', '<dddddI4I2I2I2'
+local COUNTS_BYTES, HEADER_BYTES = 46, 96
+-- For commands: a number would be written out with seventeen digits first.
+local FIRST, LAST_OF_HEADER, FIRST_CELL, LAST = '0', '95', '96', '-1'
+local LAYOUT = 2
 local CELL_MAX = 4294967295
 local BEHIND_MAX_MS = 2000
 local EXPIRY_SLACK_MS = 86400000
 
-local function zeros(n)
-  return string.rep('\0', 4 * n)
+local function zeros(cells)
+  return string.rep('\0', 4 * cells)
 end
 
 local function redis_ms()
@@ -31,97 +42,127 @@ end
 -- The replica's monotonic estimate, of which `not_after` is a second more, bounds the server's clock on both sides. A
 -- jump ahead then empties nothing. After a jump back time goes on: otherwise all charges would gather in one cell that
 -- is old already, and would leave together when the clock is set right, long before Meta forgets them.
-local function bounded_ms(not_after)
-  not_after = tonumber(not_after)
-  return math.max(math.min(redis_ms(), not_after), not_after - BEHIND_MAX_MS)
+local function bounded_ms(not_after, time)
+  return math.max(math.min(time, not_after), not_after - BEHIND_MAX_MS)
 end
 
--- The epoch key holds `epoch:run_id:lost_at`; lost_at is 0, or when the counters before it were found lost.
+-- The epoch key holds `epoch:run_id:lost_at:layout`; lost_at is 0, or when the counters before it were found lost.
+local function epoch_text(epoch, lost_at)
+  return string.format('%.0f:%s:%.0f:%d', epoch, RUN_ID, lost_at, LAYOUT)
+end
+
 local function read_epoch(key)
   local value = redis.call('GET', key) or ''
-  local epoch, run_id, lost_at = string.match(value, '^(%d+):(%w*):(%d+)$')
-  if run_id ~= RUN_ID then return nil, value end
+  local epoch, run_id, lost_at, layout = string.match(value, '^(%d+):(%w*):(%d+):(%d+)$')
+  if run_id ~= RUN_ID or tonumber(layout) ~= LAYOUT then return nil, value end
   return tonumber(epoch), tonumber(lost_at)
 end
 
-local function cells_of(packed, from, to)
-  if to < from then return {} end
-  return { struct.unpack('<' .. string.rep('I4', to - from + 1), packed, 4 * (from - 1) + 1) }
-end
-
--- Drops the k oldest cells and appends k empty ones. Answers the cells and what was dropped.
-local function advance(packed, n, k)
-  if k >= n then return zeros(n), nil end
-  local dropped, cells = 0, cells_of(packed, 1, k)
-  for i = 1, k do dropped = dropped + cells[i] end
-  return string.sub(packed, 4 * k + 1) .. zeros(k), dropped
-end
-
-local function new_bucket(key, time, cell_ms, n)
-  return {
-    key = key, cell_ms = cell_ms, n = n, at = time, head = math.floor(time / cell_ms), own = 0, others = 0,
-    closed_until = 0, probe_until = 0, gate_until = 0, observed_until = 0,
-    closed_code = 0, closures = 0, gate = 0, observed = 0, own_cells = zeros(n), others_cells = zeros(n),
+local function state_of(raw)
+  local s = {
+    closed_until = 0, probe_until = 0, gate_until = 0, observed_until = 0, frozen_until = 0,
+    closed_code = 0, closures = 0, gate = 0, observed = 0,
   }
+  if raw then
+    s.closed_until, s.probe_until, s.gate_until, s.observed_until, s.frozen_until, s.closed_code, s.closures, s.gate,
+      s.observed = struct.unpack(STATE, raw, COUNTS_BYTES + 1)
+  end
+  return s
+end
+
+local function cells_of(packed)
+  local cells = { struct.unpack('<' .. string.rep('I4', #packed / 4), packed) }
+  cells[#cells] = nil -- where the next would begin
+  return cells
+end
+
+local function packed_cells(cells)
+  for i, cell in ipairs(cells) do cells[i] = struct.pack('<I4', cell) end
+  return table.concat(cells)
+end
+
+-- Reads the older cells too. Settings may ask for more cells than were kept; fewer are never kept, for the older ones
+-- still count.
+local function with_cells(b, n)
+  if b.own_older then return end
+  local raw = redis.call('GETRANGE', b.key, FIRST_CELL, LAST)
+  local bytes = 4 * (b.n - 1)
+  local more = zeros(math.max(n - b.n, 0))
+  b.own_older = more .. string.sub(raw, 1, bytes)
+  b.others_older = #raw > bytes and more .. string.sub(raw, bytes + 1) or zeros(math.max(b.n, n) - 1)
+  b.n = math.max(b.n, n)
+end
+
+-- Goes on to a newer head: the newest cell becomes one of the older, and as many of these leave.
+local function go_on(b, head)
+  local left = head - b.head
+  local function without_oldest(older, newest, sum)
+    if left >= b.n then return zeros(b.n - 1), 0 end
+    local cells = older .. struct.pack('<I4', newest)
+    for _, gone in ipairs(cells_of(string.sub(cells, 1, 4 * left))) do sum = sum - gone end
+    return string.sub(cells, 4 * left + 1) .. zeros(left - 1), sum
+  end
+  b.own_older, b.own = without_oldest(b.own_older, b.own_cell, b.own)
+  b.others_older, b.others = without_oldest(b.others_older, b.others_cell, b.others)
+  b.head, b.own_cell, b.others_cell = head, 0, 0
 end
 
 -- The bucket as it is at `time`, or at the newest moment it has seen where that is later.
 local function read_bucket(key, time, cell_ms, n)
-  local raw = redis.call('GET', key)
-  if not raw then return new_bucket(key, time, cell_ms, n) end
-  local b = { key = key, cell_ms = cell_ms }
-  local stored
-  b.at, b.head, b.own, b.others, b.closed_until, b.probe_until, b.gate_until, b.observed_until,
-    b.closed_code, b.closures, b.gate, b.observed, stored = struct.unpack(HEADER, raw)
-  b.own_cells = string.sub(raw, HEADER_BYTES + 1, HEADER_BYTES + 4 * stored)
-  b.others_cells = string.sub(raw, HEADER_BYTES + 4 * stored + 1)
-  if b.others_cells == '' then b.others_cells = zeros(stored) end
-  -- Settings may ask for more cells than were kept; fewer are never kept, for the older ones still count.
-  b.n = math.max(n, stored)
-  b.own_cells = zeros(b.n - stored) .. b.own_cells
-  b.others_cells = zeros(b.n - stored) .. b.others_cells
-
-  b.at = math.max(b.at, time)
-  local head = math.floor(b.at / cell_ms)
-  if head > b.head then
-    local dropped
-    b.own_cells, dropped = advance(b.own_cells, b.n, head - b.head)
-    b.own = dropped and b.own - dropped or 0
-    b.others_cells, dropped = advance(b.others_cells, b.n, head - b.head)
-    b.others = dropped and b.others - dropped or 0
-    b.head = head
+  local raw = redis.call('GETRANGE', key, FIRST, LAST_OF_HEADER)
+  local at, head, own, others, own_cell, others_cell, kept, layout, told
+  if #raw == HEADER_BYTES then
+    at, head, own, others, own_cell, others_cell, kept, layout, told = struct.unpack(COUNTS, raw)
   end
+  if layout ~= LAYOUT then
+    return {
+      key = key, cell_ms = cell_ms, n = n, at = time, head = math.floor(time / cell_ms), own = 0, others = 0,
+      own_cell = 0, others_cell = 0, own_older = zeros(n - 1), others_older = zeros(n - 1),
+    }
+  end
+  local b = {
+    key = key, cell_ms = cell_ms, n = kept, at = at, head = head, own = own, others = others, own_cell = own_cell,
+    others_cell = others_cell, state = told == 1 and state_of(raw) or nil, own_older = nil, others_older = nil,
+  }
+  if time > at then b.at = time end
+  local newest = math.floor(b.at / cell_ms)
+  if n > kept or newest > head then with_cells(b, n) end
+  if newest > head then go_on(b, newest) end
   return b
+end
+
+local function packed_counts(b)
+  return struct.pack(COUNTS, b.at, b.head, b.own, b.others, b.own_cell, b.others_cell, b.n, LAYOUT, b.state and 1 or 0)
+end
+
+local function packed_state(s)
+  return struct.pack(STATE, s.closed_until, s.probe_until, s.gate_until, s.observed_until, s.frozen_until, s.closed_code,
+    s.closures, s.gate, s.observed)
 end
 
 -- Expiry only tidies up, and goes by the server's own clock, which nothing bounds: so it comes a day late, and a jump
 -- ahead by less deletes no window.
 local function write_bucket(b)
-  local live = math.max(b.n * b.cell_ms, b.closed_until - b.at, b.gate_until - b.at) + EXPIRY_SLACK_MS
-  redis.call('SET', b.key, struct.pack(HEADER, b.at, b.head, b.own, b.others, b.closed_until, b.probe_until,
-    b.gate_until, b.observed_until, b.closed_code, b.closures, b.gate, b.observed, b.n)
-    .. b.own_cells .. (b.others > 0 and b.others_cells or ''), 'PX', string.format('%.0f', live))
+  with_cells(b, b.n)
+  local s = b.state or state_of()
+  local live = math.max(b.n * b.cell_ms, s.closed_until - b.at, s.gate_until - b.at, s.frozen_until - b.at)
+  local others = b.others > b.others_cell and b.others_older or ''
+  redis.call('SET', b.key, packed_counts(b) .. packed_state(s) .. b.own_older .. others, 'PX',
+    string.format('%.0f', live + EXPIRY_SLACK_MS))
 end
 
-local function newest_cell(packed)
-  return (struct.unpack('<I4', packed, #packed - 3))
-end
-
--- Puts a charge into the newest cell. Answers the cells and what they grew by.
-local function charge(packed, cost)
-  local cell = newest_cell(packed)
-  local grown = math.min(cell + cost, CELL_MAX)
-  return string.sub(packed, 1, #packed - 4) .. struct.pack('<I4', grown), grown - cell
+-- As write_bucket, where nothing but the counts changed. The expiry stays as it was, less than a cell before.
+local function write_counts(b)
+  if b.own_older then return write_bucket(b) end
+  redis.call('SETRANGE', b.key, FIRST, packed_counts(b))
 end
 
 local function charge_own(b, cost)
-  local grown
-  b.own_cells, grown = charge(b.own_cells, cost)
-  b.own = b.own + grown
+  local grown = math.min(b.own_cell + cost, CELL_MAX)
+  b.own, b.own_cell = b.own + grown - b.own_cell, grown
 end
 
 local function charge_others(b, cost)
-  local grown
-  b.others_cells, grown = charge(b.others_cells, cost)
-  b.others = b.others + grown
+  local grown = math.min(b.others_cell + cost, CELL_MAX)
+  b.others, b.others_cell = b.others + grown - b.others_cell, grown
 end

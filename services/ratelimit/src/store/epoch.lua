@@ -4,6 +4,6 @@
 -- (0 where they were rebuilt whole). Answers {the epoch that now holds, or 0}.
 local seen = redis.call('GET', KEYS[1]) or ''
 if seen == ARGV[1] then
-  redis.call('SET', KEYS[1], string.format('%.0f:%s:%.0f', tonumber(ARGV[2]), RUN_ID, tonumber(ARGV[3])))
+  redis.call('SET', KEYS[1], epoch_text(tonumber(ARGV[2]), tonumber(ARGV[3])))
 end
 return { (read_epoch(KEYS[1])) or 0 }

@@ -2,11 +2,13 @@
 --
 -- KEYS: the buckets, all of one app. ARGV: not_after, then per bucket: cell_ms, cells, the number of pairs, and pairs of
 -- the last moment at which points can have been charged, and the points. Answers {time}.
-local now = bounded_ms(ARGV[1])
+local time = redis_ms()
+local now = bounded_ms(tonumber(ARGV[1]), time)
 local a = 2
 for i = 1, #KEYS do
   local b = read_bucket(KEYS[i], now, tonumber(ARGV[a]), tonumber(ARGV[a + 1]))
   local pairs_of = tonumber(ARGV[a + 2])
+  with_cells(b, b.n)
   local cells, sum = {}, 0
   for place = 1, b.n do cells[place] = 0 end
   for pair = 1, pairs_of do
@@ -20,10 +22,9 @@ for i = 1, #KEYS do
       cells[place] = grown
     end
   end
-  local packed = {}
-  for place = 1, b.n do packed[place] = struct.pack('<I4', cells[place]) end
-  b.own_cells, b.own = table.concat(packed), sum
+  b.own, b.own_cell = sum, table.remove(cells)
+  b.own_older = packed_cells(cells)
   write_bucket(b)
   a = a + 3 + 2 * pairs_of
 end
-return { redis_ms() }
+return { time }

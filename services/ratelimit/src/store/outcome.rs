@@ -46,6 +46,7 @@ pub(crate) enum Reason {
     Gate,
     CountersLost,
     CostAboveCeiling,
+    Frozen,
 }
 
 /// How one bucket stands.
@@ -63,9 +64,12 @@ pub(crate) struct Standing {
     pub(crate) observed_percent: Option<u32>,
     /// Until then the counters count as lost, in ms since 1970.
     pub(crate) lost_until_ms: Option<i64>,
+    /// Until then an operator lets only safety through, in ms since 1970.
+    pub(crate) frozen_until_ms: Option<i64>,
 }
 
-/// How acquire.lua answers.
+/// How acquire.lua answers one demand.
+#[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// The counters are not known to be whole, or those of another epoch.
     OtherEpoch,
@@ -73,27 +77,36 @@ pub(crate) enum Answer {
     Decided { time_ms: i64, outcome: Outcome },
 }
 
-pub(crate) fn decode(answer: &[Value]) -> Result<Answer, Error> {
-    let outcome = match number(answer, 0)? {
-        -1 => return Ok(Answer::OtherEpoch),
-        0 => Outcome::Refused(Refusal {
-            epoch: number(answer, 1)?,
-            wait: Duration::from_millis(u64::try_from(number(answer, 3)?).unwrap_or_default()),
-            binding: number(answer, 4)?,
-            reason: reason(number(answer, 5)?)?,
-        }),
-        _ => Outcome::Admitted(Admission {
-            epoch: number(answer, 1)?,
-            issued_ms: number(answer, 3)?,
-            probing: number(answer, 4)? == 1,
-            cells: cells(answer)?,
-        }),
+/// The answers to that many demands, which were written down under this epoch.
+pub(crate) fn decode(answer: &[Value], epoch: i64, demands: usize) -> Result<Vec<Answer>, Error> {
+    let time_ms = number(answer, 0)?;
+    if time_ms == -1 {
+        return Ok(vec![Answer::OtherEpoch; demands]);
+    }
+    let issued_ms = number(answer, 1)?;
+    let decided = answer.get(2..).filter(|decided| decided.len() == demands).ok_or(Error::Script)?;
+    let one = |decided: &Value| {
+        let Value::Array(decided) = decided else { return Err(Error::Script) };
+        Ok(Answer::Decided { time_ms, outcome: decode_one(decided, epoch, issued_ms)? })
     };
-    Ok(Answer::Decided { time_ms: number(answer, 2)?, outcome })
+    decided.iter().map(one).collect()
+}
+
+fn decode_one(decided: &[Value], epoch: i64, issued_ms: i64) -> Result<Outcome, Error> {
+    if number(decided, 0)? == 1 {
+        let probing = number(decided, 1)? == 1;
+        return Ok(Outcome::Admitted(Admission { epoch, issued_ms, probing, cells: cells(decided)? }));
+    }
+    Ok(Outcome::Refused(Refusal {
+        epoch,
+        wait: Duration::from_millis(u64::try_from(number(decided, 1)?).unwrap_or_default()),
+        binding: number(decided, 2)?,
+        reason: reason(number(decided, 3)?)?,
+    }))
 }
 
 pub(crate) fn standings(answer: &[Value]) -> Result<Vec<Standing>, Error> {
-    const FIELDS: usize = 7;
+    const FIELDS: usize = 8;
     let epoch = number(answer, 0)?;
     let buckets = answer.get(3..).ok_or(Error::Script)?.chunks_exact(FIELDS);
     let standing = |bucket: &[Value]| {
@@ -107,6 +120,7 @@ pub(crate) fn standings(answer: &[Value]) -> Result<Vec<Standing>, Error> {
             gate_percent: u32::try_from(number(bucket, 4)?).ok(),
             observed_percent: u32::try_from(number(bucket, 5)?).ok(),
             lost_until_ms: positive(6)?,
+            frozen_until_ms: positive(7)?,
         })
     };
     buckets.map(standing).collect()
@@ -121,7 +135,7 @@ pub(crate) fn number(answer: &[Value], place: usize) -> Result<i64, Error> {
 }
 
 fn cells(answer: &[Value]) -> Result<Vec<(i64, i64)>, Error> {
-    let pairs = answer.get(5..).ok_or(Error::Script)?.chunks_exact(2);
+    let pairs = answer.get(2..).ok_or(Error::Script)?.chunks_exact(2);
     pairs.map(|pair| Ok((number(pair, 0)?, number(pair, 1)?))).collect()
 }
 
@@ -133,6 +147,7 @@ fn reason(number: i64) -> Result<Reason, Error> {
         4 => Ok(Reason::Gate),
         5 => Ok(Reason::CountersLost),
         6 => Ok(Reason::CostAboveCeiling),
+        7 => Ok(Reason::Frozen),
         _ => Err(Error::Script),
     }
 }

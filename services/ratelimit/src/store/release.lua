@@ -7,20 +7,27 @@ local epoch = read_epoch(KEYS[1])
 if epoch ~= tonumber(ARGV[2]) then return { 0 } end
 if not redis.call('SET', KEYS[2], '', 'NX', 'PX', ARGV[3]) then return { 0 } end
 
-local now = bounded_ms(ARGV[1])
+local now = bounded_ms(tonumber(ARGV[1]), redis_ms())
 local released = 0
 for i = 1, #KEYS - 2 do
   local a = 4 + 4 * (i - 1)
   local cell, cost = tonumber(ARGV[a]), tonumber(ARGV[a + 1])
   local b = read_bucket(KEYS[i + 2], now, tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]))
-  local place = b.n - (b.head - cell)
-  if place >= 1 and place <= b.n then
-    local held = struct.unpack('<I4', b.own_cells, 4 * (place - 1) + 1)
-    local back = math.min(cost, held)
-    b.own_cells = string.sub(b.own_cells, 1, 4 * (place - 1)) .. struct.pack('<I4', held - back)
-      .. string.sub(b.own_cells, 4 * place + 1)
+  local age = b.head - cell
+  local back = 0
+  if age == 0 then
+    back = math.min(cost, b.own_cell)
+    b.own_cell = b.own_cell - back
+  elseif age > 0 and age < b.n then
+    with_cells(b, b.n)
+    local cells = cells_of(b.own_older)
+    back = math.min(cost, cells[b.n - age])
+    cells[b.n - age] = cells[b.n - age] - back
+    b.own_older = packed_cells(cells)
+  end
+  if age >= 0 and age < b.n then
     b.own = b.own - back
-    write_bucket(b)
+    write_counts(b)
     released = 1
   end
 end

@@ -28,6 +28,7 @@ pub(crate) enum Script {
     Look,
     Load,
     Epoch,
+    Freeze,
 }
 
 impl Script {
@@ -39,6 +40,7 @@ impl Script {
             Self::Look => include_str!("look.lua"),
             Self::Load => include_str!("load.lua"),
             Self::Epoch => include_str!("epoch.lua"),
+            Self::Freeze => include_str!("freeze.lua"),
         }
     }
 }
@@ -52,6 +54,7 @@ struct Loaded {
     look: String,
     load: String,
     epoch: String,
+    freeze: String,
 }
 
 impl Loaded {
@@ -63,6 +66,7 @@ impl Loaded {
             Script::Look => &self.look,
             Script::Load => &self.load,
             Script::Epoch => &self.epoch,
+            Script::Freeze => &self.freeze,
         }
     }
 }
@@ -107,6 +111,16 @@ impl Scripts {
         let mut command = |hash: &str| {
             let mut command = redis::cmd("EVALSHA");
             command.arg(hash).arg(keys.len()).arg(keys).arg(args);
+            command
+        };
+        self.run_with(script, &mut command).await
+    }
+
+    /// As [`Scripts::run`], with one argument that the script unpacks.
+    pub(crate) async fn run_packed(&self, script: Script, keys: &[&str], packed: &[u8]) -> Result<Vec<Value>, Error> {
+        let mut command = |hash: &str| {
+            let mut command = redis::cmd("EVALSHA");
+            command.arg(hash).arg(keys.len()).arg(keys).arg(packed);
             command
         };
         self.run_with(script, &mut command).await
@@ -188,6 +202,7 @@ async fn load_all(redis: &Redis) -> Result<Loaded, Error> {
             look: load_one(connection, &run_id, Script::Look).await?,
             load: load_one(connection, &run_id, Script::Load).await?,
             epoch: load_one(connection, &run_id, Script::Epoch).await?,
+            freeze: load_one(connection, &run_id, Script::Freeze).await?,
             run_id,
         };
         if self::run_id(redis).await? == loaded.run_id {

@@ -13,19 +13,20 @@
 -- Answers {time}.
 local MINUTE_MS, CLOSE_MINUTES_MAX = 60000, 60
 
-local now, gate_ms = bounded_ms(ARGV[1]), tonumber(ARGV[2])
+local time, gate_ms = redis_ms(), tonumber(ARGV[2])
+local now = bounded_ms(tonumber(ARGV[1]), time)
 
 -- A refusal that arrives while the bucket is closed says nothing new: it was sent before, and extends nothing unless
 -- Meta names a later time itself.
-local function close(b, close_ms, code)
-  local fresh = b.at >= b.closed_until
-  if fresh then b.closures = math.min(b.closures + 1, 16) end
+local function close(s, at, close_ms, code)
+  local fresh = at >= s.closed_until
+  if fresh then s.closures = math.min(s.closures + 1, 16) end
   if close_ms < 0 then
     if not fresh then return end
-    close_ms = math.min(2 ^ (b.closures - 1), CLOSE_MINUTES_MAX) * MINUTE_MS
+    close_ms = math.min(2 ^ (s.closures - 1), CLOSE_MINUTES_MAX) * MINUTE_MS
   end
-  b.closed_until = math.max(b.closed_until, b.at + close_ms)
-  b.closed_code = code
+  s.closed_until = math.max(s.closed_until, at + close_ms)
+  s.closed_code = code
 end
 
 for i = 1, #KEYS do
@@ -34,17 +35,19 @@ for i = 1, #KEYS do
   local close_ms, code = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
   local let_through, extra = tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6])
   local b = read_bucket(KEYS[i], now, tonumber(ARGV[a + 7]), tonumber(ARGV[a + 8]))
+  b.state = b.state or state_of()
+  local s = b.state
 
   if extra > 0 then charge_own(b, extra) end
   -- The difference ages out like any charge, and the same report again changes nothing.
   if used > b.own + b.others then charge_others(b, used - b.own - b.others) end
-  if observed >= 0 then b.observed, b.observed_until = observed, b.at + b.n * b.cell_ms end
-  if gate >= 0 then b.gate, b.gate_until = gate, b.at + gate_ms end
+  if observed >= 0 then s.observed, s.observed_until = observed, b.at + b.n * b.cell_ms end
+  if gate >= 0 then s.gate, s.gate_until = gate, b.at + gate_ms end
   -- Only a call permitted after the closing ended shows that Meta lets calls through again.
-  if let_through >= 0 and b.closures > 0 and let_through >= b.closed_until then
-    b.closures, b.closed_until, b.closed_code, b.probe_until = 0, 0, 0, 0
+  if let_through >= 0 and s.closures > 0 and let_through >= s.closed_until then
+    s.closures, s.closed_until, s.closed_code, s.probe_until = 0, 0, 0, 0
   end
-  if close_ms ~= 0 then close(b, close_ms, code) end
+  if close_ms ~= 0 then close(s, b.at, close_ms, code) end
   write_bucket(b)
 end
-return { redis_ms() }
+return { time }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use devstack::shared;
 use storage::{Postgres, PostgresSettings, RedisSettings};
 use tokio::sync::OnceCell;
-use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::ceilings::Ceilings;
 use crate::counter;
 use crate::demand::Rules;
+use crate::priority::Priority;
 use crate::scope::{ADS_MANAGEMENT, Kind, Scope};
 
 mod corrections;
@@ -141,7 +141,7 @@ async fn store(
     stop: &CancellationToken,
 ) -> Arc<Store> {
     let allowances = Allowances::new(Postgres::connect(postgres).await.unwrap());
-    let mut store = Store::open(redis, allowances).await.unwrap();
+    let mut store = Store::open(redis, allowances, TaskTracker::new()).await.unwrap();
     store.horizon = Horizon::Turned(Arc::clone(clock));
     let store = Arc::new(store);
     let (kept, stop) = (Arc::clone(&store), stop.clone());
@@ -257,4 +257,22 @@ async fn a_permit_of_an_old_epoch_or_out_of_its_window_does_not_go_back() {
     bench.turn(Duration::from_secs(2 * 3_600));
     let late = counter::permit(&demand, admitted(&outcome));
     assert!(!bench.store.release(&late, &buckets).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_frozen_bucket_lets_only_safety_through_until_its_time_is_over() {
+    let bench = Bench::new().await;
+    let bucket = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None);
+    admitted(&bench.take(5, Priority::Interactive).await);
+    bench.store.freeze(&[(bucket.clone(), START_MS + 60_000)]).await.unwrap();
+    let outcome = bench.take(1, Priority::Interactive).await;
+    assert_eq!((refused(&outcome).reason, refused(&outcome).wait), (Reason::Frozen, Duration::from_mins(1)));
+    admitted(&bench.take(1, Priority::Safety).await);
+    let standing = bench.standing(bench.account(ADS_MANAGEMENT)).await;
+    assert_eq!((standing.own, standing.frozen_until_ms), (6, Some(START_MS + 60_000)));
+    bench.store.freeze(&[(bucket.clone(), 0)]).await.unwrap();
+    admitted(&bench.take(1, Priority::Interactive).await);
+    bench.store.freeze(&[(bucket, START_MS + 60_000)]).await.unwrap();
+    bench.turn(Duration::from_mins(1));
+    admitted(&bench.take(1, Priority::Bulk).await);
 }

@@ -1,0 +1,138 @@
+//! Several decisions in one script, under load and only then.
+//!
+//! A demand that finds no script of its app under way is sent at once and alone. Whoever comes while one runs waits for its
+//! answer and then goes with all the others that came: nothing is ever held back to gather company, and the busier Redis
+//! is, the fewer round trips it makes. The script decides in the order of arrival.
+//!
+//! What a drop leaves behind: a caller who goes away before the answer has spent its points; the others lose nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use super::epoch_key;
+use super::outcome::{self, Answer};
+use super::scripts::{Script, Scripts};
+use super::terms::Terms;
+use crate::demand::Demand;
+use crate::error::Error;
+
+/// Demands in one script: with four buckets each about a millisecond, in which Redis does nothing else.
+const TOGETHER_MAX: usize = 32;
+
+/// What is decided and under which epoch its costs were written down.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) demand: Demand,
+    pub(super) epoch: i64,
+    /// Of the buckets' clock, in ms: the latest moment that the script may believe.
+    pub(super) not_after_ms: i64,
+}
+
+/// The scripts under way, one of each app at most. Clones share them.
+#[derive(Clone)]
+pub(super) struct Flights {
+    scripts: Arc<Scripts>,
+    tasks: TaskTracker,
+    /// By app, while one is under way: who goes next.
+    next: Arc<Mutex<HashMap<u64, VecDeque<Waiter>>>>,
+}
+
+struct Waiter {
+    asked: Asked,
+    answer: oneshot::Sender<Result<Answer, Error>>,
+}
+
+/// The one script under way of an app. When it ends, or its caller goes away, the next begins.
+struct Alone<'a> {
+    flights: &'a Flights,
+    app: u64,
+}
+
+impl Flights {
+    pub(super) fn new(scripts: Arc<Scripts>, tasks: TaskTracker) -> Self {
+        Self { scripts, tasks, next: Arc::default() }
+    }
+
+    /// Decides, alone or together with others.
+    pub(super) async fn decide(&self, asked: Asked) -> Result<Answer, Error> {
+        let app = asked.demand.app;
+        let (answer, decided) = oneshot::channel();
+        let alone = match self.lock().entry(app) {
+            std::collections::hash_map::Entry::Occupied(mut next) => {
+                next.get_mut().push_back(Waiter { asked, answer });
+                None
+            }
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(VecDeque::new());
+                Some(asked)
+            }
+        };
+        let Some(asked) = alone else { return decided.await.unwrap_or_else(|_| Err(Error::away())) };
+        let _alone = Alone { flights: self, app };
+        let mut answers = run(&self.scripts, std::slice::from_ref(&asked)).await?;
+        answers.pop().ok_or(Error::Script)
+    }
+
+    /// Goes on until nobody waits any more.
+    async fn fly(self, app: u64) {
+        while let Some(waiters) = self.board(app) {
+            let (asked, callers): (Vec<Asked>, Vec<_>) =
+                waiters.into_iter().map(|waiter| (waiter.asked, waiter.answer)).unzip();
+            let mut answers = match run(&self.scripts, &asked).await {
+                Ok(answers) => answers.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error); callers.len()],
+            };
+            answers.resize(callers.len(), Err(Error::Script));
+            for (caller, answer) in callers.into_iter().zip(answers) {
+                // Whoever went away has spent its points.
+                drop(caller.send(answer));
+            }
+        }
+    }
+
+    /// Those who go next: all under one epoch. `None` where nobody waits, and then nothing is under way any more.
+    fn board(&self, app: u64) -> Option<Vec<Waiter>> {
+        let mut next = self.lock();
+        let queue = next.get_mut(&app)?;
+        queue.retain(|waiter| !waiter.answer.is_closed());
+        let Some(epoch) = queue.front().map(|first| first.asked.epoch) else {
+            next.remove(&app);
+            return None;
+        };
+        let same = queue.iter().take(TOGETHER_MAX).take_while(|waiter| waiter.asked.epoch == epoch).count();
+        Some(queue.drain(..same).collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, VecDeque<Waiter>>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        let mut next = self.flights.lock();
+        if next.get(&self.app).is_some_and(VecDeque::is_empty) {
+            next.remove(&self.app);
+        } else {
+            drop(next);
+            self.flights.tasks.spawn(self.flights.clone().fly(self.app));
+        }
+    }
+}
+
+/// Decides demands of one app and epoch with one script.
+async fn run(scripts: &Scripts, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
+    let Some(first) = asked.first() else { return Ok(Vec::new()) };
+    let epoch_key = epoch_key(first.demand.app);
+    let terms = Terms::of(asked);
+    let mut keys = vec![epoch_key.as_str()];
+    keys.extend(&terms.keys);
+    let answer = scripts.run_packed(Script::Acquire, &keys, &terms.packed).await?;
+    outcome::decode(&answer, first.epoch, asked.len())
+}
+
+#[cfg(test)]
+mod tests;

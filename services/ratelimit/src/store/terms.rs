@@ -1,0 +1,59 @@
+//! What acquire.lua reads: the buckets of several demands, each once, and what every demand takes from them.
+
+use std::collections::HashMap;
+
+use super::flights::Asked;
+use crate::demand::Bucket;
+use crate::priority::Priority;
+
+/// The script's keys and its argument.
+pub(super) struct Terms<'a> {
+    /// Of the buckets, each once.
+    pub(super) keys: Vec<&'a str>,
+    /// Numbers of eight bytes, least significant first, in the order that acquire.lua names.
+    pub(super) packed: Vec<u8>,
+}
+
+impl<'a> Terms<'a> {
+    /// `asked` is not empty, and of one app and epoch.
+    pub(super) fn of(asked: &'a [Asked]) -> Self {
+        let (mut numbers, mut keys) = (HashMap::new(), Vec::new());
+        let mut packed = Vec::with_capacity(512 * asked.len());
+        let not_after_ms = asked.iter().map(|asked| asked.not_after_ms).max().unwrap_or_default();
+        let epoch = asked.first().map_or(0, |asked| asked.epoch);
+        put(&mut packed, [not_after_ms, epoch, count(asked.len())]);
+        for (bucket, _) in asked.iter().flat_map(|asked| &asked.demand.charges) {
+            numbers.entry(bucket.key.as_str()).or_insert_with(|| {
+                keys.push(bucket.key.as_str());
+                let lost_cap = bucket.ceiling.limit.map_or(-1, |limit| i64::from(Priority::lost_cap(limit)));
+                put(&mut packed, [bucket.cell_ms(), i64::from(bucket.window.cells), lost_cap]);
+                count(keys.len())
+            });
+        }
+        for Asked { demand, .. } in asked {
+            let (class, gate) = (demand.priority.class(), i64::from(demand.priority.gate_percent()));
+            put(&mut packed, [class, gate, count(demand.charges.len())]);
+            for (bucket, cost) in &demand.charges {
+                let number = numbers.get(bucket.key.as_str()).copied().unwrap_or_default();
+                let (cap, pace) = cap_and_pace(bucket, demand.priority);
+                put(&mut packed, [number, i64::from(*cost), cap, pace]);
+            }
+        }
+        Self { keys, packed }
+    }
+}
+
+/// What a class may fill of a bucket, and put into one cell of it; -1 where nothing limits it.
+fn cap_and_pace(bucket: &Bucket, priority: Priority) -> (i64, i64) {
+    let Some(limit) = bucket.ceiling.limit else { return (-1, -1) };
+    let pace = priority.pace(limit).filter(|_| bucket.window.is_paced()).map_or(-1, i64::from);
+    (i64::from(priority.cap(limit)), pace)
+}
+
+fn put<const N: usize>(packed: &mut Vec<u8>, numbers: [i64; N]) {
+    packed.extend(numbers.into_iter().flat_map(i64::to_le_bytes));
+}
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
