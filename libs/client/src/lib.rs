@@ -97,7 +97,9 @@ services! {
     conversions:
         datasets => dataset_service_client::DatasetServiceClient,
         events => event_service_client::EventServiceClient;
-    ratelimit: quotas => quota_service_client::QuotaServiceClient;
+    ratelimit:
+        quotas => quota_service_client::QuotaServiceClient,
+        usage => usage_service_client::UsageServiceClient;
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ impl Client {
     ) -> Result<Result<Delivered, Seen>, Error> {
         // The lease comes first because it names the app whose buckets are charged; held in memory, it costs nothing.
         let charges = cost::charges(&lease.meta_app, on.asset, call.prices.iter().copied());
-        let permit = self.permits.acquire(on, charges).await?;
+        let permit = self.permits.acquire(on, &call.label, charges).await?;
         if let Some(before) = before {
             let announced = before.make(&call.label).await;
             if !matches!(announced, Ok(true)) {

@@ -12,7 +12,7 @@ use crate::{
     meta_error::{MetaError, Verdict},
     on::{Asset, On},
     retry::Seen,
-    usage::{self, Headers},
+    usage::{self, Headers, TRACE_ID},
 };
 
 /// Reads an answer. A create whose good answer cannot be read was executed all the same: somebody must look.
@@ -42,6 +42,7 @@ pub(crate) fn report(
         http_status: u32::from(status),
         code: meta.map_or(0, |meta| code(meta.code)),
         subcode: meta.and_then(|meta| meta.subcode).map_or(0, code),
+        trace_id: headers.value(TRACE_ID).unwrap_or_default().to_owned(),
         ..UsageReport::default()
     };
     usage::harvest(headers, &mut report);

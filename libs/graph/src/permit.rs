@@ -23,6 +23,8 @@ use crate::{
 const REPORTS_MAX: usize = 100;
 /// Reports kept while nobody acquires; the newest say the most, so the oldest go first.
 const PENDING_MAX: usize = 1_000;
+/// Letters of a call's label that ratelimit takes.
+const CALL_MAX: usize = 80;
 /// How long telling may hold up an answer that we already have.
 const TELL_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -52,10 +54,12 @@ impl Permits {
     }
 
     /// Takes the charges, waiting in order until the call's deadline.
-    pub(crate) async fn acquire(&self, on: &On, charges: Vec<Charge>) -> Result<Permit, Error> {
+    pub(crate) async fn acquire(&self, on: &On, call: &str, charges: Vec<Charge>) -> Result<Permit, Error> {
         let reports = self.take_pending();
         let told = reports.clone();
-        let mut request = Request::new(AcquireRequest { charges, priority: wire(on.priority).into(), reports });
+        let (call, purpose) = (bounded(call), on.purpose.to_owned());
+        let ask = AcquireRequest { charges, priority: wire(on.priority).into(), reports, call, purpose };
+        let mut request = Request::new(ask);
         request.set_timeout(on.deadline.saturating_duration_since(Instant::now().into_std()));
         let answer = QuotaServiceClient::new(self.ratelimit.channel())
             .acquire(rpc::for_tenant(request, &on.tenant))
@@ -115,6 +119,11 @@ impl Permits {
         let first = pending.len().saturating_sub(REPORTS_MAX);
         pending.split_off(first)
     }
+}
+
+/// As long a label as ratelimit keeps.
+fn bounded(call: &str) -> String {
+    call.chars().filter(|letter| letter.is_ascii_graphic() || *letter == ' ').take(CALL_MAX).collect()
 }
 
 fn wire(priority: Priority) -> WirePriority {

@@ -12,6 +12,7 @@ mod migrate;
 mod moment;
 mod operations;
 mod output;
+mod quota;
 #[cfg(test)]
 mod runbooks;
 mod sandbox_server;
@@ -67,6 +68,9 @@ enum Verb {
     /// Long work, of any service
     #[command(subcommand)]
     Operations(operations::Verb),
+    /// The quota at Meta: why calls wait, who spent it
+    #[command(subcommand)]
+    Quota(quota::Verb),
 }
 
 fn main() -> ExitCode {
@@ -94,6 +98,7 @@ async fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Keys(verb) => keys::run(verb).await,
         Verb::Audit(verb) => audit::run(verb).await,
         Verb::Operations(verb) => operations::run(verb).await,
+        Verb::Quota(verb) => quota::run(verb).await,
     }
 }
 

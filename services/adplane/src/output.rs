@@ -49,6 +49,14 @@ impl Output {
         print(&lines(&table))
     }
 
+    /// One thing that is told at length.
+    pub(crate) fn text<T: Message + Name>(self, thing: &T, text: impl FnOnce(&T) -> Vec<String>) -> Result<()> {
+        if self.json {
+            return print(&[json(thing)?]);
+        }
+        print(&text(thing).iter().map(|line| plain(line)).collect::<Vec<_>>())
+    }
+
     /// Something that happened just now: a line of its own, at once.
     pub(crate) fn event<T: Message + Name>(self, thing: &T, line: impl FnOnce(&T) -> String) -> Result<()> {
         if self.json { print(&[json(thing)?]) } else { print(&[plain(&line(thing))]) }
@@ -82,6 +90,11 @@ pub(crate) fn print(lines: &[String]) -> Result<()> {
         writeln!(out, "{line}")?;
     }
     Ok(out.flush()?)
+}
+
+/// A table within a longer text.
+pub(crate) fn indented(table: &[Vec<String>]) -> Vec<String> {
+    lines(table).into_iter().map(|line| format!("  {line}")).collect()
 }
 
 /// Cells under each other; an empty one is a dash, so that the columns can be counted.

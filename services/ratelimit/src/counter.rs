@@ -106,5 +106,6 @@ pub(crate) fn permit(demand: &Demand, admission: &Admission) -> Permit {
         issued_ms: admission.issued_ms,
         probing: admission.probing,
         charged: charged.collect(),
+        origin: None,
     }
 }

@@ -28,6 +28,17 @@ pub enum Error {
     /// The server cannot hold our counters.
     #[error("Redis cannot hold the quota: {0}")]
     UnfitServer(String),
+    /// Something stands in a table that no program of ours writes there.
+    #[error("{0} in the database cannot be read")]
+    Corrupt(&'static str),
+    /// Nothing of the caller's has this name.
+    #[error("no call used {name} in the last day")]
+    Unknown {
+        /// As asked.
+        name: String,
+        /// What there is, the most alike first.
+        known: Vec<String>,
+    },
     /// A script answered what no script of ours answers.
     #[error("a script answered what we cannot read")]
     Script,
@@ -69,7 +80,10 @@ impl Fault for Error {
             Self::Field(error) => error.code(),
             Self::ServerChanges | Self::Late => Code::Unavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => Code::Unavailable,
-            Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script => Code::Internal,
+            Self::Unknown { .. } => Code::NotFound,
+            Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
+                Code::Internal
+            }
         }
     }
 
@@ -78,13 +92,17 @@ impl Fault for Error {
             Self::Field(error) => error.reason(),
             Self::ServerChanges | Self::Late => ErrorReason::StoreUnavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => ErrorReason::StoreUnavailable,
-            Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script => ErrorReason::Internal,
+            Self::Unknown { .. } => ErrorReason::NotFound,
+            Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
+                ErrorReason::Internal
+            }
         }
     }
 
     fn metadata(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Field(error) => error.metadata(),
+            Self::Unknown { name, .. } => vec![("resource", name.clone())],
             _ => vec![],
         }
     }
@@ -96,6 +114,14 @@ impl Fault for Error {
     fn violations(&self) -> Vec<rpc::Violation> {
         match self {
             Self::Field(error) => error.violations(),
+            Self::Unknown { known, .. } => vec![rpc::Violation {
+                field: "name".to_owned(),
+                description: match known.as_slice() {
+                    [] => "must be what your calls used in the last day: there is nothing yet".to_owned(),
+                    known => format!("must be what your calls used in the last day, such as {}", known.join(", ")),
+                },
+                reason: "UNKNOWN_NAME",
+            }],
             _ => vec![],
         }
     }

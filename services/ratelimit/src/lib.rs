@@ -11,6 +11,9 @@
 //! Who has to wait does so in order, in this replica's memory, as long as its deadline allows ([`waiting`]); a refusal
 //! that still stands costs Redis nothing ([`refusals`]). Order is per replica, counting is exact.
 //!
+//! What was decided and what Meta said leaves a trail ([`trail`]), from which it is explained who spent a quota and why a
+//! call waits ([`explain`]).
+//!
 //! Invariants:
 //! - A refused demand takes nothing. A lost answer costs points and admits nothing more.
 //! - Nothing is stored for a permit: it is signed ([`permit`]) and names the very cells it was charged to.
@@ -22,6 +25,7 @@ mod ceilings;
 mod counter;
 mod demand;
 mod error;
+mod explain;
 mod journal;
 mod permit;
 mod priority;
@@ -33,6 +37,7 @@ mod settings;
 mod store;
 mod throttle;
 mod tiers;
+mod trail;
 mod usage;
 mod waiting;
 mod window;
@@ -41,6 +46,7 @@ mod wire;
 use std::sync::Arc;
 
 use proto::ratelimit::v1::quota_service_server::QuotaServiceServer;
+use proto::ratelimit::v1::usage_service_server::UsageServiceServer;
 use rpc::{Keys, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -54,10 +60,12 @@ pub use settings::Settings;
 use crate::{
     counter::Counter,
     demand::Rules,
+    explain::Explainer,
     permit::Permits,
     quotas::Quotas,
-    service::Api,
-    store::{Allowances, Store},
+    service::{Api, UsageApi},
+    store::{Allowances, History, Store},
+    trail::Trail,
     waiting::Waiting,
 };
 
@@ -68,7 +76,10 @@ const NAME: &str = "ratelimit";
 
 /// The schema's migrations, in order.
 pub fn migrations() -> Vec<(&'static str, &'static str)> {
-    vec![("V1__allowances", include_str!("migrations/V1__allowances.sql"))]
+    vec![
+        ("V1__allowances", include_str!("migrations/V1__allowances.sql")),
+        ("V2__history", include_str!("migrations/V2__history.sql")),
+    ]
 }
 
 /// Binds the ports of the settings and serves until the process stops.
@@ -92,7 +103,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
 
     // Requests that are still under way wait for the journal, so it outlives them.
     let journal = CancellationToken::new();
-    let api = api(&settings, &process, &journal).await?;
+    let (api, usage) = apis(&settings, &process, &journal).await?;
     let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
     let auth = Peer::connect(&settings.auth.endpoint, identity)?;
     let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
@@ -100,7 +111,8 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
         .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
-        .add(QuotaServiceServer::new(api));
+        .add(QuotaServiceServer::new(api))
+        .add(UsageServiceServer::new(usage));
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
     readiness.drain();
@@ -108,11 +120,18 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     Ok(served?)
 }
 
-async fn api(settings: &Settings, process: &runtime::Process, journal: &CancellationToken) -> anyhow::Result<Api> {
+async fn apis(
+    settings: &Settings,
+    process: &runtime::Process,
+    journal: &CancellationToken,
+) -> anyhow::Result<(Api, UsageApi)> {
     let redis = storage::Redis::connect(&settings.redis).await?;
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
+    let history = History::new(postgres.clone());
     let store = Arc::new(Store::open(redis, Allowances::new(postgres), process.tasks.clone()).await?);
+    let trail = Arc::new(Trail::new(history, Arc::clone(&store), settings.history()));
+    process.tasks.spawn(Arc::clone(&trail).run(journal.clone()));
     let (kept, stop) = (Arc::clone(&store), journal.clone());
     process.tasks.spawn(async move { kept.keep(stop).await });
     let counter = Arc::new(Counter::new(store));
@@ -120,6 +139,8 @@ async fn api(settings: &Settings, process: &runtime::Process, journal: &Cancella
     let rules = Rules::new(settings.ceilings.clone(), settings.travel());
     let permits = Permits::new(settings.permit_key_file.read()?.expose_secret().as_bytes());
     let pages = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
-    let quotas = Arc::new(Quotas::new(counter, waiting, rules, permits));
-    Ok(Api::new(quotas, pages, settings.send_before()))
+    let quotas = Arc::new(Quotas::new(counter, waiting, rules, permits).with_trail(Arc::clone(&trail)));
+    let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
+    let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
+    Ok((Api::new(quotas, explainer, pages, settings.send_before()), usage))
 }

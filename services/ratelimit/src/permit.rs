@@ -4,6 +4,7 @@ use aws_lc_rs::hmac;
 use prost::Message;
 
 use crate::scope::Scope;
+use crate::trail::Origin;
 
 const TAG_BYTES: usize = 32;
 
@@ -32,6 +33,9 @@ pub(crate) struct Permit {
     /// What was charged.
     #[prost(message, repeated, tag = "6")]
     pub(crate) charged: Vec<Charged>,
+    /// Whose call it is for, so that Meta's answer counts as theirs.
+    #[prost(message, optional, tag = "7")]
+    pub(crate) origin: Option<Origin>,
 }
 
 /// What a permit took from one bucket.
@@ -83,7 +87,15 @@ mod tests {
 
     fn permit() -> Permit {
         let charged = Charged { key: Scope::ad_account(1, "2", "").key(), cell: 29_000_000, cost: 3 };
-        Permit { epoch: 5, app: 1, nonce: vec![7; 16], issued_ms: 9, probing: false, charged: vec![charged] }
+        Permit {
+            epoch: 5,
+            app: 1,
+            nonce: vec![7; 16],
+            issued_ms: 9,
+            probing: false,
+            charged: vec![charged],
+            origin: None,
+        }
     }
 
     #[test]

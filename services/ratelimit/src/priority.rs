@@ -22,6 +22,20 @@ const PACE_PERMILLE: u32 = 50;
 const PACED_FROM: u32 = 20;
 
 impl Priority {
+    /// The most urgent first.
+    pub(crate) const ALL: [Self; 5] = [Self::Safety, Self::Interactive, Self::Sync, Self::Bulk, Self::Backfill];
+
+    /// As people call it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Safety => "safety",
+            Self::Interactive => "interactive",
+            Self::Sync => "sync",
+            Self::Bulk => "bulk",
+            Self::Backfill => "backfill",
+        }
+    }
+
     /// As the scripts number it.
     pub(crate) fn class(self) -> i64 {
         match self {
@@ -84,8 +98,7 @@ fn permille(number: u32, thousandths: u32) -> u32 {
 mod tests {
     use super::*;
 
-    const ALL: [Priority; 5] =
-        [Priority::Safety, Priority::Interactive, Priority::Sync, Priority::Bulk, Priority::Backfill];
+    const ALL: [Priority; 5] = Priority::ALL;
 
     #[test]
     fn the_shares_of_a_large_ceiling_are_97_90_75_and_60_percent() {

@@ -14,11 +14,12 @@ use crate::ceilings::Tier;
 use crate::counter::{self, Counter};
 use crate::demand::{Bucket, Demand, Rules};
 use crate::error::Error;
-use crate::permit::Permits;
+use crate::permit::{Permit, Permits};
 use crate::priority::Priority;
 use crate::scope::{Kind, Scope};
 use crate::store::{Outcome, Reason, Standing};
 use crate::tiers::Tiers;
+use crate::trail::{Asker, Origin, Trail};
 use crate::usage::{self, Correction, Findings};
 use crate::waiting::Waiting;
 
@@ -39,6 +40,7 @@ pub(crate) struct Acquire {
     pub(crate) charges: Vec<(Scope, u32)>,
     pub(crate) priority: Priority,
     pub(crate) reports: Vec<UsageReport>,
+    pub(crate) asker: Asker,
 }
 
 /// What it gets.
@@ -76,11 +78,21 @@ pub(crate) struct Quotas {
     permits: Permits,
     tiers: Tiers,
     noted: Mutex<HashMap<(TenantId, String), Instant>>,
+    trail: Option<Arc<Trail>>,
 }
 
 impl Quotas {
     pub(crate) fn new(counter: Arc<Counter>, waiting: Waiting, rules: Rules, permits: Permits) -> Self {
-        Self { counter, waiting, rules, permits, tiers: Tiers::default(), noted: Mutex::default() }
+        Self { counter, waiting, rules, permits, tiers: Tiers::default(), noted: Mutex::default(), trail: None }
+    }
+
+    /// The same, leaving a trail.
+    pub(crate) fn with_trail(self, trail: Arc<Trail>) -> Self {
+        Self { trail: Some(trail), ..self }
+    }
+
+    pub(crate) fn counter(&self) -> &Counter {
+        &self.counter
     }
 
     /// Applies the reports and decides. Reports that may change this very decision are applied before it; others go to
@@ -89,8 +101,15 @@ impl Quotas {
         let findings = usage::read(&ask.reports, &self.permits);
         self.learn_tiers(&findings).await;
         let demand = self.demand(&ask).await?;
+        let origin = Origin::of(tenant.as_str(), &ask.asker, &demand);
         let decide = async || {
-            tokio::join!(self.waiting.acquire(tenant, demand.clone(), deadline), self.note_use(tenant, &demand))
+            let began = Instant::now();
+            let wait = self.waiting.acquire(tenant, demand.clone(), deadline);
+            let (outcome, noted) = tokio::join!(wait, self.note_use(tenant, &demand));
+            if let (Some(trail), Ok(outcome)) = (&self.trail, &outcome) {
+                trail.decided(&origin, &demand, outcome, began.elapsed());
+            }
+            (outcome, noted)
         };
         let (settled, (outcome, noted)) = if self.may_decide(&findings, &demand) {
             (self.correct(findings).await, decide().await)
@@ -101,7 +120,7 @@ impl Quotas {
         for lost in [settled, noted].into_iter().filter_map(Result::err) {
             warn!(error = &lost as &dyn std::error::Error, "usage that rode on an Acquire was lost");
         }
-        Ok(self.decision(&demand, outcome?))
+        Ok(self.decision(&demand, outcome?, origin.clone()))
     }
 
     /// Applies reports at once.
@@ -177,7 +196,7 @@ impl Quotas {
         Ok(self.rules.demand(ask.app, ask.priority, charges))
     }
 
-    async fn bucket(&self, scope: Scope) -> Result<Bucket, Error> {
+    pub(crate) async fn bucket(&self, scope: Scope) -> Result<Bucket, Error> {
         let tier = self.tier(&scope).await?;
         Ok(self.rules.bucket(scope, tier))
     }
@@ -207,16 +226,26 @@ impl Quotas {
 
     async fn correct(&self, findings: Findings) -> Result<(), Error> {
         let mut by_app: BTreeMap<u64, Vec<(Bucket, Correction)>> = BTreeMap::new();
+        let mut blames = HashMap::new();
         for (scope, correction) in findings.corrections {
-            by_app.entry(scope.app).or_default().push((self.bucket(scope).await?, correction));
+            let (app, blame) = (scope.app, findings.blames.get(&scope));
+            let bucket = self.bucket(scope).await?;
+            blames.extend(blame.map(|blame| (bucket.key.clone(), blame)));
+            by_app.entry(app).or_default().push((bucket, correction));
         }
         for corrections in by_app.values() {
             self.counter.settle(corrections).await?;
         }
+        if let Some(trail) = &self.trail {
+            trail.answered(&findings.answers);
+            for (bucket, correction) in by_app.values().flatten() {
+                trail.told(bucket, correction, blames.get(&bucket.key).copied());
+            }
+        }
         Ok(())
     }
 
-    async fn look(&self, buckets: Vec<Bucket>) -> Result<Vec<Shown>, Error> {
+    pub(crate) async fn look(&self, buckets: Vec<Bucket>) -> Result<Vec<Shown>, Error> {
         let mut shown = Vec::with_capacity(buckets.len());
         for part in buckets.chunk_by(|one, next| one.scope.app == next.scope.app).flat_map(|app| app.chunks(LOOK_MAX)) {
             let app = part.first().map_or(0, |bucket| bucket.scope.app);
@@ -251,12 +280,12 @@ impl Quotas {
         .collect()
     }
 
-    fn decision(&self, demand: &Demand, outcome: Outcome) -> Decision {
+    fn decision(&self, demand: &Demand, outcome: Outcome, origin: Origin) -> Decision {
         match outcome {
-            Outcome::Admitted(admission) => Decision::Permit {
-                value: self.permits.sign(&counter::permit(demand, &admission)),
-                epoch: admission.epoch,
-            },
+            Outcome::Admitted(admission) => {
+                let permit = Permit { origin: Some(origin), ..counter::permit(demand, &admission) };
+                Decision::Permit { value: self.permits.sign(&permit), epoch: admission.epoch }
+            }
             Outcome::Refused(refusal) => Decision::Wait {
                 delay: refusal.wait,
                 scope: demand.bucket(refusal.binding).map(|bucket| bucket.scope.clone()),

@@ -12,9 +12,15 @@ use tonic::{Request, Response, Status};
 use vocabulary::page::PageTokens;
 
 use crate::error::Error;
+use crate::explain::Explainer;
 use crate::quotas::{Acquire, Filter, Quotas};
 use crate::scope::Scope;
 use crate::wire;
+
+mod usage;
+mod viewer;
+
+pub(crate) use usage::UsageApi;
 
 /// How long a call without deadline may wait.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
@@ -24,12 +30,13 @@ pub(crate) struct Api {
     quotas: Arc<Quotas>,
     pages: PageTokens,
     send_before: Duration,
+    explainer: Explainer,
 }
 
 impl Api {
     /// `send_before` is how long after its receipt a permit may be used.
-    pub(crate) fn new(quotas: Arc<Quotas>, pages: PageTokens, send_before: Duration) -> Self {
-        Self { quotas, pages, send_before }
+    pub(crate) fn new(quotas: Arc<Quotas>, explainer: Explainer, pages: PageTokens, send_before: Duration) -> Self {
+        Self { quotas, pages, send_before, explainer }
     }
 }
 
@@ -40,7 +47,8 @@ impl QuotaService for Api {
         caller.require_service()?;
         // Within two seconds of a suspension nothing more is admitted; what was, is settled as ever.
         caller.require_working_tenant()?;
-        let ask = Acquire::try_from(request).map_err(Error::Field)?;
+        let mut ask = Acquire::try_from(request).map_err(Error::Field)?;
+        caller.subject.as_ref().clone_into(&mut ask.asker.caller);
         let decision = self.quotas.acquire(&caller.tenant, ask, deadline()).await?;
         Ok(Response::new(wire::acquired(decision, self.send_before)))
     }
@@ -84,6 +92,17 @@ impl QuotaService for Api {
         let (shown, last) = self.quotas.list(&caller.tenant, &filter, &page).await?;
         let next_page_token = last.map(|last| self.pages.seal(&caller.tenant, &covered, &last)).unwrap_or_default();
         Ok(Response::new(pb::ListQuotasResponse { quotas: shown.iter().map(wire::quota).collect(), next_page_token }))
+    }
+
+    async fn explain_throttle(
+        &self,
+        request: Request<pb::ExplainThrottleRequest>,
+    ) -> Result<Response<pb::ExplainThrottleResponse>, Status> {
+        let (viewer, _, request) = viewer::open(request)?;
+        let asked = wire::history::asked(&request, self.explainer.now_ms());
+        let (subject, at_ms) = asked.map_err(Error::Field)?;
+        let facts = self.explainer.facts(&viewer, &subject, at_ms).await?;
+        Ok(Response::new(pb::ExplainThrottleResponse { explanation: Some(wire::history::explanation(&facts)) }))
     }
 }
 

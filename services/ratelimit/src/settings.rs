@@ -41,6 +41,8 @@ pub struct Settings {
     /// Meta when it arrives: so no service's `graph.call_timeout_seconds` may be longer. Nothing checks that, because
     /// each process knows its own settings only; raise this one first. 1 to 600; default 60.
     pub call_timeout_seconds: u64,
+    /// For how many days it is kept who used how much of the quota, and what happened to buckets. 1 to 400; default 30.
+    pub history_days: u32,
     /// Reflection on the gRPC port. Default off.
     pub reflection: bool,
     /// Logs, metrics and traces.
@@ -61,6 +63,7 @@ impl Default for Settings {
             weights: BTreeMap::new(),
             send_before_seconds: 5,
             call_timeout_seconds: 60,
+            history_days: 30,
             reflection: false,
             telemetry: TelemetrySettings::default(),
         }
@@ -71,6 +74,11 @@ impl Settings {
     /// The weights of tenants.
     pub(crate) fn weights(&self) -> Weights {
         self.weights.iter().filter_map(|(tenant, weight)| Some((tenant.parse().ok()?, *weight))).collect()
+    }
+
+    /// How long the history is kept.
+    pub fn history(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.history_days))
     }
 
     /// How long after its receipt a permit may be used.
@@ -95,6 +103,7 @@ impl Check for Settings {
         self.page_key_file.check("page_key_file", faults);
         faults.check((1..=60).contains(&self.send_before_seconds), "send_before_seconds", "must be 1 to 60");
         faults.check((1..=600).contains(&self.call_timeout_seconds), "call_timeout_seconds", "must be 1 to 600");
+        faults.check((1..=400).contains(&self.history_days), "history_days", "must be 1 to 400");
         for (tenant, weight) in &self.weights {
             let holds = tenant.parse::<TenantId>().is_ok() && (1..=1_000).contains(weight);
             faults.check(holds, &format!("weights.{tenant}"), "must be a tenant's id with a weight of 1 to 1000");
@@ -114,10 +123,17 @@ mod tests {
     fn everything_that_is_wrong_is_said_at_once() {
         let mut faults = Faults::default();
         let weights = [("acme".to_owned(), 0)].into();
-        Settings { send_before_seconds: 0, call_timeout_seconds: 700, weights, ..Settings::default() }
+        Settings { send_before_seconds: 0, call_timeout_seconds: 700, history_days: 0, weights, ..Settings::default() }
             .check(&mut faults);
         let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
-        for key in ["permit_key_file", "page_key_file", "send_before_seconds", "call_timeout_seconds", "weights.acme"] {
+        for key in [
+            "permit_key_file",
+            "page_key_file",
+            "send_before_seconds",
+            "call_timeout_seconds",
+            "history_days",
+            "weights.acme",
+        ] {
             assert!(keys.contains(&key), "{keys:?}");
         }
     }

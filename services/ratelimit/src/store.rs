@@ -24,8 +24,10 @@ use crate::usage::{Close, Correction};
 mod allowances;
 mod epoch;
 mod flights;
+mod history;
 mod horizon;
 mod outcome;
+mod peek;
 mod scripts;
 mod terms;
 #[cfg(test)]
@@ -33,6 +35,9 @@ pub(crate) mod tests;
 
 pub(crate) use allowances::Allowances;
 use flights::{Asked, Flights};
+pub(crate) use history::{
+    Columns, Group, History, Losses, RefusedRow, Spent, Step, Told, UsageQuery, UsageRow, Viewer,
+};
 pub(crate) use horizon::Horizon;
 pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
 use scripts::{Script, Scripts};

@@ -10,6 +10,10 @@ use crate::permit::{Permit, Permits};
 use crate::priority::Priority;
 use crate::scope::{ADS_INSIGHTS, ADS_MANAGEMENT, CUSTOM_AUDIENCE, Kind, Scope};
 use crate::throttle;
+use crate::trail::{Blame, Origin};
+
+/// Letters of Meta's trace ids that are kept.
+const TRACE_MAX: usize = 64;
 
 /// What one bucket is to be told. Two corrections of one bucket become the stricter of both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +48,18 @@ pub(crate) struct Findings {
     pub(crate) corrections: BTreeMap<Scope, Correction>,
     /// The access tiers that Meta named, by app and ad account.
     pub(crate) tiers: BTreeMap<(u64, String), Tier>,
+    /// Whose calls were answered.
+    pub(crate) answers: Vec<Answer>,
+    /// The calls that ran into what closes a bucket.
+    pub(crate) blames: BTreeMap<Scope, Blame>,
+}
+
+/// An answer to a call whose caller is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) app: u64,
+    pub(crate) origin: Origin,
+    pub(crate) code: u32,
 }
 
 /// Reads reports in the order in which they are given.
@@ -53,6 +69,9 @@ pub(crate) fn read(reports: &[pb::UsageReport], permits: &Permits) -> Findings {
         let permit = permits.open(&report.permit);
         let named = || names::meta_app(&report.meta_app).ok().map(vocabulary::ids::MetaAppId::get);
         if let Some(app) = permit.as_ref().map(|permit| permit.app).or_else(named) {
+            if let Some(origin) = permit.as_ref().and_then(|permit| permit.origin.clone()) {
+                findings.answers.push(Answer { app, origin, code: report.code });
+            }
             findings.read_headers(app, report);
             findings.read_outcome(app, report, permit.as_ref());
             findings.read_extra(app, &report.charges);
@@ -104,6 +123,7 @@ impl Findings {
                 scopes.extend(blamed.otherwise(app, &report.ad_account, &report.use_case));
             }
             for scope in scopes {
+                self.blames.insert(scope.clone(), blame(report, permit));
                 let bucket = self.at(scope);
                 bucket.close = bucket.close.max(blamed.close);
                 bucket.code = report.code;
@@ -161,6 +181,17 @@ impl Correction {
     }
 }
 
+/// The call behind a closing. What Meta said is kept as far as it can be one of its ids.
+fn blame(report: &pb::UsageReport, permit: Option<&Permit>) -> Blame {
+    let origin = permit.and_then(|permit| permit.origin.as_ref());
+    let plain = report.trace_id.chars().filter(char::is_ascii_graphic);
+    Blame {
+        tenant: origin.map(|origin| origin.tenant.clone()).unwrap_or_default(),
+        subcode: report.subcode,
+        trace_id: plain.take(TRACE_MAX).collect(),
+    }
+}
+
 /// The ads use cases are counted per ad account; the others per page, business or Instagram account.
 fn use_case_scope(app: u64, usage: &pb::BusinessUseCaseUsage) -> Scope {
     let of_account = [ADS_MANAGEMENT, ADS_INSIGHTS, CUSTOM_AUDIENCE].contains(&usage.r#type.as_str());
@@ -190,7 +221,7 @@ mod tests {
         let charged = [Scope::of_app(1, ADS_MANAGEMENT), Scope::ad_account(1, "2", ADS_MANAGEMENT)]
             .map(|scope| Charged { key: scope.key(), cell: 1, cost: 1 })
             .to_vec();
-        permits().sign(&Permit { epoch: 1, app: 1, nonce: vec![], issued_ms: 77, probing, charged })
+        permits().sign(&Permit { epoch: 1, app: 1, nonce: vec![], issued_ms: 77, probing, charged, origin: None })
     }
 
     fn report() -> pb::UsageReport {

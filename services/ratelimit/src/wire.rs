@@ -13,10 +13,15 @@ use crate::priority::Priority;
 use crate::quotas::{Acquire, Decision, Filter, Shown};
 use crate::scope::{Kind, Scope};
 use crate::store::{Reason, Standing};
+use crate::trail::Asker;
+
+pub(crate) mod history;
 
 const CHARGES_MAX: usize = 16;
 const REPORTS_MAX: usize = 100;
 const PERMITS_MAX: usize = 100;
+const CALL_MAX: usize = 80;
+const PURPOSE_MAX: usize = 40;
 
 /// More than any call costs; keeps sums far from what a cell can hold.
 const COST_MAX: u32 = 1_000_000;
@@ -39,12 +44,24 @@ impl TryFrom<pb::AcquireRequest> for Acquire {
         let scopes: BTreeSet<&Scope> = charges.iter().map(|(scope, _)| scope).collect();
         fields.check(apps.len() <= 1, "charges", "must all be of one Meta app", "ONE_META_APP");
         fields.check(scopes.len() == charges.len(), "charges", "must name each scope once", "SCOPE_TWICE");
+        fields.check(is_label(&wire.call, CALL_MAX), "call", "must be at most 80 characters of ASCII", "CALL");
+        fields.check(
+            is_label(&wire.purpose, PURPOSE_MAX),
+            "purpose",
+            "must be at most 40 characters of ASCII",
+            "PURPOSE",
+        );
         fields.finish()?;
+        let asker = Asker { caller: String::new(), purpose: wire.purpose, call: wire.call };
         match (apps.first(), priority) {
-            (Some(app), Some(priority)) => Ok(Self { app: *app, charges, priority, reports: wire.reports }),
+            (Some(app), Some(priority)) => Ok(Self { app: *app, charges, priority, reports: wire.reports, asker }),
             _ => Err(FieldError::required("charges")),
         }
     }
+}
+
+fn is_label(text: &str, most: usize) -> bool {
+    text.len() <= most && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn charge_of(wire: pb::Charge) -> Result<(Scope, u32), FieldError> {
@@ -91,7 +108,7 @@ fn id_of(kind: Kind, id: &str) -> Result<String, FieldError> {
     }
 }
 
-fn priority(wire: pb::Priority) -> Result<Priority, FieldError> {
+pub(crate) fn priority(wire: pb::Priority) -> Result<Priority, FieldError> {
     match wire {
         pb::Priority::Unspecified => Err(FieldError::required("priority")),
         pb::Priority::Safety => Ok(Priority::Safety),
@@ -259,17 +276,17 @@ fn why(ceiling: &str, standing: &Standing) -> String {
     clauses.join("; ")
 }
 
-fn moment(ms: i64) -> Option<Timestamp> {
+pub(crate) fn moment(ms: i64) -> Option<Timestamp> {
     Timestamp::from_millisecond(ms).ok()
 }
 
-fn timestamp(ms: i64) -> Option<prost_types::Timestamp> {
+pub(crate) fn timestamp(ms: i64) -> Option<prost_types::Timestamp> {
     let moment = moment(ms)?;
     Some(prost_types::Timestamp { seconds: moment.as_second(), nanos: moment.subsec_nanosecond() })
 }
 
 /// Longer than a proto duration can be is no duration of ours.
-fn duration(span: Duration) -> Option<prost_types::Duration> {
+pub(crate) fn duration(span: Duration) -> Option<prost_types::Duration> {
     prost_types::Duration::try_from(span).ok()
 }
 

@@ -193,4 +193,11 @@ impl QuotaService for Bare {
     async fn list_quotas(&self, _: Request<pb::ListQuotasRequest>) -> Result<Response<pb::ListQuotasResponse>, Status> {
         Ok(Response::new(pb::ListQuotasResponse::default()))
     }
+
+    async fn explain_throttle(
+        &self,
+        _: Request<pb::ExplainThrottleRequest>,
+    ) -> Result<Response<pb::ExplainThrottleResponse>, Status> {
+        Ok(Response::new(pb::ExplainThrottleResponse::default()))
+    }
 }

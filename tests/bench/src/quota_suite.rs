@@ -170,5 +170,5 @@ fn acquire(account: usize, ask: Ask) -> pb::AcquireRequest {
         Ask::Refused => vec![charge(pb::ScopeKind::AdAccount, "9", "ads_management", 1)],
         Ask::Filled => vec![charge(pb::ScopeKind::AdAccount, "9", "ads_management", FILL)],
     };
-    pb::AcquireRequest { charges, priority: pb::Priority::Interactive.into(), reports: Vec::new() }
+    pb::AcquireRequest { charges, priority: pb::Priority::Interactive.into(), ..Default::default() }
 }

@@ -6,5 +6,6 @@
 mod audit;
 mod connections;
 mod keys;
+mod quota;
 mod runbooks;
 mod terminal;

@@ -258,4 +258,11 @@ impl QuotaService for Lenient {
     ) -> Result<Response<ratelimit::ListQuotasResponse>, Status> {
         Ok(Response::new(ratelimit::ListQuotasResponse::default()))
     }
+
+    async fn explain_throttle(
+        &self,
+        _: Request<ratelimit::ExplainThrottleRequest>,
+    ) -> Result<Response<ratelimit::ExplainThrottleResponse>, Status> {
+        Ok(Response::new(ratelimit::ExplainThrottleResponse::default()))
+    }
 }

@@ -16,8 +16,12 @@ use crate::counter::Counter;
 use crate::demand::Rules;
 use crate::permit::Permits;
 use crate::scope::ADS_MANAGEMENT;
+use crate::store::History;
 use crate::store::tests::Bench;
+use crate::trail::Trail;
 use crate::waiting::{Waiting, Weights};
+
+mod history;
 
 type Client = QuotaServiceClient<rpc::Channel>;
 
@@ -42,10 +46,16 @@ impl Running {
         let counter = Arc::new(Counter::new(Arc::clone(&bench.store)));
         let waiting = Waiting::new(Arc::clone(&counter), Weights::new(), process.tasks.clone(), process.stop.clone());
         let rules = Rules::new(Ceilings::default(), Duration::from_secs(65));
-        let quotas = Arc::new(Quotas::new(counter, waiting, rules, Permits::new(&[7; 32])));
-        let api = Api::new(quotas, PageTokens::new(&[8; 32]), Duration::from_secs(5));
+        let history = History::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
+        let trail = Arc::new(Trail::new(history, Arc::clone(&bench.store), Duration::from_hours(24)));
+        let quotas = Quotas::new(counter, waiting, rules, Permits::new(&[7; 32])).with_trail(Arc::clone(&trail));
+        let (quotas, pages) = (Arc::new(quotas), PageTokens::new(&[8; 32]));
+        let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
+        let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
+        let api = Api::new(quotas, explainer, pages, Duration::from_secs(5));
         let server = rpc::Server::new("ratelimit", issuer.verifier())
-            .add(proto::ratelimit::v1::quota_service_server::QuotaServiceServer::new(api));
+            .add(proto::ratelimit::v1::quota_service_server::QuotaServiceServer::new(api))
+            .add(proto::ratelimit::v1::usage_service_server::UsageServiceServer::new(usage));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         process.tasks.spawn(server.serve(listener, process.stop.clone()));
@@ -70,7 +80,7 @@ impl Running {
 
     fn ask(&self, cost: u32) -> Request<pb::AcquireRequest> {
         let charges = vec![pb::Charge { scope: Some(self.scope()), cost }];
-        let ask = pb::AcquireRequest { charges, priority: pb::Priority::Interactive.into(), reports: vec![] };
+        let ask = pb::AcquireRequest { charges, priority: pb::Priority::Interactive.into(), ..Default::default() };
         rpc::for_tenant(ask, &self.tenant.parse().unwrap())
     }
 

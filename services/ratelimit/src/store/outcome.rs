@@ -38,7 +38,7 @@ pub(crate) struct Refusal {
 }
 
 /// Why a demand has to wait; `WaitReason` in the proto says what each means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Reason {
     Ceiling,
     Pace,

@@ -11,7 +11,7 @@ fn charge(scope: pb::Scope, cost: u32) -> pb::Charge {
 }
 
 fn request(charges: Vec<pb::Charge>) -> pb::AcquireRequest {
-    pb::AcquireRequest { charges, priority: pb::Priority::Sync.into(), reports: vec![] }
+    pb::AcquireRequest { charges, priority: pb::Priority::Sync.into(), ..Default::default() }
 }
 
 fn faults(request: pb::AcquireRequest) -> Vec<String> {

@@ -16,7 +16,7 @@ use proto::{
     insights::v1::{CreateReportRequest, Query, TimeRange, query::Period},
     operations::v1::{GetOperationRequest, ListOperationsRequest},
     plans::v1::{ApplyPlanRequest, ListPlansRequest, Plan},
-    ratelimit::v1::GetQuotaRequest,
+    ratelimit::v1::{ExplainThrottleRequest, GetQuotaRequest, QueryUsageRequest},
 };
 use rpc::Code;
 
@@ -139,6 +139,8 @@ async fn measuring(client: &Client) -> Answers {
         "insights" "request_id": client.reports(), create_report(CreateReportRequest {
             request_id: "again".to_owned(), ..report(Some(work::last_week())) });
         "ratelimit" "scope": client.quotas(), get_quota(GetQuotaRequest::default());
+        "ratelimit" "name": client.quotas(), explain_throttle(ExplainThrottleRequest::default());
+        "ratelimit" "from_time": client.usage(), query_usage(QueryUsageRequest::default());
     }
 }
 

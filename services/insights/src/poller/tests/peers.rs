@@ -11,8 +11,9 @@ use proto::{
         credential_service_server::{CredentialService, CredentialServiceServer},
     },
     ratelimit::v1::{
-        AcquireRequest, AcquireResponse, GetQuotaRequest, GetQuotaResponse, ListQuotasRequest, ListQuotasResponse,
-        Permit, ReleaseRequest, ReleaseResponse, SettleRequest, SettleResponse,
+        AcquireRequest, AcquireResponse, ExplainThrottleRequest, ExplainThrottleResponse, GetQuotaRequest,
+        GetQuotaResponse, ListQuotasRequest, ListQuotasResponse, Permit, ReleaseRequest, ReleaseResponse,
+        SettleRequest, SettleResponse,
         acquire_response::Decision,
         quota_service_server::{QuotaService, QuotaServiceServer},
     },
@@ -122,5 +123,12 @@ impl QuotaService for Everybody {
 
     async fn list_quotas(&self, _: Request<ListQuotasRequest>) -> Result<Response<ListQuotasResponse>, Status> {
         Ok(Response::new(ListQuotasResponse::default()))
+    }
+
+    async fn explain_throttle(
+        &self,
+        _: Request<ExplainThrottleRequest>,
+    ) -> Result<Response<ExplainThrottleResponse>, Status> {
+        Ok(Response::new(ExplainThrottleResponse::default()))
     }
 }
