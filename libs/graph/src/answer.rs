@@ -1,6 +1,51 @@
 //! What Meta answers with, where the shape is the same for many calls.
 
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    deliver::Delivered,
+    transport::Reply,
+    usage::{Headers, TRACE_ID},
+};
+
+/// A good answer, not read yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) bytes: Bytes,
+    pub(crate) trace_id: Option<String>,
+    pub(crate) etag: Option<String>,
+}
+
+impl From<Reply> for Got {
+    fn from(reply: Reply) -> Self {
+        let header = |name| reply.headers.value(name).map(str::to_owned);
+        Self { status: reply.status, trace_id: header(TRACE_ID), etag: header("etag"), bytes: reply.body }
+    }
+}
+
+impl From<Delivered> for Got {
+    fn from(delivered: Delivered) -> Self {
+        Self::from(delivered.reply)
+    }
+}
+
+/// What a read gives that is only wanted if something has changed. Not modified saves bytes and our own work, and nothing
+/// of the quota: Meta counts the call, and so do we. The token is part of Meta's etag, so a new token is a change
+/// (Meta, "Marketing API: ETags").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unless<T> {
+    /// It is as it was when it had that etag.
+    NotModified,
+    /// As it is now.
+    Now {
+        /// What was asked for.
+        value: T,
+        /// Its etag, where Meta gave one.
+        etag: Option<String>,
+    },
+}
 
 /// A value together with Meta's trace id, which the audit keeps and Meta's support asks for.
 #[derive(Debug, Clone)]

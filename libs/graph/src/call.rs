@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::expand::Fields;
+
 /// May a call whose answer was lost be sent again?
 ///
 /// Meta's Marketing API has no idempotency key, so a create whose outcome is unknown must be looked for, not repeated.
@@ -84,6 +86,8 @@ pub struct Call<T> {
     pub(crate) file: Option<File>,
     pub(crate) replay: Replay,
     pub(crate) use_case: UseCase,
+    /// Answer only if it is no longer what had this etag.
+    pub(crate) etag: Option<String>,
     answer: PhantomData<fn() -> T>,
 }
 
@@ -113,6 +117,7 @@ impl<T> Call<T> {
             file: None,
             replay,
             use_case: UseCase::AdsManagement,
+            etag: None,
             answer: PhantomData,
         }
     }
@@ -140,6 +145,11 @@ impl<T> Call<T> {
     /// Asks for these fields; on a write Meta then answers with them, which saves the read-back.
     pub fn fields(self, names: &[&str]) -> Self {
         self.field("fields", names.join(","))
+    }
+
+    /// Asks for these fields, and for fields of what they lead to.
+    pub fn expanded(self, fields: &Fields) -> Self {
+        self.field("fields", fields)
     }
 
     /// Attaches a file; the call then travels as multipart.
@@ -205,6 +215,7 @@ impl<T> Clone for Call<T> {
             file: self.file.clone(),
             replay: self.replay,
             use_case: self.use_case,
+            etag: self.etag.clone(),
             answer: PhantomData,
         }
     }

@@ -1,25 +1,30 @@
 //! The one way to Meta: a lease and a permit, the bytes, the answer, what Meta said about its quota; again where that
 //! is safe, and an honest word where it is not.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use futures::{Stream, stream};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    answer::{Answer, Page},
+    answer::{Answer, Got, Page, Unless},
+    batch,
     before::{Announcement, Before},
+    breaker::{Breaker, Class},
+    budget::Budget,
     call::{Call, File, Replay, UseCase, Verb},
     cost::Priced,
     error::Error,
+    gather::Gather,
     lease::Leases,
-    on::On,
+    on::{Asset, On},
     outcome::read,
     permit::Permits,
+    retry::Patience,
     settings::Settings,
     transport::Transport,
-    usage::{self, Headers},
+    version_watch,
 };
 
 /// Calls Meta for everyone. Cheap to clone.
@@ -28,10 +33,17 @@ pub struct Client {
     pub(crate) transport: Transport,
     pub(crate) leases: Leases,
     pub(crate) permits: Permits,
-    pub(crate) tries_max: u32,
+    pub(crate) patience: Patience,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) breaker: Breaker,
+    pub(crate) gather: Gather,
+    pub(crate) versions: version_watch::Seen,
+    /// Items that one batch holds at most.
+    pub(crate) items_max: usize,
 }
 
 /// A call without the type of its answer.
+#[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) verb: Verb,
     pub(crate) path: String,
@@ -40,7 +52,23 @@ pub(crate) struct Outgoing {
     pub(crate) replay: Replay,
     pub(crate) use_case: UseCase,
     pub(crate) prices: Vec<Priced>,
+    /// It changes nothing, be it a read or a batch of reads.
+    pub(crate) only_reads: bool,
+    pub(crate) etag: Option<String>,
     pub(crate) label: String,
+}
+
+impl Outgoing {
+    /// With what it fails together in an outage.
+    pub(crate) fn class(&self, asset: Asset) -> Class {
+        match (asset, self.use_case) {
+            (Asset::Dataset(_), _) => Class::Events,
+            (_, UseCase::AdsInsights) => Class::Insights,
+            (_, UseCase::CustomAudience) => Class::Audiences,
+            _ if self.only_reads => Class::Read,
+            _ => Class::Write,
+        }
+    }
 }
 
 impl<T> From<Call<T>> for Outgoing {
@@ -48,12 +76,14 @@ impl<T> From<Call<T>> for Outgoing {
         Self {
             label: call.label(),
             prices: vec![Priced::from(&call)],
+            only_reads: call.verb == Verb::Get,
             verb: call.verb,
             path: call.path,
             fields: call.fields,
             file: call.file,
             replay: call.replay,
             use_case: call.use_case,
+            etag: call.etag,
         }
     }
 }
@@ -68,7 +98,12 @@ impl Client {
             transport: Transport::new(settings)?,
             leases: Leases::new(auth),
             permits: Permits::new(ratelimit),
-            tries_max: settings.tries_max.max(1),
+            patience: Patience::from(settings),
+            budget: Arc::new(Budget::new(settings.retry_percent, settings.retry_burst)),
+            breaker: Breaker::new(&settings.breaker),
+            gather: Gather::new(Duration::from_millis(settings.gather_milliseconds), settings.batch_items_max),
+            versions: version_watch::Seen::watched(),
+            items_max: settings.batch_items_max.clamp(1, batch::ITEMS_MAX),
         })
     }
 
@@ -114,12 +149,33 @@ impl Client {
         mut before: Option<Announcement<'_>>,
     ) -> Result<Answer<T>, Error> {
         let call = Outgoing::from(call);
-        let reply = self.deliver(on, &call, before.as_mut()).await?.reply;
-        let trace_id = reply.headers.value(usage::TRACE_ID).map(str::to_owned);
-        Ok(Answer { value: read(&reply.body, &call)?, trace_id })
+        let got = match &mut before {
+            None if call.only_reads => self.read(on, &call).await?,
+            before => Got::from(self.deliver(on, &call, before.as_mut()).await?),
+        };
+        Ok(Answer { value: read(&got.bytes, &call)?, trace_id: got.trace_id })
     }
 
-    /// The pages of an edge, one held at a time.
+    /// Reads, unless what is there still has this etag; without one it reads in any case.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send_unless<T: DeserializeOwned>(
+        &self,
+        on: &On,
+        mut call: Call<T>,
+        etag: Option<&str>,
+    ) -> Result<Unless<T>, Error> {
+        call.etag = etag.map(str::to_owned);
+        let call = Outgoing::from(call);
+        let got = Got::from(self.deliver(on, &call, None).await?);
+        if got.status == 304 {
+            return Ok(Unless::NotModified);
+        }
+        Ok(Unless::Now { value: read(&got.bytes, &call)?, etag: got.etag })
+    }
+
+    /// The pages of an edge, one held at a time: the next is asked for when the last one was taken.
     pub fn pages<T>(&self, on: &On, call: Call<Page<T>>) -> impl Stream<Item = Result<Vec<T>, Error>> + Send + use<T>
     where
         T: DeserializeOwned + Send + 'static,

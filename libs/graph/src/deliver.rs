@@ -7,16 +7,16 @@ use tracing::debug;
 
 use crate::{
     before::Announcement,
-    call::Verb,
+    breaker::Pass,
     client::{Client, Outgoing},
     cost,
     error::Error,
     lease::Lease,
-    meta_error::MetaError,
+    meta_error::{MetaError, Verdict},
     on::On,
     outcome::{given, report, unknown, wait},
     permit::Permit,
-    retry::{self, Next, Seen},
+    retry::{Next, Seen},
     transport::{Attempt, Failure, Reply},
     usage,
 };
@@ -36,15 +36,17 @@ impl Client {
         call: &Outgoing,
         mut before: Option<&mut Announcement<'_>>,
     ) -> Result<Delivered, Error> {
+        self.budget.earn();
         let mut leased_anew = false;
         for tries in 1.. {
             let lease = self.leases.get(on).await?;
+            self.versions.check(&lease.api_version, on.asset)?;
             let seen = match self.attempt(on, call, &lease, before.as_deref_mut()).await? {
                 Ok(delivered) => return Ok(delivered),
                 Err(seen) => seen,
             };
-            match retry::next(&seen, call.replay, tries, self.tries_max) {
-                Next::Again(pause) => wait(on, call, pause).await?,
+            match self.patience.next(&seen, call.replay, tries) {
+                Next::Again(pause) if self.may_repeat(&seen) && wait(on, pause).await => {}
                 Next::NewLease => {
                     let Seen::Meta(meta) = seen else { break };
                     if leased_anew || !self.leases.refused(on, &lease, &meta).await? {
@@ -52,11 +54,16 @@ impl Client {
                     }
                     leased_anew = true;
                 }
-                Next::Give => return Err(given(seen, &call.label)),
+                Next::Again(_) | Next::Give => return Err(given(seen, &call.label, self.patience.throttled)),
                 Next::GiveUnknown => return Err(unknown(seen, &call.label)),
             }
         }
         Err(Error::Deadline { call: call.label.clone() })
+    }
+
+    /// Repeats are a share of the calls. Those after a throttle are not counted: a permit lets them go.
+    pub(crate) fn may_repeat(&self, seen: &Seen) -> bool {
+        matches!(seen, Seen::Meta(meta) if meta.verdict() == Verdict::Throttled) || self.budget.spend()
     }
 
     /// One permit, one HTTP request. The outer error means that nothing was sent and nothing can be.
@@ -69,7 +76,17 @@ impl Client {
     ) -> Result<Result<Delivered, Seen>, Error> {
         // The lease comes first because it names the app whose buckets are charged; held in memory, it costs nothing.
         let charges = cost::charges(&lease.meta_app, on.asset, call.prices.iter().copied());
+        let class = call.class(on.asset);
+        let open = |retry_after| Error::Open { call: call.label.clone(), retry_after };
+        self.breaker.look(class, on).map_err(open)?;
         let permit = self.permits.acquire(on, &call.label, charges).await?;
+        let pass = match self.breaker.admit(class, on) {
+            Ok(pass) => pass,
+            Err(time) => {
+                self.permits.release(on, permit).await;
+                return Err(open(time));
+            }
+        };
         if let Some(before) = before {
             let announced = before.make(&call.label).await;
             if !matches!(announced, Ok(true)) {
@@ -91,36 +108,28 @@ impl Client {
             file: call.file.as_ref(),
             token: &lease.token,
             proof: &lease.proof,
+            etag: call.etag.as_deref(),
         };
-        let sent = self.bounded(on, call, self.transport.send(attempt)).await;
+        let sent = bounded(on, call, self.transport.send(attempt)).await;
         debug!(
             graph.call = call.label,
             graph.millis = started.elapsed().as_millis(),
-            graph.sent = sent.is_ok(),
+            graph.answered = matches!(sent, Some(Ok(_))),
             "called"
         );
         match sent {
-            Ok(reply) => Ok(self.received(on, call, reply, permit, lease).await),
-            Err(Failure::Unsent(cause)) => {
+            Some(Ok(reply)) => Ok(self.received(on, call, reply, permit, lease, pass).await),
+            Some(Err(Failure::Unsent(cause))) => {
+                pass.failed();
                 self.permits.release(on, permit).await;
                 Ok(Err(Seen::Unsent(cause)))
             }
-            Err(Failure::Lost(cause)) => Ok(Err(Seen::Lost(cause))),
+            Some(Err(Failure::Lost(cause))) => {
+                pass.failed();
+                Ok(Err(Seen::Lost(cause)))
+            }
+            None => Err(Error::Deadline { call: call.label.clone() }),
         }
-    }
-
-    /// A read is of no use after the deadline. A write that has begun is not cut: its outcome would be unknown.
-    async fn bounded(
-        &self,
-        on: &On,
-        call: &Outgoing,
-        sending: impl Future<Output = Result<Reply, Failure>>,
-    ) -> Result<Reply, Failure> {
-        if call.verb != Verb::Get {
-            return sending.await;
-        }
-        let cut = tokio::time::timeout_at(on.deadline.into(), sending).await;
-        cut.unwrap_or_else(|_| Err(Failure::Lost("the deadline passed".to_owned())))
     }
 
     async fn received(
@@ -130,8 +139,13 @@ impl Client {
         reply: Reply,
         permit: Permit,
         lease: &Arc<Lease>,
+        pass: Pass,
     ) -> Result<Delivered, Seen> {
         let meta = MetaError::parse(reply.status, &reply.body);
+        match &meta {
+            Some(meta) if meta.status >= 500 && meta.verdict() == Verdict::Transient => pass.failed(),
+            _ => pass.answered(),
+        }
         let report = report(on, call, reply.status, meta.as_ref(), &reply.headers);
         let regain = usage::regain(&report);
         self.permits.told(on, &permit, vec![report]).await;
@@ -140,4 +154,16 @@ impl Client {
             None => Ok(Delivered { reply, permit, lease: Arc::clone(lease) }),
         }
     }
+}
+
+/// A read is of no use after the deadline: `None`. A write that has begun is not cut: its outcome would be unknown.
+async fn bounded(
+    on: &On,
+    call: &Outgoing,
+    sending: impl Future<Output = Result<Reply, Failure>>,
+) -> Option<Result<Reply, Failure>> {
+    if !call.only_reads {
+        return Some(sending.await);
+    }
+    tokio::time::timeout_at(on.deadline.into(), sending).await.ok()
 }

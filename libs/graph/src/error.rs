@@ -78,6 +78,12 @@ pub enum Error {
         /// Meta's words.
         meta: Box<MetaError>,
     },
+    /// The version that would be called is over. Nothing was sent.
+    #[error("{advice}")]
+    DeadVersion {
+        /// Which one, since when, and what to do.
+        advice: String,
+    },
     /// More than one answer can hold.
     #[error("Meta cannot answer {call} in one piece: narrow it, or ask for a report")]
     TooMuchData {
@@ -103,6 +109,14 @@ pub enum Error {
         call: String,
         /// What was seen.
         cause: String,
+    },
+    /// Calls of this kind fail at Meta of late, so this one was not tried. Nothing was sent.
+    #[error("Meta fails calls such as {call} of late, so it was not tried: repeat in {} s", retry_after.as_secs().max(1))]
+    Open {
+        /// The call, without ids.
+        call: String,
+        /// When one is tried again.
+        retry_after: Duration,
     },
     /// The caller could not write down that it goes, so it did not go. Nothing was sent.
     #[error("{call} was not sent: {cause}")]
@@ -152,6 +166,31 @@ impl Error {
         }
     }
 
+    /// The same, for another of the calls that went together.
+    pub(crate) fn copied(&self) -> Self {
+        let unavailable = |cause: String| Self::Unavailable {
+            call: self.call().unwrap_or_default().to_owned(),
+            cause,
+            meta: self.meta().cloned().map(Box::new),
+        };
+        match self {
+            Self::Quota { scope, retry_after } => Self::Quota { scope: scope.clone(), retry_after: *retry_after },
+            Self::CostAboveCeiling { scope } => Self::CostAboveCeiling { scope: scope.clone() },
+            Self::Throttled { call, meta, retry_after } => {
+                Self::Throttled { call: call.clone(), meta: meta.clone(), retry_after: *retry_after }
+            }
+            Self::Permission { call, meta } => Self::Permission { call: call.clone(), meta: meta.clone() },
+            Self::NeedsConsent { meta } => Self::NeedsConsent { meta: meta.clone() },
+            Self::Restricted { meta } => Self::Restricted { meta: meta.clone() },
+            Self::VersionEnded { meta } => Self::VersionEnded { meta: meta.clone() },
+            Self::Open { call, retry_after } => Self::Open { call: call.clone(), retry_after: *retry_after },
+            Self::Deadline { call } => Self::Deadline { call: call.clone() },
+            Self::DeadVersion { advice } => Self::DeadVersion { advice: advice.clone() },
+            Self::Upstream(upstream) => Self::Upstream(upstream.clone()),
+            other => unavailable(other.to_string()),
+        }
+    }
+
     /// Was the write perhaps executed?
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::OutcomeUnknown { .. })
@@ -177,6 +216,7 @@ impl Error {
                 Self::Quota { .. }
                     | Self::Throttled { .. }
                     | Self::Unavailable { .. }
+                    | Self::Open { .. }
                     | Self::Withheld { .. }
                     | Self::Deadline { .. }
             ),
@@ -192,6 +232,7 @@ impl Error {
             | Self::TooMuchData { call, .. }
             | Self::Unavailable { call, .. }
             | Self::OutcomeUnknown { call, .. }
+            | Self::Open { call, .. }
             | Self::Withheld { call, .. }
             | Self::Deadline { call }
             | Self::Malformed { call, .. } => Some(call),
@@ -210,8 +251,9 @@ impl Fault for Error {
             | Self::NeedsConsent { .. }
             | Self::Restricted { .. }
             | Self::VersionEnded { .. }
+            | Self::DeadVersion { .. }
             | Self::TooMuchData { .. } => Code::FailedPrecondition,
-            Self::Unavailable { .. } | Self::Withheld { .. } => Code::Unavailable,
+            Self::Unavailable { .. } | Self::Open { .. } | Self::Withheld { .. } => Code::Unavailable,
             Self::OutcomeUnknown { .. } => Code::Unknown,
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::Malformed { .. } | Self::Setup(_) => Code::Internal,
@@ -228,9 +270,9 @@ impl Fault for Error {
             Self::Permission { .. } => ErrorReason::MetaPermissionMissing,
             Self::NeedsConsent { .. } => ErrorReason::ConnectionNeedsConsent,
             Self::Restricted { .. } => ErrorReason::AccountRestricted,
-            Self::VersionEnded { .. } => ErrorReason::MetaVersionEnded,
+            Self::VersionEnded { .. } | Self::DeadVersion { .. } => ErrorReason::MetaVersionEnded,
             Self::TooMuchData { .. } => ErrorReason::QueryTooLarge,
-            Self::Unavailable { .. } => ErrorReason::MetaUnavailable,
+            Self::Unavailable { .. } | Self::Open { .. } => ErrorReason::MetaUnavailable,
             Self::Withheld { .. } => ErrorReason::StoreUnavailable,
             Self::OutcomeUnknown { .. } => ErrorReason::OutcomeUnknown,
             Self::Deadline { .. } => ErrorReason::DeadlinePassed,
@@ -260,7 +302,9 @@ impl Fault for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Quota { retry_after, .. } | Self::Throttled { retry_after, .. } => Some(*retry_after),
+            Self::Quota { retry_after, .. } | Self::Throttled { retry_after, .. } | Self::Open { retry_after, .. } => {
+                Some(*retry_after)
+            }
             Self::Unavailable { .. } | Self::Withheld { .. } => Some(Duration::from_secs(2)),
             Self::Upstream(upstream) => upstream.retry_after(),
             _ => None,

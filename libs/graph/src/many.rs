@@ -1,37 +1,33 @@
 //! Many calls at once, in Meta's batches: each item is answered for itself, and what one of them was told is never lost
 //! because of another.
 
-use std::{borrow::Cow, collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use crate::{
-    answer::Answer,
+    answer::{Answer, Got},
     batch::{self, ItemReply},
     before::{Announcement, Before},
-    call::{Call, Replay, UseCase, Verb},
+    call::Call,
     client::{Client, Outgoing},
+    deliver::Delivered,
     error::Error,
     meta_error::Verdict,
     on::On,
     outcome::{self, given, unknown},
-    retry::{self, Next, Seen},
+    retry::{Next, Seen},
     usage::{Headers, TRACE_ID},
 };
-
-/// The body of one good answer, and Meta's trace id.
-struct Body {
-    bytes: Vec<u8>,
-    trace_id: Option<String>,
-}
 
 /// What is known of one item.
 enum Slot {
     /// To be sent, or to be sent again; with what it was told last.
     Open(Option<Error>),
     /// Its good answer, or why there is none.
-    Closed(Result<Body, Error>),
+    Closed(Result<Got, Error>),
 }
 
 impl Slot {
@@ -39,7 +35,7 @@ impl Slot {
         matches!(self, Self::Open(_))
     }
 
-    fn end(self, call: &Outgoing) -> Result<Body, Error> {
+    fn end(self, call: &Outgoing) -> Result<Got, Error> {
         match self {
             Self::Closed(result) => result,
             Self::Open(Some(told)) => Err(told),
@@ -97,13 +93,24 @@ impl Client {
         before: Option<&dyn Before>,
     ) -> Result<Vec<Result<Answer<T>, Error>>, Error> {
         let calls: Vec<Outgoing> = calls.into_iter().map(Outgoing::from).collect();
-        let mut chunks: VecDeque<&[Outgoing]> = calls.chunks(batch::ITEMS_MAX).collect();
+        let got = self.deliver_many(on, &calls, before).await?;
+        Ok(calls.iter().zip(got).map(|(call, got)| answer(got?, call)).collect())
+    }
+
+    /// Sends calls in batches. Each has its result, in the order given.
+    pub(crate) async fn deliver_many(
+        &self,
+        on: &On,
+        calls: &[Outgoing],
+        before: Option<&dyn Before>,
+    ) -> Result<Vec<Result<Got, Error>>, Error> {
+        let mut chunks: VecDeque<&[Outgoing]> = calls.chunks(self.items_max).collect();
         let mut results = Vec::with_capacity(calls.len());
         while let Some(chunk) = chunks.pop_front() {
             let first = results.len();
             let announcement = before.map(|before| Announcement::new(before, Vec::new()));
             match self.deliver_all(on, chunk, first, announcement).await {
-                Ok(bodies) => results.extend(chunk.iter().zip(bodies).map(|(call, body)| answer(body?, call))),
+                Ok(got) => results.extend(got),
                 Err(Error::CostAboveCeiling { .. }) if chunk.len() > 1 => {
                     let (first, second) = chunk.split_at(chunk.len() / 2);
                     chunks.push_front(second);
@@ -124,12 +131,14 @@ impl Client {
         calls: &[Outgoing],
         first: usize,
         mut before: Option<Announcement<'_>>,
-    ) -> Result<Vec<Result<Body, Error>>, Error> {
+    ) -> Result<Vec<Result<Got, Error>>, Error> {
         let mut slots: Vec<Slot> = calls.iter().map(|_| Slot::Open(None)).collect();
         for tries in 1.. {
             let open: Vec<&Outgoing> =
                 slots.iter().zip(calls).filter(|(slot, _)| slot.is_open()).map(|(_, call)| call).collect();
-            let Some(any) = open.first() else { break };
+            if open.is_empty() {
+                break;
+            }
             if let Some(before) = &mut before {
                 let open = slots.iter().enumerate().filter(|(_, slot)| slot.is_open());
                 before.only(open.map(|(place, _)| first + place).collect());
@@ -143,25 +152,27 @@ impl Client {
             for ((slot, call), seen) in slots.iter_mut().filter(|slot| slot.is_open()).zip(&open).zip(round) {
                 *slot = self.told(seen, call, tries, &mut pause);
             }
-            if slots.iter().any(Slot::is_open) && outcome::wait(on, any, pause).await.is_err() {
+            if slots.iter().any(Slot::is_open) && !outcome::wait(on, pause).await {
                 break;
             }
         }
         Ok(slots.into_iter().zip(calls).map(|(slot, call)| slot.end(call)).collect())
     }
 
-    fn told(&self, seen: Result<Body, Seen>, call: &Outgoing, tries: u32, pause: &mut Duration) -> Slot {
+    fn told(&self, seen: Result<Got, Seen>, call: &Outgoing, tries: u32, pause: &mut Duration) -> Slot {
         let seen = match seen {
             Ok(body) => return Slot::Closed(Ok(body)),
             Err(seen) => seen,
         };
-        match retry::next(&seen, call.replay, tries, self.tries_max) {
-            Next::Again(wanted) => {
+        match self.patience.next(&seen, call.replay, tries) {
+            Next::Again(wanted) if self.may_repeat(&seen) => {
                 *pause = wanted.max(*pause);
-                Slot::Open(Some(given(seen, &call.label)))
+                Slot::Open(Some(given(seen, &call.label, self.patience.throttled)))
             }
             Next::GiveUnknown => Slot::Closed(Err(unknown(seen, &call.label))),
-            Next::NewLease | Next::Give => Slot::Closed(Err(given(seen, &call.label))),
+            Next::Again(_) | Next::NewLease | Next::Give => {
+                Slot::Closed(Err(given(seen, &call.label, self.patience.throttled)))
+            }
         }
     }
 
@@ -171,8 +182,8 @@ impl Client {
         on: &On,
         items: &[&Outgoing],
         before: Option<&mut Announcement<'_>>,
-    ) -> Result<Vec<Result<Body, Seen>>, Error> {
-        let outer = outer(items);
+    ) -> Result<Vec<Result<Got, Seen>>, Error> {
+        let outer = batch::outer(items, &[]);
         let lost = |cause: String| items.iter().map(|_| Err(Seen::Lost(cause.clone()))).collect();
         let delivered = match self.deliver(on, &outer, before).await {
             Ok(delivered) => delivered,
@@ -183,6 +194,21 @@ impl Client {
             Ok(replies) => replies,
             Err(error) => return Ok(lost(format!("the batch's answer cannot be read: {error}"))),
         };
+        self.told_of_items(on, &delivered, &replies, items).await;
+        let trace = delivered.reply.headers.value(TRACE_ID);
+        let mut seen: Vec<_> = replies.into_iter().map(|reply| split(reply, trace)).collect();
+        seen.resize_with(items.len(), || Err(Seen::Lost("Meta answered fewer items than were sent".to_owned())));
+        Ok(seen)
+    }
+
+    /// Tells ratelimit what Meta said of each item, and auth where one of them says that the token is dead.
+    pub(crate) async fn told_of_items(
+        &self,
+        on: &On,
+        delivered: &Delivered,
+        replies: &[Option<ItemReply>],
+        items: &[&Outgoing],
+    ) {
         let reports = replies.iter().zip(items).filter_map(|(reply, call)| {
             let reply = reply.as_ref()?;
             Some(outcome::report(on, call, reply.status(), reply.error().as_ref(), reply.headers()))
@@ -194,39 +220,21 @@ impl Client {
         {
             warn!(error = &error as &dyn std::error::Error, "auth could not be told of a dead token");
         }
-        let trace = delivered.reply.headers.value(TRACE_ID);
-        let mut seen: Vec<_> = replies.into_iter().map(|reply| split(reply, trace)).collect();
-        seen.resize_with(items.len(), || Err(Seen::Lost("Meta answered fewer items than were sent".to_owned())));
-        Ok(seen)
     }
 }
 
-/// The batch as a call of its own.
-fn outer(items: &[&Outgoing]) -> Outgoing {
-    Outgoing {
-        verb: Verb::Post,
-        path: "/".to_owned(),
-        fields: vec![(Cow::Borrowed("batch"), batch::encode(items))],
-        file: None,
-        // The items decide one by one; the batch as a whole is repeated only if each of them may be.
-        replay: if items.iter().all(|item| item.replay == Replay::Safe) { Replay::Safe } else { Replay::Never },
-        use_case: items.first().map_or(UseCase::None, |item| item.use_case),
-        prices: items.iter().flat_map(|item| item.prices.iter().copied()).collect(),
-        label: "POST batch".to_owned(),
-    }
-}
-
-fn answer<T: DeserializeOwned>(body: Body, call: &Outgoing) -> Result<Answer<T>, Error> {
+fn answer<T: DeserializeOwned>(body: Got, call: &Outgoing) -> Result<Answer<T>, Error> {
     Ok(Answer { value: outcome::read(&body.bytes, call)?, trace_id: body.trace_id })
 }
 
-fn split(reply: Option<ItemReply>, batch_trace: Option<&str>) -> Result<Body, Seen> {
+fn split(reply: Option<ItemReply>, batch_trace: Option<&str>) -> Result<Got, Seen> {
     let Some(reply) = reply else { return Err(Seen::Lost("Meta did not finish this item of the batch".to_owned())) };
     match reply.error() {
         Some(meta) => Err(Seen::Meta(Box::new(meta))),
         None => {
             let trace_id = reply.headers().value(TRACE_ID).or(batch_trace).map(str::to_owned);
-            Ok(Body { bytes: reply.body().to_vec(), trace_id })
+            let etag = reply.headers().value("etag").map(str::to_owned);
+            Ok(Got { status: reply.status(), bytes: Bytes::copy_from_slice(reply.body()), trace_id, etag })
         }
     }
 }

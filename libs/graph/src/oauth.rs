@@ -30,7 +30,7 @@ use crate::{
     error::Error,
     meta_error::{MetaError, Verdict},
     outcome,
-    retry::{self, Next, Seen},
+    retry::{Next, Patience, Seen},
     settings::Settings,
     transport::{Attempt, Failure, Reply, Transport},
     usage,
@@ -114,7 +114,7 @@ const PAGES_MAX: usize = 1_000;
 #[derive(Clone)]
 pub struct Oauth {
     transport: Transport,
-    tries_max: u32,
+    patience: Patience,
 }
 
 impl Oauth {
@@ -123,7 +123,7 @@ impl Oauth {
     /// # Errors
     /// When the proxy or its certificate cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        Ok(Self { transport: Transport::new(settings)?, tries_max: settings.tries_max.max(1) })
+        Ok(Self { transport: Transport::new(settings)?, patience: Patience::from(settings) })
     }
 
     /// Asks Meta for the app's token, which only the right secret gets.
@@ -229,6 +229,7 @@ impl Oauth {
                 file: None,
                 token,
                 proof: &proof,
+                etag: None,
             })
         };
         self.tried(attempt, call.replay, &call.label()).await
@@ -275,11 +276,11 @@ impl Oauth {
             let next = match &seen {
                 // No permit makes the next try wait, so whoever asked has to.
                 Seen::Meta(meta) if meta.verdict() == Verdict::Throttled => Next::Give,
-                seen => retry::next(seen, replay, tries, self.tries_max),
+                seen => self.patience.next(seen, replay, tries),
             };
             match next {
                 Next::Again(pause) => tokio::time::sleep(pause).await,
-                Next::NewLease | Next::Give => return Err(outcome::given(seen, label)),
+                Next::NewLease | Next::Give => return Err(outcome::given(seen, label, self.patience.throttled)),
                 Next::GiveUnknown => return Err(outcome::unknown(seen, label)),
             }
         }

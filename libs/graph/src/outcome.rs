@@ -49,12 +49,13 @@ pub(crate) fn report(
     report
 }
 
-pub(crate) async fn wait(on: &On, call: &Outgoing, pause: Duration) -> Result<(), Error> {
+/// Waits, unless the deadline comes first: then not at all, and says `false`.
+pub(crate) async fn wait(on: &On, pause: Duration) -> bool {
     if Instant::now() + pause >= on.deadline {
-        return Err(Error::Deadline { call: call.label.clone() });
+        return false;
     }
     tokio::time::sleep(pause).await;
-    Ok(())
+    true
 }
 
 pub(crate) fn unknown(seen: Seen, call: &str) -> Error {
@@ -65,7 +66,8 @@ pub(crate) fn unknown(seen: Seen, call: &str) -> Error {
     Error::OutcomeUnknown { call: call.to_owned(), cause }
 }
 
-pub(crate) fn given(seen: Seen, call: &str) -> Error {
+/// `throttled` is how long to wait where Meta refuses for quota and does not say how long.
+pub(crate) fn given(seen: Seen, call: &str, throttled: Duration) -> Error {
     let call = call.to_owned();
     let meta = match seen {
         Seen::Unsent(cause) | Seen::Lost(cause) => return Error::Unavailable { call, cause, meta: None },
@@ -73,7 +75,7 @@ pub(crate) fn given(seen: Seen, call: &str) -> Error {
     };
     match meta.verdict() {
         Verdict::Throttled => {
-            let retry_after = meta.throttled_for().unwrap_or(Duration::from_secs(60));
+            let retry_after = meta.throttled_for().unwrap_or(throttled);
             Error::Throttled { call, meta, retry_after }
         }
         Verdict::Transient => Error::Unavailable { call, cause: meta.message.clone(), meta: Some(meta) },

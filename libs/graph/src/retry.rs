@@ -5,11 +5,8 @@ use std::time::Duration;
 use crate::{
     call::Replay,
     meta_error::{MetaError, Verdict},
+    settings::Settings,
 };
-
-/// The first pause; it doubles with every try.
-const PAUSE: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// How an attempt failed.
 #[derive(Debug)]
@@ -35,42 +32,71 @@ pub(crate) enum Next {
     GiveUnknown,
 }
 
-/// Decides after try number `tries` (from 1) of at most `tries_max`.
-pub(crate) fn next(seen: &Seen, replay: Replay, tries: u32, tries_max: u32) -> Next {
-    let may = tries < tries_max;
-    match seen {
-        Seen::Unsent(_) if may => Next::Again(pause(tries)),
-        Seen::Unsent(_) => Next::Give,
-        Seen::Lost(_) => ambiguous(replay, tries, may),
-        Seen::Meta(meta) => match meta.verdict() {
-            // Not executed, so even a create may go again; ratelimit has been told and makes it wait.
-            Verdict::Throttled if may => Next::Again(Duration::ZERO),
-            Verdict::Token => Next::NewLease,
-            Verdict::Transient => ambiguous(replay, tries, may),
-            _ => Next::Give,
-        },
+/// How often and after which pauses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) tries_max: u32,
+    /// The first pause is at most this long; the bound doubles with every try.
+    pub(crate) pause: Duration,
+    pub(crate) pause_max: Duration,
+    /// How long a caller is told to wait where Meta refuses for quota and does not say how long.
+    pub(crate) throttled: Duration,
+}
+
+impl From<&Settings> for Patience {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            tries_max: settings.tries_max.max(1),
+            pause: Duration::from_millis(settings.pause_milliseconds),
+            pause_max: Duration::from_secs(settings.pause_max_seconds),
+            throttled: Duration::from_secs(settings.throttle_pause_seconds),
+        }
     }
 }
 
-/// Perhaps executed: only what may be repeated is.
-fn ambiguous(replay: Replay, tries: u32, may: bool) -> Next {
-    match replay {
-        Replay::Never => Next::GiveUnknown,
-        Replay::Safe if may => Next::Again(pause(tries)),
-        Replay::Safe => Next::Give,
+impl Patience {
+    /// Decides after try number `tries`, from 1.
+    pub(crate) fn next(self, seen: &Seen, replay: Replay, tries: u32) -> Next {
+        let may = tries < self.tries_max;
+        match seen {
+            Seen::Unsent(_) if may => Next::Again(self.pause(tries)),
+            Seen::Unsent(_) => Next::Give,
+            Seen::Lost(_) => self.ambiguous(replay, tries, may),
+            Seen::Meta(meta) => match meta.verdict() {
+                // Not executed, so even a create may go again. Ratelimit has been told and makes it wait, save for limits
+                // that it has no bucket for; so it never goes again without a pause.
+                Verdict::Throttled if may => Next::Again(meta.throttled_for().unwrap_or_else(|| self.pause(tries))),
+                Verdict::Token => Next::NewLease,
+                Verdict::Transient => self.ambiguous(replay, tries, may),
+                _ => Next::Give,
+            },
+        }
     }
-}
 
-/// Doubling, with a jitter of 0.5 to 1 so that callers who failed together do not return together.
-fn pause(tries: u32) -> Duration {
-    let full = PAUSE.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(PAUSE_MAX);
-    let [jitter, ..] = *uuid::Uuid::new_v4().as_bytes();
-    full / 2 + full / 2 * u32::from(jitter) / 255
+    /// Perhaps executed: only what may be repeated is.
+    fn ambiguous(self, replay: Replay, tries: u32, may: bool) -> Next {
+        match replay {
+            Replay::Never => Next::GiveUnknown,
+            Replay::Safe if may => Next::Again(self.pause(tries)),
+            Replay::Safe => Next::Give,
+        }
+    }
+
+    /// Anything up to a bound that doubles, so that callers who failed together do not return together.
+    fn pause(self, tries: u32) -> Duration {
+        let bound = self.pause.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(self.pause_max);
+        let [high, low, ..] = *uuid::Uuid::new_v4().as_bytes();
+        bound * u32::from(u16::from_be_bytes([high, low])) / u32::from(u16::MAX)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn patience() -> Patience {
+        Patience::from(&Settings::default())
+    }
 
     fn meta(code: i64, subcode: Option<i64>) -> Seen {
         Seen::Meta(Box::new(MetaError { code, subcode, status: 400, ..MetaError::default() }))
@@ -81,26 +107,36 @@ mod tests {
         for (seen, expected) in [
             (Seen::Lost("reset".to_owned()), Next::GiveUnknown),
             (meta(2, None), Next::GiveUnknown),
-            (meta(80_004, None), Next::Again(Duration::ZERO)),
+            (meta(613, Some(5_044_001)), Next::Again(Duration::from_secs(1))),
+            (meta(613, Some(1_487_632)), Next::Again(Duration::from_hours(1))),
             (meta(100, None), Next::Give),
             (meta(190, Some(463)), Next::NewLease),
         ] {
-            assert_eq!(next(&seen, Replay::Never, 1, 3), expected, "{seen:?}");
+            assert_eq!(patience().next(&seen, Replay::Never, 1), expected, "{seen:?}");
         }
-        assert!(matches!(next(&Seen::Unsent("refused".to_owned()), Replay::Never, 1, 3), Next::Again(_)));
+        for seen in [Seen::Unsent("refused".to_owned()), meta(80_004, None)] {
+            assert!(matches!(patience().next(&seen, Replay::Never, 1), Next::Again(_)), "{seen:?}");
+        }
     }
 
     #[test]
     fn a_read_is_repeated_until_the_tries_are_used() {
         for seen in [Seen::Lost("reset".to_owned()), meta(2, None), Seen::Unsent("refused".to_owned())] {
-            assert!(matches!(next(&seen, Replay::Safe, 2, 3), Next::Again(_)), "{seen:?}");
-            assert_eq!(next(&seen, Replay::Safe, 3, 3), Next::Give, "{seen:?}");
+            assert!(matches!(patience().next(&seen, Replay::Safe, 2), Next::Again(_)), "{seen:?}");
+            assert_eq!(patience().next(&seen, Replay::Safe, 3), Next::Give, "{seen:?}");
         }
     }
 
     #[test]
-    fn pauses_grow_and_stay_bounded() {
-        assert!(pause(1) >= PAUSE / 2 && pause(1) <= PAUSE);
-        assert!(pause(30) <= PAUSE_MAX);
+    fn pauses_spread_over_the_whole_of_a_growing_bound() {
+        let patience = patience();
+        let spread = |tries| (0..400).map(|_| patience.pause(tries)).collect::<Vec<_>>();
+        let first = spread(1);
+        assert!(first.iter().all(|pause| *pause <= patience.pause));
+        // Four hundred draws all above or all below the middle do not happen.
+        assert!(first.iter().any(|pause| *pause < patience.pause / 2));
+        assert!(first.iter().any(|pause| *pause > patience.pause / 2));
+        assert!(spread(3).iter().any(|pause| *pause > patience.pause * 2));
+        assert!(spread(30).iter().all(|pause| *pause <= patience.pause_max));
     }
 }

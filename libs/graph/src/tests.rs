@@ -1,8 +1,11 @@
 //! The client against a Meta, an auth and a ratelimit of the tests' own.
 
 mod before;
+mod gathering;
 mod meta;
+mod outage;
 mod peers;
+mod reading;
 mod sending;
 mod throttles;
 

@@ -23,6 +23,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) file: Option<&'a File>,
     pub(crate) token: &'a SecretString,
     pub(crate) proof: &'a SecretString,
+    /// Answer 304 where it still has this etag.
+    pub(crate) etag: Option<&'a str>,
 }
 
 /// What came back, whole.
@@ -41,20 +43,19 @@ pub(crate) enum Failure {
     Lost(String),
 }
 
-/// Connections to Meta.
+/// Connections to Meta: HTTP/2 where Meta offers it, answers compressed.
 #[derive(Clone)]
 pub(crate) struct Transport {
     http: reqwest::Client,
     base: String,
+    body_bytes_max: usize,
 }
-
-/// The largest answer read, in bytes; insights pages of 1,000 rows stay far below.
-const BODY_BYTES_MAX: usize = 64 << 20;
 
 impl Transport {
     pub(crate) fn new(settings: &Settings) -> Result<Self, Error> {
         let setup = |error: &dyn std::fmt::Display| Error::Setup(error.to_string());
         let mut builder = reqwest::Client::builder()
+            .gzip(true)
             .retry(retry::never()) // one permit is one arrival at Meta, so nothing below us may send twice
             .redirect(redirect::Policy::none())
             .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
@@ -74,17 +75,26 @@ impl Transport {
         Ok(Self {
             http: builder.build().map_err(|error| setup(&error))?,
             base: settings.base_url.trim_end_matches('/').to_owned(),
+            body_bytes_max: settings.answer_bytes_max,
         })
     }
 
     pub(crate) async fn send(&self, attempt: Attempt<'_>) -> Result<Reply, Failure> {
-        answered(self.request(&attempt)).await
+        self.answered(self.request(&attempt)).await
     }
 
     /// A POST without a token: what proves the call stands in its form. Nothing of the form reaches a URL.
     pub(crate) async fn send_form(&self, version: &str, path: &str, form: &[(&str, &str)]) -> Result<Reply, Failure> {
         let url = format!("{}/{version}{path}", self.base);
-        answered(self.http.post(url).form(form)).await
+        self.answered(self.http.post(url).form(form)).await
+    }
+
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
+        let answer = request.send().await.map_err(failure)?;
+        let status = answer.status().as_u16();
+        let headers = answer.headers().clone();
+        let body = read(answer, self.body_bytes_max).await?;
+        Ok(Reply { status, headers, body })
     }
 
     fn request(&self, attempt: &Attempt<'_>) -> reqwest::RequestBuilder {
@@ -98,6 +108,10 @@ impl Transport {
             .unwrap_or_else(|_| header::HeaderValue::from_static("Bearer unreadable"));
         bearer.set_sensitive(true);
         let request = self.http.request(method, url).header(header::AUTHORIZATION, bearer);
+        let request = match attempt.etag {
+            Some(etag) => request.header(header::IF_NONE_MATCH, etag),
+            None => request,
+        };
         let mut fields: Vec<(&str, &str)> = Vec::with_capacity(attempt.fields.len() + 1);
         fields.push(("appsecret_proof", attempt.proof.expose_secret()));
         fields.extend(attempt.fields.iter().map(|(name, value)| (name.as_ref(), value.as_str())));
@@ -126,20 +140,12 @@ fn form(fields: &[(&str, &str)], file: &File) -> multipart::Form {
     form.part(file.part.clone(), part)
 }
 
-async fn answered(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
-    let answer = request.send().await.map_err(failure)?;
-    let status = answer.status().as_u16();
-    let headers = answer.headers().clone();
-    let body = read(answer).await?;
-    Ok(Reply { status, headers, body })
-}
-
-/// Reads the body up to a bound; an answer that stops half-way is a lost one.
-async fn read(mut answer: reqwest::Response) -> Result<Bytes, Failure> {
+/// Reads the body up to a bound, which is one of what it unpacks to; an answer that stops half-way is a lost one.
+async fn read(mut answer: reqwest::Response, bytes_max: usize) -> Result<Bytes, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::Lost(plain(&error)))? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(Failure::Lost(format!("the answer is longer than {BODY_BYTES_MAX} bytes")));
+        if body.len() + chunk.len() > bytes_max {
+            return Err(Failure::Lost(format!("the answer is longer than {bytes_max} bytes")));
         }
         body.extend_from_slice(&chunk);
     }

@@ -231,6 +231,8 @@ impl Context {
             | graph::Error::Quota { .. }
             | graph::Error::Throttled { .. }
             | graph::Error::Unavailable { .. }
+            | graph::Error::DeadVersion { .. }
+            | graph::Error::Open { .. }
             | graph::Error::Withheld { .. }
             | graph::Error::Deadline { .. }
             | graph::Error::Setup(_) => {

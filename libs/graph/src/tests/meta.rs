@@ -21,13 +21,15 @@ use tokio::net::TcpListener;
 pub(crate) struct Said {
     pub(crate) status: u16,
     pub(crate) body: String,
+    /// Instead of the body.
+    pub(crate) packed: Option<Vec<u8>>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) after: Duration,
 }
 
 impl Said {
     pub(crate) fn good(body: &Value) -> Self {
-        Self { status: 200, body: body.to_string(), headers: Vec::new(), after: Duration::ZERO }
+        Self { status: 200, body: body.to_string(), packed: None, headers: Vec::new(), after: Duration::ZERO }
     }
 
     pub(crate) fn error(status: u16, code: i64, subcode: Option<i64>) -> Self {
@@ -80,11 +82,12 @@ impl Default for Meta {
     }
 }
 
-/// An id for whatever is asked; a batch is answered item by item.
-fn usual(arrival: &Arrival) -> Said {
+/// What is read has the id it is read by; a batch is answered item by item.
+pub(crate) fn usual(arrival: &Arrival) -> Said {
     let items = arrival.items();
     if items.is_empty() {
-        return Said::good(&json!({ "id": "7" }));
+        let id = arrival.path.rsplit('/').next().filter(|_| arrival.method == Method::GET);
+        return Said::good(&json!({ "id": id.unwrap_or("7") }));
     }
     let answers = items.iter().map(|item| {
         let id = item["relative_url"].as_str().unwrap_or_default();
@@ -131,7 +134,8 @@ async fn answer(State(meta): State<Meta>, method: Method, uri: Uri, headers: Hea
     let rule = meta.rule.lock().unwrap().clone();
     let said = next.unwrap_or_else(|| rule(&arrival));
     tokio::time::sleep(said.after).await;
-    let mut response = said.body.into_response();
+    let body = said.packed.unwrap_or_else(|| said.body.into_bytes());
+    let mut response = body.into_response();
     *response.status_mut() = said.status.try_into().unwrap();
     for (name, value) in said.headers {
         response.headers_mut().insert(name, value.parse().unwrap());
