@@ -180,6 +180,7 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
 
     let tenants = Tenants::new(store.clone(), vault.clone(), now.clone());
     let apps = MetaApps::new(store.clone(), vault.clone(), oauth.clone(), now.clone());
+    apps.tell_of_dead_versions().await?;
     let base = (store.clone(), vault.clone(), now.clone());
     let plan = settings.lifecycle.plan();
     let connections = Connections::new(base, (apps.clone(), tenants.clone()), (oauth.clone(), plan));

@@ -16,6 +16,9 @@ use crate::{
     vault::{self, Cell, SYSTEM, Sealed, Vault},
 };
 
+/// Apps looked through at start.
+const APPS_TOLD_MAX: i64 = 1_000;
+
 /// One of our apps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetaApp {
@@ -131,6 +134,18 @@ impl MetaApps {
         let secret = vault::text(&self.vault.open(&cell(&row), &sealed).await?)?;
         let version = if tenant_version.is_empty() { app.api_version } else { tenant_version.to_owned() };
         Ok(graph::oauth::App { id, secret, version })
+    }
+
+    /// Says of each app whose version of Meta's API is over what to do about it. Auth itself goes on: it is where a newer
+    /// version is set, and whoever leases a token refuses to call with a dead one.
+    pub async fn tell_of_dead_versions(&self) -> Result<(), Error> {
+        let today = (self.now)().to_zoned(jiff::tz::TimeZone::UTC).date();
+        for app in self.list("", APPS_TOLD_MAX).await? {
+            if let Some(next) = graph::versions::refusal(graph::versions::Api::Marketing, &app.api_version, today) {
+                tracing::error!(meta_app.id = %app.id, next, "calls to Meta with this app are refused");
+            }
+        }
+        Ok(())
     }
 
     /// Apps by id, after one.

@@ -10,11 +10,13 @@ mod meta_app;
 mod subject;
 mod tenant;
 
-use jiff::Timestamp;
+use graph::versions::{self, Api, Standing};
+use jiff::{Timestamp, tz::TimeZone};
 use proto::auth::v1 as pb;
 use rpc::{FieldError, Fields};
 use secrecy::SecretString;
 use vocabulary::{
+    Clock, SystemClock,
     ids::{RequestId, TenantId},
     names,
     page::PageRequest,
@@ -80,8 +82,9 @@ pub fn tenant(fields: &mut Fields, tenant: Option<pb::Tenant>) -> (String, Strin
     fields.check(tenant.is_some(), "tenant", "is required", "REQUIRED");
     let pb::Tenant { display_name, meta_version, .. } = tenant.unwrap_or_default();
     display_name_is_short(fields, "tenant.display_name", &display_name);
-    let fits = meta_version.is_empty() || is_version(&meta_version);
-    fields.check(fits, "tenant.meta_version", "must be empty or a version such as v26.0", "META_VERSION");
+    if !meta_version.is_empty() {
+        version_serves(fields, "tenant.meta_version", &meta_version);
+    }
     (display_name, meta_version)
 }
 
@@ -91,11 +94,13 @@ fn display_name_is_short(fields: &mut Fields, field: &str, name: &str) {
     fields.check(fits, field, "must have at most 200 characters, none of them a control character", "DISPLAY_NAME");
 }
 
-/// A version of Meta's API, such as `v26.0`.
-fn is_version(text: &str) -> bool {
-    let digits = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = text.strip_prefix('v').and_then(|rest| rest.split_once('.'));
-    parts.is_some_and(|(major, minor)| digits(major) && digits(minor))
+/// A version of Meta's API that Meta still serves.
+fn version_serves(fields: &mut Fields, field: &str, version: &str) {
+    let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+    let is_word = versions::standing(Api::Marketing, version, today) != Standing::Malformed;
+    let reason = if is_word { "META_VERSION_ENDED" } else { "META_VERSION" };
+    let dead = versions::refusal(Api::Marketing, version, today);
+    fields.check(dead.is_none(), field, dead.unwrap_or_default(), reason);
 }
 
 /// A secret that must be there.
@@ -164,10 +169,16 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_metas() {
-        assert!(is_version("v26.0") && is_version("v1.10"));
-        for text in ["", "26.0", "v26", "v26.", "vx.0", "v26.0/..", "v2600.0"] {
-            assert!(!is_version(text), "{text}");
+    fn a_version_is_one_that_meta_serves() {
+        let reason = |version: &str| {
+            let mut fields = Fields::new();
+            version_serves(&mut fields, "v", version);
+            fields.finish().err().map(|error| error.to_string())
+        };
+        assert_eq!(reason("v26.0"), None);
+        assert!(reason("v22.0").unwrap().contains("ended on 2026-02-19: set v26.0 or newer"));
+        for text in ["", "26.0", "v26", "v26.0.1", "v.0", "v26.", "v2x.0", "v26.0/me"] {
+            assert!(reason(text).unwrap().contains("must be a version such as v26.0"), "{text}");
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::{civil::Date, tz::TimeZone};
 use proto::gateway::v1::{self as pb, system_service_server::SystemService};
 use rpc::{Scopes, Tenants, Verifier};
 use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
-use vocabulary::ids::TenantId;
+use vocabulary::{Clock, SystemClock, ids::TenantId};
 
 use crate::{routes, settings::Settings};
 
@@ -33,7 +34,9 @@ impl SystemService for System {
         &self,
         _: Request<pb::GetSystemInfoRequest>,
     ) -> Result<Response<pb::GetSystemInfoResponse>, Status> {
-        Ok(Response::new(pb::GetSystemInfoResponse { system: Some(self.info.clone()) }))
+        let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+        let system = pb::SystemInfo { meta_versions: meta_versions(today), ..self.info.clone() };
+        Ok(Response::new(pb::GetSystemInfoResponse { system: Some(system) }))
     }
 
     async fn get_caller(
@@ -87,7 +90,17 @@ fn info(settings: &Settings) -> pb::SystemInfo {
             deadline_seconds_max: i32::try_from(deadline).unwrap_or(i32::MAX),
             in_flight_max: i32::try_from(settings.limits.in_flight_max).unwrap_or(i32::MAX),
         }),
+        meta_versions: Vec::new(), // they depend on the day
     }
+}
+
+fn meta_versions(today: Date) -> Vec<pb::MetaVersion> {
+    let told = |(version, end): (String, Option<Date>)| pb::MetaVersion {
+        days_to_end: graph::versions::days_to_end(&version, today),
+        version,
+        end_date: end.map(|day| day.to_string()).unwrap_or_default(),
+    };
+    graph::versions::serving(today).into_iter().map(told).collect()
 }
 
 /// The services of our protos that have a method for callers, sorted.
@@ -113,6 +126,15 @@ mod tests {
         assert!(info.packages.contains(&"adplane.insights.v1".to_owned()));
         assert!(info.packages.contains(&"adplane.gateway.v1".to_owned()));
         assert!(!info.packages.contains(&"adplane.auth.v1".to_owned()));
+    }
+
+    #[test]
+    fn the_versions_of_meta_are_told_with_the_days_that_they_have_left() {
+        let versions = meta_versions(jiff::civil::date(2026, 9, 6));
+        let told = versions.iter().find(|version| version.version == "v24.0").unwrap();
+        assert_eq!((told.end_date.as_str(), told.days_to_end), ("2026-10-06", Some(30)));
+        let newest = versions.last().unwrap();
+        assert_eq!((newest.end_date.as_str(), newest.days_to_end), ("", None));
     }
 
     #[test]

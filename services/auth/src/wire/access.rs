@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 use vocabulary::names;
 
-use super::{display_name_is_short, is_version, new_tenant_id, request_id, secret, tenant, timestamp};
+use super::{display_name_is_short, new_tenant_id, request_id, secret, tenant, timestamp, version_serves};
 use crate::{
     bootstrap::Wanted,
     callers::Caller,
@@ -99,7 +99,7 @@ pub fn meta_app(fields: &mut Fields, app: Option<pb::MetaApp>, app_secret: Strin
         return None;
     };
     display_name_is_short(fields, "meta_app.display_name", &app.display_name);
-    fields.check(is_version(&app.api_version), "meta_app.api_version", "must be such as v26.0", "META_VERSION");
+    version_serves(fields, "meta_app.api_version", &app.api_version);
     let id = fields.parse("meta_app.app_id", app.app_id.parse(), "META_ID")?;
     Some(NewMetaApp { app: MetaApp::new(id, app.display_name, app.api_version), secret })
 }

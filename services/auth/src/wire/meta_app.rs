@@ -10,7 +10,7 @@ use vocabulary::{
     names,
 };
 
-use super::{display_name_is_short, is_version, named, request_id, secret, tenant::mask, timestamp};
+use super::{display_name_is_short, named, request_id, secret, tenant::mask, timestamp, version_serves};
 use crate::meta_apps::{AppChange, MetaApp, SecretFacts};
 
 /// How long webhooks by the old secret are taken where nobody says.
@@ -31,7 +31,7 @@ pub fn update_meta_app(
             display_name_is_short(&mut fields, "meta_app.display_name", &app.display_name);
             change.display_name = Some(app.display_name.clone());
         } else {
-            fields.check(is_version(&app.api_version), "meta_app.api_version", "must be such as v26.0", "META_VERSION");
+            version_serves(&mut fields, "meta_app.api_version", &app.api_version);
             change.api_version = Some(app.api_version.clone());
         }
     }

@@ -7,7 +7,7 @@ use vocabulary::{
     names,
 };
 
-use super::{display_name_is_short, is_version, named, request_id, timestamp};
+use super::{display_name_is_short, named, request_id, timestamp, version_serves};
 use crate::{
     store::owners::Owner,
     tenants::{Change, Share},
@@ -28,8 +28,9 @@ pub fn update_tenant(request: pb::UpdateTenantRequest) -> Result<Update, FieldEr
     let tenant = request.tenant.unwrap_or_default();
     let id = fields.take(named("tenant.name", names::tenant(&tenant.name)));
     display_name_is_short(&mut fields, "tenant.display_name", &tenant.display_name);
-    let version = tenant.meta_version.is_empty() || is_version(&tenant.meta_version);
-    fields.check(version, "tenant.meta_version", "must be empty or a version such as v26.0", "META_VERSION");
+    if !tenant.meta_version.is_empty() {
+        version_serves(&mut fields, "tenant.meta_version", &tenant.meta_version);
+    }
     let (mut display_name, mut meta_version) = (None, None);
     let paths = mask(&mut fields, request.update_mask, &["display_name", "meta_version"]);
     for path in &paths {
