@@ -1,8 +1,9 @@
 //! One call on its way: a lease and a permit, the caller's word that it goes, the bytes, what Meta says; and again where
 //! that is safe.
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::{
@@ -20,6 +21,9 @@ use crate::{
     transport::{Attempt, Failure, Reply},
     usage,
 };
+
+/// A read that the deadline cut after so long says that Meta is slow, and not only that its caller is hasty.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A good answer of one attempt.
 pub(crate) struct Delivered {
@@ -115,6 +119,8 @@ impl Client {
             graph.call = call.label,
             graph.millis = started.elapsed().as_millis(),
             graph.answered = matches!(sent, Some(Ok(_))),
+            graph.http =
+                sent.as_ref().and_then(|sent| sent.as_ref().ok()).map(|reply| tracing::field::debug(reply.version)),
             "called"
         );
         match sent {
@@ -128,7 +134,12 @@ impl Client {
                 pass.failed();
                 Ok(Err(Seen::Lost(cause)))
             }
-            None => Err(Error::Deadline { call: call.label.clone() }),
+            None => {
+                if started.elapsed() >= SILENCE {
+                    pass.failed();
+                }
+                Err(Error::Deadline { call: call.label.clone() })
+            }
         }
     }
 

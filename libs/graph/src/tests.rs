@@ -5,6 +5,7 @@ mod gathering;
 mod meta;
 mod outage;
 mod peers;
+mod proxied;
 mod reading;
 mod sending;
 mod throttles;

@@ -29,6 +29,7 @@ pub(crate) struct Attempt<'a> {
 
 /// What came back, whole.
 pub(crate) struct Reply {
+    pub(crate) version: http::Version,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -91,10 +92,10 @@ impl Transport {
 
     async fn answered(&self, request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
         let answer = request.send().await.map_err(failure)?;
-        let status = answer.status().as_u16();
+        let (version, status) = (answer.version(), answer.status().as_u16());
         let headers = answer.headers().clone();
         let body = read(answer, self.body_bytes_max).await?;
-        Ok(Reply { status, headers, body })
+        Ok(Reply { version, status, headers, body })
     }
 
     fn request(&self, attempt: &Attempt<'_>) -> reqwest::RequestBuilder {

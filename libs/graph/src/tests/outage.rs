@@ -76,6 +76,35 @@ async fn failures_everywhere_hold_back_every_account() {
 }
 
 #[tokio::test]
+async fn a_meta_that_says_nothing_is_away_and_a_hasty_caller_says_nothing_about_it() {
+    let house = strict().await;
+    house.meta.rule(|_| Said { after: Duration::from_hours(1), ..Said::good(&Value::Null) });
+    let cut = async |seconds: u64| {
+        let before = house.meta.count();
+        let mut on = on();
+        on.deadline = tokio::time::Instant::now().into_std() + Duration::from_secs(seconds);
+        let arrived = async {
+            while house.meta.count() == before {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            tokio::time::resume();
+        };
+        tokio::join!(house.client.send(&on, read()), arrived).0.unwrap_err()
+    };
+    for _ in 0..5 {
+        let error = cut(9).await;
+        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+    }
+    for _ in 0..3 {
+        let error = cut(30).await;
+        assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
+    }
+    assert!(matches!(house.client.send(&on(), read()).await, Err(Error::Open { .. })));
+}
+
+#[tokio::test]
 async fn throttles_and_wrong_requests_are_answers() {
     let house = strict().await;
     for said in [Said::error(400, 80_004, None), Said::error(400, 100, None), Said::error(403, 4, None)] {

@@ -194,4 +194,10 @@ impl QuotaService for Peers {
     ) -> Result<Response<ratelimit::ListQuotasResponse>, Status> {
         Ok(Response::new(ratelimit::ListQuotasResponse::default()))
     }
+    async fn explain_throttle(
+        &self,
+        _: Request<ratelimit::ExplainThrottleRequest>,
+    ) -> Result<Response<ratelimit::ExplainThrottleResponse>, Status> {
+        Ok(Response::new(ratelimit::ExplainThrottleResponse::default()))
+    }
 }
