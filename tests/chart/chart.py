@@ -24,7 +24,7 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 # Who calls whom, written down a second time: the rendered policies must say the same.
 CALLS = {
     "gateway": {"auth", "ratelimit", "campaigns", "insights", "audiences", "conversions"},
-    "auth": {"campaigns", "insights", "audiences", "conversions"},
+    "auth": {"ratelimit", "campaigns", "insights", "audiences", "conversions"},
     "ratelimit": {"auth"},
     "campaigns": {"auth", "ratelimit"},
     "insights": {"auth", "ratelimit"},

@@ -166,7 +166,7 @@ url_file = "/etc/adplane/secrets/redis_url"
 endpoint = "http://adplane-auth:{{ $values.services.auth.port }}"
 {{ include "adplane.proof" $values }}
 {{- end }}
-{{- if and (has "ratelimit" $own.calls) (ne $service "gateway") }}
+{{- if and (has "ratelimit" $own.calls) (not (has $service (list "gateway" "auth"))) }}
 
 [ratelimit]
 endpoint = "http://adplane-ratelimit:{{ $values.services.ratelimit.port }}"

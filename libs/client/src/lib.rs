@@ -99,6 +99,7 @@ services! {
         events => event_service_client::EventServiceClient;
     ratelimit:
         quotas => quota_service_client::QuotaServiceClient,
+        quota_policies => quota_policy_service_client::QuotaPolicyServiceClient,
         usage => usage_service_client::UsageServiceClient;
 }
 

@@ -25,6 +25,20 @@ impl Moment {
     }
 }
 
+impl Moment {
+    /// As [`Moment::before`], where a span counts on from when the command runs.
+    pub(crate) fn after(self, now: Timestamp) -> Result<prost_types::Timestamp> {
+        match self {
+            Self::At(_) => self.before(now),
+            Self::Ago(span) => {
+                let now = now.to_zoned(TimeZone::UTC);
+                let at = now.checked_add(span.abs()).context("that late there is no calendar")?.timestamp();
+                Self::At(at).before(at)
+            }
+        }
+    }
+}
+
 impl FromStr for Moment {
     type Err = String;
 
@@ -55,6 +69,8 @@ mod tests {
             let moment = text.parse::<Moment>().unwrap().before(now).unwrap();
             assert_eq!(Timestamp::from_second(moment.seconds).unwrap().to_string(), expected, "{text}");
         }
+        let later = "90m".parse::<Moment>().unwrap().after(now).unwrap();
+        assert_eq!(Timestamp::from_second(later.seconds).unwrap().to_string(), "2026-11-22T11:30:00Z");
         for text in ["", "yesterday", "7", "2026-13-01"] {
             assert!(text.parse::<Moment>().is_err(), "{text}");
         }

@@ -1,6 +1,7 @@
 //! `adplane quota`: how the quota at Meta stands, who spent it, and why calls wait.
 
 mod explain;
+mod freeze;
 mod usage;
 
 use anyhow::Result;
@@ -20,6 +21,10 @@ pub(crate) enum Verb {
     Explain(explain::Options),
     /// Shows the buckets that the tenant's calls used in the last day
     List(Door),
+    /// Stops all calls but safety calls, such as pauses, until a moment
+    Freeze(freeze::Options),
+    /// Ends a freeze before its time
+    Unfreeze(freeze::End),
     /// Sums up who called what, as far back as it is kept
     Usage(Box<usage::Options>),
 }
@@ -28,6 +33,8 @@ pub(crate) async fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Explain(options) => explain::run(options).await,
         Verb::List(door) => list(&door).await,
+        Verb::Freeze(options) => freeze::freeze(options).await,
+        Verb::Unfreeze(end) => freeze::unfreeze(end).await,
         Verb::Usage(options) => usage::run(*options).await,
     }
 }
@@ -52,6 +59,11 @@ async fn list(door: &Door) -> Result<()> {
             quota.why.clone(),
         ]
     })
+}
+
+/// People leave the collection of an ad account out.
+fn full(name: &str) -> String {
+    if name.contains('/') { name.to_owned() } else { format!("adAccounts/{name}") }
 }
 
 /// A bucket as people call it, such as `act_1 ads_management`.

@@ -73,6 +73,11 @@ impl Counter {
         settled
     }
 
+    /// These buckets may have room now, whatever was refused before.
+    pub(crate) fn forget(&self, buckets: &[Bucket]) {
+        self.refusals.forget(buckets.iter().map(|bucket| bucket.key.as_str()));
+    }
+
     /// Gives a permit back; `buckets` are those of its charges, in their order.
     pub(crate) async fn release(&self, permit: &Permit, buckets: &[Bucket]) -> Result<bool, Error> {
         let released = self.store.release(permit, buckets).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::common::v1::ErrorReason;
 use rpc::{Fault, FieldError};
 use tonic::{Code, Status};
+use uuid::Uuid;
 use vocabulary::page::PageError;
 
 /// Everything that can go wrong here.
@@ -31,6 +32,21 @@ pub enum Error {
     /// Something stands in a table that no program of ours writes there.
     #[error("{0} in the database cannot be read")]
     Corrupt(&'static str),
+    /// The caller's rights end before this.
+    #[error("{0}")]
+    OperatorOnly(&'static str),
+    /// There is nothing to thaw.
+    #[error("{name} is not frozen")]
+    NotFrozen {
+        /// As asked.
+        name: String,
+    },
+    /// The same request is at work at this moment.
+    #[error("request {0} is at work at this moment")]
+    InFlight(Uuid),
+    /// The id belongs to another request.
+    #[error("request_id {0} was used for another request")]
+    RequestIdReused(Uuid),
     /// Nothing of the caller's has this name.
     #[error("no call used {name} in the last day")]
     Unknown {
@@ -81,6 +97,10 @@ impl Fault for Error {
             Self::ServerChanges | Self::Late => Code::Unavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => Code::Unavailable,
             Self::Unknown { .. } => Code::NotFound,
+            Self::OperatorOnly(_) => Code::PermissionDenied,
+            Self::NotFrozen { .. } => Code::FailedPrecondition,
+            Self::InFlight(_) => Code::Aborted,
+            Self::RequestIdReused(_) => Code::InvalidArgument,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
                 Code::Internal
             }
@@ -93,6 +113,10 @@ impl Fault for Error {
             Self::ServerChanges | Self::Late => ErrorReason::StoreUnavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => ErrorReason::StoreUnavailable,
             Self::Unknown { .. } => ErrorReason::NotFound,
+            Self::OperatorOnly(_) => ErrorReason::ScopeMissing,
+            Self::NotFrozen { .. } => ErrorReason::WrongState,
+            Self::InFlight(_) => ErrorReason::RequestInFlight,
+            Self::RequestIdReused(_) => ErrorReason::RequestIdReused,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
                 ErrorReason::Internal
             }
@@ -103,12 +127,15 @@ impl Fault for Error {
         match self {
             Self::Field(error) => error.metadata(),
             Self::Unknown { name, .. } => vec![("resource", name.clone())],
+            Self::OperatorOnly(_) => vec![("scope", "tenants/*".to_owned())],
+            Self::NotFrozen { name } => vec![("resource", name.clone()), ("state", "NOT_FROZEN".to_owned())],
+            Self::InFlight(id) | Self::RequestIdReused(id) => vec![("request_id", id.to_string())],
             _ => vec![],
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        (self.code() == Code::Unavailable).then_some(Duration::from_secs(1))
+        (self.code() == Code::Unavailable || matches!(self, Self::InFlight(_))).then_some(Duration::from_secs(1))
     }
 
     fn violations(&self) -> Vec<rpc::Violation> {

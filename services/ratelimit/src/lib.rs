@@ -14,6 +14,8 @@
 //! What was decided and what Meta said leaves a trail ([`trail`]), from which it is explained who spent a quota and why a
 //! call waits ([`explain`]).
 //!
+//! What somebody froze by hand is kept by [`freezes`].
+//!
 //! Invariants:
 //! - A refused demand takes nothing. A lost answer costs points and admits nothing more.
 //! - Nothing is stored for a permit: it is signed ([`permit`]) and names the very cells it was charged to.
@@ -26,6 +28,7 @@ mod counter;
 mod demand;
 mod error;
 mod explain;
+mod freezes;
 mod journal;
 mod permit;
 mod priority;
@@ -45,9 +48,11 @@ mod wire;
 
 use std::sync::Arc;
 
+use proto::auth::v1::chain_service_server::ChainServiceServer;
+use proto::ratelimit::v1::quota_policy_service_server::QuotaPolicyServiceServer;
 use proto::ratelimit::v1::quota_service_server::QuotaServiceServer;
 use proto::ratelimit::v1::usage_service_server::UsageServiceServer;
-use rpc::{Keys, Peer, ServiceIdentity, Verifier};
+use rpc::{ChainApi, Keys, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -61,10 +66,11 @@ use crate::{
     counter::Counter,
     demand::Rules,
     explain::Explainer,
+    freezes::Freezes,
     permit::Permits,
     quotas::Quotas,
-    service::{Api, UsageApi},
-    store::{Allowances, History, Store},
+    service::{Api, PolicyApi, UsageApi},
+    store::{Allowances, Chains, FreezeRows, History, Store},
     trail::Trail,
     waiting::Waiting,
 };
@@ -79,6 +85,9 @@ pub fn migrations() -> Vec<(&'static str, &'static str)> {
     vec![
         ("V1__allowances", include_str!("migrations/V1__allowances.sql")),
         ("V2__history", include_str!("migrations/V2__history.sql")),
+        ("V3__requests", storage::requests::SQL),
+        ("V4__audit", storage::audit::SQL),
+        ("V5__freezes", include_str!("migrations/V5__freezes.sql")),
     ]
 }
 
@@ -103,7 +112,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
 
     // Requests that are still under way wait for the journal, so it outlives them.
     let journal = CancellationToken::new();
-    let (api, usage) = apis(&settings, &process, &journal).await?;
+    let Apis { quotas, usage, policies, chains } = apis(&settings, &process, &journal).await?;
     let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
     let auth = Peer::connect(&settings.auth.endpoint, identity)?;
     let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
@@ -111,8 +120,10 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
         .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
-        .add(QuotaServiceServer::new(api))
-        .add(UsageServiceServer::new(usage));
+        .add(QuotaServiceServer::new(quotas))
+        .add(UsageServiceServer::new(usage))
+        .add(QuotaPolicyServiceServer::new(policies))
+        .add(ChainServiceServer::new(chains).max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX));
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
     readiness.drain();
@@ -120,15 +131,20 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
     Ok(served?)
 }
 
-async fn apis(
-    settings: &Settings,
-    process: &runtime::Process,
-    journal: &CancellationToken,
-) -> anyhow::Result<(Api, UsageApi)> {
+/// What is served.
+struct Apis {
+    quotas: Api,
+    usage: UsageApi,
+    policies: PolicyApi,
+    chains: ChainApi<Chains>,
+}
+
+async fn apis(settings: &Settings, process: &runtime::Process, journal: &CancellationToken) -> anyhow::Result<Apis> {
     let redis = storage::Redis::connect(&settings.redis).await?;
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
-    let history = History::new(postgres.clone());
+    let (history, rows) = (History::new(postgres.clone()), FreezeRows::new(postgres.clone()));
+    let chains = Chains(postgres.clone());
     let store = Arc::new(Store::open(redis, Allowances::new(postgres), process.tasks.clone()).await?);
     let trail = Arc::new(Trail::new(history, Arc::clone(&store), settings.history()));
     process.tasks.spawn(Arc::clone(&trail).run(journal.clone()));
@@ -142,5 +158,9 @@ async fn apis(
     let quotas = Arc::new(Quotas::new(counter, waiting, rules, permits).with_trail(Arc::clone(&trail)));
     let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
     let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
-    Ok((Api::new(quotas, explainer, pages, settings.send_before()), usage))
+    let freezes = Freezes::new(rows, Arc::clone(&quotas));
+    process.tasks.spawn(freezes.clone().run(process.stop.clone()));
+    let chains = ChainApi::new(chains, pages.clone());
+    let quotas = Api::new(quotas, explainer, pages, settings.send_before());
+    Ok(Apis { quotas, usage, policies: PolicyApi::new(freezes), chains })
 }

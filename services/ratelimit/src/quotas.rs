@@ -95,6 +95,20 @@ impl Quotas {
         &self.counter
     }
 
+    /// Writes what the trail has not written yet.
+    pub(crate) async fn write_trail(&self) -> Result<(), Error> {
+        match &self.trail {
+            Some(trail) => trail.write().await,
+            None => Ok(()),
+        }
+    }
+
+    /// These buckets may have room now: who waits is tried, and what was refused before is forgotten.
+    pub(crate) fn reconsider(&self, buckets: &[Bucket]) {
+        self.counter.forget(buckets);
+        self.waiting.reconsider(buckets.iter().map(|bucket| bucket.key.as_str()));
+    }
+
     /// Applies the reports and decides. Reports that may change this very decision are applied before it; others go to
     /// Redis beside it, in no order, so that most calls cost one trip.
     pub(crate) async fn acquire(&self, tenant: &TenantId, ask: Acquire, deadline: Instant) -> Result<Decision, Error> {

@@ -17,9 +17,11 @@ use crate::quotas::{Acquire, Filter, Quotas};
 use crate::scope::Scope;
 use crate::wire;
 
+mod policy;
 mod usage;
 mod viewer;
 
+pub(crate) use policy::PolicyApi;
 pub(crate) use usage::UsageApi;
 
 /// How long a call without deadline may wait.

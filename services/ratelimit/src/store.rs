@@ -22,8 +22,10 @@ use crate::scope::app_tag;
 use crate::usage::{Close, Correction};
 
 mod allowances;
+mod chains;
 mod epoch;
 mod flights;
+mod freezes;
 mod history;
 mod horizon;
 mod outcome;
@@ -34,7 +36,9 @@ mod terms;
 pub(crate) mod tests;
 
 pub(crate) use allowances::Allowances;
+pub(crate) use chains::Chains;
 use flights::{Asked, Flights};
+pub(crate) use freezes::{FreezeRows, Frozen, Repeat};
 pub(crate) use history::{
     Columns, Group, History, Losses, RefusedRow, Spent, Step, Told, UsageQuery, UsageRow, Viewer,
 };
@@ -141,7 +145,6 @@ impl Store {
 
     /// Lets only safety through each bucket before its moment, in ms since 1970; 0 ends that. Forgotten with a loss of Redis:
     /// whoever keeps freezes says them again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "policies, which say what is frozen, come next"))]
     pub(crate) async fn freeze(&self, freezes: &[(Bucket, i64)]) -> Result<(), Error> {
         let keys: Vec<&str> = freezes.iter().map(|(bucket, _)| bucket.key.as_str()).collect();
         let mut args = vec![self.horizon.not_after_ms()];

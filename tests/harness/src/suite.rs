@@ -82,7 +82,7 @@ impl Suite {
             gateway: at("gateway"),
             auth: at("auth"),
             ratelimit: at("ratelimit"),
-            chains: ["campaigns", "insights", "audiences", "conversions"]
+            chains: ["ratelimit", "campaigns", "insights", "audiences", "conversions"]
                 .map(|name| (name.to_owned(), at(name)))
                 .into(),
         };

@@ -50,8 +50,9 @@ impl Config<'_> {
     }
 
     fn auth(&self) -> Table {
-        // Those that keep a chain of the audit; ratelimit changes nothing.
-        let chains = [Service::Campaigns, Service::Insights, Service::Audiences, Service::Conversions];
+        // Those that keep a chain of the audit.
+        let chains =
+            [Service::Ratelimit, Service::Campaigns, Service::Insights, Service::Audiences, Service::Conversions];
         let chains = chains.map(|service| (service.name(), url(self.ports.of(service)).into()));
         table([
             ("services", Value::Table(table(chains))),

@@ -8,7 +8,7 @@ use crate::{
     door::Door,
     moment::Moment,
     output::{Output, indented, moment, word},
-    quota::{bar, bucket},
+    quota::{bar, bucket, full},
 };
 
 /// As many lines as each table has; `--json` has more.
@@ -31,11 +31,6 @@ pub(crate) async fn run(Options { name, at, door }: Options) -> Result<()> {
     let request = ExplainThrottleRequest { name: full(&name), time };
     let answer = door.open()?.quotas().explain_throttle(request).await?.into_inner();
     show(door.output(), &answer.explanation.context("ratelimit answered without an explanation")?)
-}
-
-/// People leave the collection of an ad account out.
-fn full(name: &str) -> String {
-    if name.contains('/') { name.to_owned() } else { format!("adAccounts/{name}") }
 }
 
 fn show(output: Output, explanation: &Explanation) -> Result<()> {

@@ -115,6 +115,15 @@ async fn use_and_buckets_are_listed_and_what_is_mistyped_is_told() {
     let terminal = Terminal::of_tenant(&suite);
     let account = AD_ACCOUNT.trim_start_matches("adAccounts/");
     create(&suite, "Counted").await.unwrap();
+    let frozen = terminal.adplane(&["quota", "freeze", account, "--until", "30m", "--reason", "a test"]).await.well();
+    assert!(frozen.stdout.starts_with(&format!("{AD_ACCOUNT} is frozen until ")), "{}", frozen.stdout);
+    let explained = terminal.adplane(&["quota", "explain", account]).await.well();
+    assert!(
+        explained.stdout.contains("are frozen until ") && explained.stdout.contains("a test"),
+        "{}",
+        explained.stdout
+    );
+    terminal.adplane(&["quota", "unfreeze", account, "--reason", "a test"]).await.well();
     let list = terminal.adplane(&["quota", "list"]).await.well();
     let bucket = list.stdout.lines().find(|line| line.starts_with(&format!("{account} ads_management")));
     assert!(bucket.is_some_and(|line| line.contains("[#")), "{}", list.stdout);
@@ -132,6 +141,9 @@ async fn use_and_buckets_are_listed_and_what_is_mistyped_is_told() {
         (&["quota", "usage", "--by", "planet"], 2, "tenant"),
         (&["quota", "usage", "--step", "week"], 2, "minute"),
         (&["quota", "usage", "--from", "300d"], 3, "92 days"),
+        (&["quota", "freeze", "metaApps/1", "--reason", "mischief"], 4, "operator"),
+        (&["quota", "freeze", "act_1", "--until", "soon", "--reason", "x"], 2, "2026-11-22"),
+        (&["quota", "unfreeze", account, "--reason", "again"], 3, "not frozen"),
         (&["quota", "exlain", "act_1"], 2, "explain"),
         (&["quota", "list", "--token", "nonsense"], 4, "token"),
     ] {

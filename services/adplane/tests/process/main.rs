@@ -6,5 +6,6 @@ mod collector;
 mod demo;
 mod dev;
 mod dumps;
+mod quota;
 mod refusals;
 mod sandbox;

@@ -14,13 +14,15 @@ use super::*;
 use crate::ceilings::Ceilings;
 use crate::counter::Counter;
 use crate::demand::Rules;
+use crate::freezes::Freezes;
 use crate::permit::Permits;
 use crate::scope::ADS_MANAGEMENT;
-use crate::store::History;
 use crate::store::tests::Bench;
+use crate::store::{FreezeRows, History};
 use crate::trail::Trail;
 use crate::waiting::{Waiting, Weights};
 
+mod freezes;
 mod history;
 
 type Client = QuotaServiceClient<rpc::Channel>;
@@ -33,7 +35,7 @@ struct Running {
     account: String,
     #[expect(dead_code, reason = "stops the server when it is dropped")]
     stop: DropGuard,
-    #[expect(dead_code, reason = "keeps the journal as long as it is there")]
+    /// Keeps the journal as long as it is there.
     bench: Bench,
 }
 
@@ -52,10 +54,15 @@ impl Running {
         let (quotas, pages) = (Arc::new(quotas), PageTokens::new(&[8; 32]));
         let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
         let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
+        let rows = FreezeRows::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
+        let freezes = Freezes::new(rows, Arc::clone(&quotas));
+        process.tasks.spawn(freezes.clone().run(process.stop.clone()));
+        let policies = PolicyApi::new(freezes);
         let api = Api::new(quotas, explainer, pages, Duration::from_secs(5));
         let server = rpc::Server::new("ratelimit", issuer.verifier())
             .add(proto::ratelimit::v1::quota_service_server::QuotaServiceServer::new(api))
-            .add(proto::ratelimit::v1::usage_service_server::UsageServiceServer::new(usage));
+            .add(proto::ratelimit::v1::usage_service_server::UsageServiceServer::new(usage))
+            .add(proto::ratelimit::v1::quota_policy_service_server::QuotaPolicyServiceServer::new(policies));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         process.tasks.spawn(server.serve(listener, process.stop.clone()));

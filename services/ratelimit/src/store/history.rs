@@ -14,6 +14,7 @@ mod events;
 
 pub(crate) use asked::{Columns, Group, Losses, RefusedRow, Spent, Step, UsageQuery, UsageRow, Viewer};
 pub(crate) use events::Told;
+pub(super) use events::append as append_event;
 
 /// As many rows as one statement writes.
 const ROWS_MAX: usize = 2_000;
@@ -195,7 +196,7 @@ fn small(value: i32) -> i16 {
 }
 
 /// Fails for what no calendar has, which no clock of ours says.
-fn timestamp(ms: i64) -> Result<Timestamp, Error> {
+pub(super) fn timestamp(ms: i64) -> Result<Timestamp, Error> {
     Timestamp::from_millisecond(ms).map_err(|_| Error::Corrupt("a moment"))
 }
 
@@ -203,6 +204,6 @@ fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
-fn get<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, Error> {
+pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, name: &str) -> Result<T, Error> {
     Ok(row.try_get(name)?)
 }

@@ -115,7 +115,7 @@ fn group(number: i32) -> Option<Group> {
     }
 }
 
-fn millis(field: &str, time: prost_types::Timestamp) -> Result<i64, FieldError> {
+pub(crate) fn millis(field: &str, time: prost_types::Timestamp) -> Result<i64, FieldError> {
     let moment = Timestamp::new(time.seconds, time.nanos);
     let moment = moment.map_err(|_| FieldError::new(field, "must be a moment that a calendar has", "TIMESTAMP"))?;
     Ok(moment.as_millisecond())

@@ -144,7 +144,7 @@ async fn verified(client: &Client) {
     };
     let anchored = eventually("every chain is anchored", anchored).await.unwrap();
     let services: Vec<_> = anchored.chains.iter().map(|chain| chain.service.as_str()).collect();
-    assert_eq!(services, ["audiences", "auth", "campaigns", "conversions", "insights"]);
+    assert_eq!(services, ["audiences", "auth", "campaigns", "conversions", "insights", "ratelimit"]);
 }
 
 async fn exported(client: &Client, entries: &[AuditEntry]) {

@@ -3,6 +3,7 @@
 //! Auth's own methods are held to the same by its own tests.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 use client::Client;
 use harness::{AD_ACCOUNT, DATASET, Suite, eventually, request_id};
@@ -23,6 +24,7 @@ use proto::{
     conversions::v1::SendEventsRequest,
     insights::v1::CreateReportRequest,
     operations::v1::CancelOperationRequest,
+    ratelimit::v1::{FreezeScopeRequest, UnfreezeScopeRequest},
 };
 use rpc::methods::Scope;
 use serde_json::json;
@@ -55,6 +57,8 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("audiences.v1.MemberService/AddMembers", "audiences", "member_job.append"),
     ("audiences.v1.MemberService/RunMemberJob", "audiences", "member_job.run"),
     ("conversions.v1.EventService/SendEvents", "conversions", "events.accept"),
+    ("ratelimit.v1.QuotaPolicyService/FreezeScope", "ratelimit", "quota.freeze"),
+    ("ratelimit.v1.QuotaPolicyService/UnfreezeScope", "ratelimit", "quota.unfreeze"),
     ("operations.v1.OperationService/CancelOperation", "campaigns", "operation.cancel"),
 ];
 
@@ -133,8 +137,28 @@ async fn every_change_is_in_the_audit_under_its_action() {
         ..SendEventsRequest::default()
     };
     witness.sees("SendEvents", client.events().send_events(send)).await.unwrap();
+    quota(&client, &mut witness).await;
     assert_eq!(witness.seen, ACTIONS.iter().map(|row| row.0).collect(), "each was called");
     suite.stop().await.unwrap();
+}
+
+async fn quota(client: &Client, witness: &mut Witness<'_>) {
+    let in_an_hour = SystemTime::now() + Duration::from_secs(3_600);
+    let freeze = FreezeScopeRequest {
+        name: AD_ACCOUNT.to_owned(),
+        until_time: Some(in_an_hour.into()),
+        reason: "witnessed".to_owned(),
+        request_id: request_id(),
+        validate_only: false,
+    };
+    witness.sees("/FreezeScope", client.quota_policies().freeze_scope(freeze)).await.unwrap();
+    let unfreeze = UnfreezeScopeRequest {
+        name: AD_ACCOUNT.to_owned(),
+        reason: "witnessed".to_owned(),
+        request_id: request_id(),
+        validate_only: false,
+    };
+    witness.sees("/UnfreezeScope", client.quota_policies().unfreeze_scope(unfreeze)).await.unwrap();
 }
 
 async fn live(client: &Client, name: &str) -> Campaign {

@@ -28,7 +28,7 @@ impl Running {
         format!("adAccounts/act_{}", self.account)
     }
 
-    async fn explain(&self, tenant: &str) -> pb::Explanation {
+    pub(super) async fn explain(&self, tenant: &str) -> pb::Explanation {
         let request = pb::ExplainThrottleRequest { name: self.name(), time: None };
         let answer = self.outsider().explain_throttle(self.of_tenant(request, tenant)).await;
         answer.unwrap().into_inner().explanation.unwrap()

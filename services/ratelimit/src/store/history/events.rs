@@ -20,7 +20,7 @@ pub(crate) struct Told {
 }
 
 /// Adds one; the row of the order is locked until the commit. A closing that is there already stays as it is.
-pub(super) async fn append(transaction: &Transaction<'_>, event: &Event) -> Result<(), Error> {
+pub(crate) async fn append(transaction: &Transaction<'_>, event: &Event) -> Result<(), Error> {
     const SQL: &str = "
         WITH tick AS (
             UPDATE quota_event_clock

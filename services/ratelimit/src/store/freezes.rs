@@ -1,0 +1,194 @@
+//! Freezes in PostgreSQL, each change with its entry in the audit, its answer and its event.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use storage::requests::{Begin, Requests};
+use storage::{Postgres, audit};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+use vocabulary::ids::TenantId;
+
+use super::history::{append_event, get, timestamp};
+use crate::error::Error;
+use crate::scope::Scope;
+use crate::trail::{Blame, Event, EventKind};
+
+/// As many freezes as hold at once.
+const HELD_MAX: i64 = 1_000;
+
+/// The rows. Clones share a pool.
+#[derive(Clone)]
+pub(crate) struct FreezeRows {
+    postgres: Postgres,
+    requests: Requests,
+}
+
+/// A freeze, or with 0 as its end one that was ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frozen {
+    pub(crate) tenant: String,
+    pub(crate) name: String,
+    pub(crate) until_ms: i64,
+    pub(crate) reason: String,
+    pub(crate) actor: String,
+    pub(crate) operators: bool,
+}
+
+/// How a repeat of a request is known, and what it is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Repeat {
+    pub(crate) request_id: Uuid,
+    pub(crate) method: &'static str,
+    pub(crate) fingerprint: [u8; 32],
+}
+
+impl FreezeRows {
+    pub(crate) fn new(postgres: Postgres) -> Self {
+        Self { requests: Requests::new(postgres.clone()), postgres }
+    }
+
+    async fn client(&self) -> Result<storage::Client, Error> {
+        self.postgres.client().await.map_err(Error::Postgres)
+    }
+
+    /// Whether a request was done before.
+    pub(crate) async fn begin(&self, tenant: &TenantId, repeat: &Repeat) -> Result<bool, Error> {
+        let Repeat { request_id, method, fingerprint } = repeat;
+        let begun = self.requests.begin(tenant.as_str(), *request_id, method, *fingerprint).await;
+        match begun.map_err(Error::Postgres)? {
+            Begin::New => Ok(false),
+            Begin::Answered(_) => Ok(true),
+            Begin::InFlight => Err(Error::InFlight(*request_id)),
+            Begin::Reused => Err(Error::RequestIdReused(*request_id)),
+        }
+    }
+
+    /// Nothing came of the request.
+    pub(crate) async fn abandon(&self, tenant: &TenantId, repeat: &Repeat) -> Result<(), Error> {
+        self.requests.abandon(tenant.as_str(), repeat.request_id).await.map_err(Error::Postgres)
+    }
+
+    /// Writes a freeze, in one transaction with what tells of it.
+    pub(crate) async fn put(
+        &self,
+        frozen: &Frozen,
+        now_ms: i64,
+        buckets: &[String],
+        repeat: &Repeat,
+    ) -> Result<(), Error> {
+        const SQL: &str = "
+            INSERT INTO freezes (tenant_id, name, until_ms, reason, actor, operators)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (name) DO UPDATE
+               SET tenant_id = EXCLUDED.tenant_id,
+                   until_ms = EXCLUDED.until_ms,
+                   reason = EXCLUDED.reason,
+                   actor = EXCLUDED.actor,
+                   operators = EXCLUDED.operators,
+                   updated_at = clock_timestamp()";
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let Frozen { tenant, name, until_ms, reason, actor, operators } = frozen;
+        let values: [&(dyn ToSql + Sync); 6] = [tenant, name, until_ms, reason, actor, operators];
+        transaction.execute(SQL, &values).await?;
+        for bucket in buckets {
+            append_event(&transaction, &event(frozen, now_ms, bucket)).await?;
+        }
+        let answered = self.requests.answer_in(&transaction, tenant, repeat.request_id, b"done").await;
+        answered.map_err(Error::Postgres)?;
+        let entry = audit::Entry {
+            tenant,
+            actor,
+            action: if *until_ms == 0 { "quota.unfreeze" } else { "quota.freeze" },
+            resource: name,
+            request_id: Some(repeat.request_id),
+            detail: json!({ "until_ms": until_ms, "reason": reason }),
+        };
+        audit::append(&transaction, entry).await.map_err(Error::Postgres)?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The newest freeze of a name, whether it holds or not.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<Frozen>, Error> {
+        const SQL: &str = "
+            SELECT tenant_id, name, until_ms, reason, actor, operators
+              FROM freezes
+             WHERE name = $1";
+        let row = self.client().await?.query_opt(SQL, &[&name]).await?;
+        let read = |row: &Row| {
+            Ok(Frozen {
+                tenant: get(row, "tenant_id")?,
+                name: get(row, "name")?,
+                until_ms: get(row, "until_ms")?,
+                reason: get(row, "reason")?,
+                actor: get(row, "actor")?,
+                operators: get(row, "operators")?,
+            })
+        };
+        row.as_ref().map(read).transpose()
+    }
+
+    /// What is frozen now, and until when.
+    pub(crate) async fn held(&self, now_ms: i64) -> Result<Vec<(String, i64)>, Error> {
+        const SQL: &str = "
+            SELECT name, until_ms
+              FROM freezes
+             WHERE until_ms > $1
+             ORDER BY until_ms DESC
+             LIMIT $2";
+        let rows = self.client().await?.query(SQL, &[&now_ms, &HELD_MAX]).await?;
+        rows.iter().map(|row| Ok((get(row, "name")?, get(row, "until_ms")?))).collect()
+    }
+
+    /// What was thawed last, as if it were frozen still.
+    pub(crate) async fn thawed(&self) -> Result<BTreeMap<String, i64>, Error> {
+        const SQL: &str = "
+            SELECT name
+              FROM freezes
+             WHERE until_ms = 0
+             ORDER BY updated_at DESC
+             LIMIT $1";
+        let rows = self.client().await?.query(SQL, &[&HELD_MAX]).await?;
+        rows.iter().map(|row| Ok((get(row, "name")?, 0))).collect()
+    }
+
+    /// The apps through which calls about a subject went.
+    pub(crate) async fn apps_of(&self, subject: &str, from_ms: i64) -> Result<Vec<u64>, Error> {
+        const SQL: &str = "
+            SELECT DISTINCT app
+              FROM usage_minutes
+             WHERE subject = $1
+               AND minute >= $2";
+        let rows = self.client().await?.query(SQL, &[&subject, &timestamp(from_ms)?]).await?;
+        rows.iter().map(|row| Ok(u64::try_from(get::<i64>(row, "app")?).unwrap_or_default())).collect()
+    }
+
+    /// The tenants whose calls were about a subject.
+    pub(crate) async fn tenants_of(&self, subject: &str, from_ms: i64) -> Result<Vec<TenantId>, Error> {
+        const SQL: &str = "
+            SELECT DISTINCT tenant_id
+              FROM usage_minutes
+             WHERE subject = $1
+               AND minute >= $2";
+        let rows = self.client().await?.query(SQL, &[&subject, &timestamp(from_ms)?]).await?;
+        let tenants = rows.iter().map(|row| get::<String>(row, "tenant_id"));
+        tenants.map(|tenant| tenant?.parse().map_err(|_| Error::Corrupt("a tenant"))).collect()
+    }
+}
+
+fn event(frozen: &Frozen, now_ms: i64, bucket: &str) -> Event {
+    Event {
+        at_ms: now_ms,
+        app: Scope::from_key(bucket).map_or(0, |scope| scope.app),
+        bucket: bucket.to_owned(),
+        kind: if frozen.until_ms == 0 { EventKind::Unfrozen } else { EventKind::Frozen },
+        code: 0,
+        blame: Blame { tenant: frozen.tenant.clone(), ..Blame::default() },
+        until_ms: frozen.until_ms,
+        others: 0,
+        percent: 0,
+        words: frozen.reason.clone(),
+    }
+}
