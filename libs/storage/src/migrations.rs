@@ -4,6 +4,8 @@
 //! is replaced. Each migration is one transaction together with its row in `schema_history`: a kill half-way leaves either
 //! all of it or none.
 
+use std::collections::BTreeSet;
+
 use refinery::{Migration, Runner};
 use tokio_postgres::error::SqlState;
 
@@ -23,7 +25,8 @@ const LOCK_CLASS: i32 = 0x00AD_91A3;
 /// Waits while another process does the same, so that replicas which start together do no harm.
 ///
 /// # Errors
-/// [`Error::Broken`] when a migration fails, was edited after it was applied, or has no name like `V1__words`.
+/// [`Error::Broken`] when a migration fails, was edited after it was applied, has no name like `V1__words`, or is numbered
+/// below what was applied already: it would never be applied, and nobody would see that.
 pub async fn run(postgres: &Postgres, schema: &str, migrations: &[(&str, &str)]) -> Result<usize, Error> {
     const LOCK: &str = "SELECT pg_advisory_lock($1, hashtext($2))";
     const UNLOCK: &str = "SELECT pg_advisory_unlock($1, hashtext($2))";
@@ -37,7 +40,9 @@ pub async fn run(postgres: &Postgres, schema: &str, migrations: &[(&str, &str)])
     // The name was checked above; a name cannot be a parameter.
     client.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path = {schema}")).await?;
 
-    let report = runner(migrations)?.run_async(&mut *client).await?;
+    let runner = runner(migrations)?;
+    require_order(&runner, &applied(&client).await?)?;
+    let report = runner.run_async(&mut *client).await?;
     let applied = report.applied_migrations().len();
     if applied > 0 {
         tracing::info!(schema, migrations.applied = applied, "schema moved forward");
@@ -51,22 +56,41 @@ pub async fn run(postgres: &Postgres, schema: &str, migrations: &[(&str, &str)])
 /// # Errors
 /// [`Error::Outage`] when the database is away.
 pub async fn current_version(postgres: &Postgres) -> Result<Option<i32>, Error> {
-    const SQL: &str = "SELECT max(version) FROM schema_history";
-    match postgres.client().await?.query_one(SQL, &[]).await {
-        Ok(row) => Ok(row.try_get(0)?),
-        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+    Ok(applied(&**postgres.client().await?).await?.last().copied())
+}
+
+/// The versions that were applied.
+async fn applied(client: &tokio_postgres::Client) -> Result<BTreeSet<i32>, Error> {
+    const SQL: &str = "SELECT version FROM schema_history";
+    match client.query(SQL, &[]).await {
+        Ok(rows) => Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(BTreeSet::new()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Fails where one of ours was left out.
+fn require_order(runner: &Runner, applied: &BTreeSet<i32>) -> Result<(), Error> {
+    let last = applied.last().copied().unwrap_or_default();
+    let mut ours = runner.get_migrations().iter();
+    match ours.find(|one| one.version() < last && !applied.contains(&one.version())) {
+        Some(one) => {
+            Err(Error::Broken(format!("{one} was never applied, and the schema is at version {last} already")))
+        }
+        None => Ok(()),
     }
 }
 
 /// Refuses a schema that is older than `migrations`. A newer one is fine: it serves the old program too.
 ///
 /// # Errors
-/// [`Error::SchemaBehind`], [`Error::Outage`].
+/// [`Error::SchemaBehind`], [`Error::Outage`]; [`Error::Broken`] where a migration in between was left out.
 pub async fn require(postgres: &Postgres, migrations: &[(&str, &str)]) -> Result<(), Error> {
-    let needed = runner(migrations)?.get_migrations().iter().map(Migration::version).max().unwrap_or_default();
-    let found = current_version(postgres).await?.unwrap_or_default();
-    if found < needed { Err(Error::SchemaBehind { found, needed }) } else { Ok(()) }
+    let runner = runner(migrations)?;
+    let needed = runner.get_migrations().iter().map(Migration::version).max().unwrap_or_default();
+    let applied = applied(&**postgres.client().await?).await?;
+    let found = applied.last().copied().unwrap_or_default();
+    if found < needed { Err(Error::SchemaBehind { found, needed }) } else { require_order(&runner, &applied) }
 }
 
 fn runner(migrations: &[(&str, &str)]) -> Result<Runner, Error> {

@@ -40,6 +40,20 @@ async fn new_code_refuses_an_older_schema_and_old_code_runs_on_a_newer_one() {
 }
 
 #[tokio::test]
+async fn a_migration_that_would_be_left_out_is_told() {
+    let postgres = crate::support::empty().await;
+    let gap = [MIGRATIONS[0], MIGRATIONS[2]];
+    migrations::run(&postgres, "test", &gap).await.unwrap();
+    for told in [
+        migrations::run(&postgres, "test", MIGRATIONS).await.map(drop),
+        migrations::require(&postgres, MIGRATIONS).await,
+    ] {
+        assert!(matches!(&told, Err(Error::Broken(why)) if why.contains("V2")), "{told:?}");
+    }
+    assert_eq!(migrations::current_version(&postgres).await.unwrap(), Some(3));
+}
+
+#[tokio::test]
 async fn two_services_in_one_database_do_not_see_each_others_tables() {
     let url = devstack::shared().create_database().await.unwrap();
     let one = Postgres::connect(&PostgresSettings::at(url.as_str()).in_schema("one")).await.unwrap();
