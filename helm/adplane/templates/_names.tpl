@@ -140,7 +140,7 @@ bearer_file = "/etc/adplane/secrets/cluster_account"
 
 [service_accounts.services]
 {{- range $name, $_ := $values.services }}
-{{- if not (has $name (list "auth" "gateway")) }}
+{{- if ne $name "auth" }}
 {{ printf "%s/adplane-%s" $.root.Release.Namespace $name | quote }} = {{ $name | quote }}
 {{- end }}
 {{- end }}
@@ -160,7 +160,7 @@ url_file = "/etc/adplane/secrets/postgres_url"
 [redis]
 url_file = "/etc/adplane/secrets/redis_url"
 {{- end }}
-{{- if and (ne $service "auth") (ne $service "gateway") }}
+{{- if ne $service "auth" }}
 
 [auth]
 endpoint = "http://adplane-auth:{{ $values.services.auth.port }}"

@@ -15,7 +15,7 @@ use storage::{PostgresSettings, RedisSettings};
 use crate::roles;
 
 /// The services that prove themselves to auth.
-const WITH_SECRETS: [&str; 5] = ["ratelimit", "campaigns", "insights", "audiences", "conversions"];
+const WITH_SECRETS: [&str; 6] = ["gateway", "ratelimit", "campaigns", "insights", "audiences", "conversions"];
 /// 32 bytes in base64.
 const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 /// What bootstrap asks for.
@@ -50,16 +50,17 @@ pub(crate) fn write_secrets(folder: &Path) -> Result<()> {
     Ok(fs::write(folder.join("bootstrap_code"), BOOTSTRAP_CODE)?)
 }
 
-/// The gateway, with these services behind it.
-pub(crate) fn gateway(services: &[(&str, String)]) -> gateway::Settings {
-    gateway::Settings {
-        admin_listen: ANYWHERE,
-        services: services.iter().map(|(name, url)| ((*name).to_owned(), url.clone())).collect(),
-        ..gateway::Settings::default()
-    }
-}
-
 impl Places {
+    /// The gateway, with these services behind it.
+    pub(crate) fn gateway(&self, services: &[(&str, String)]) -> gateway::Settings {
+        gateway::Settings {
+            admin_listen: ANYWHERE,
+            services: services.iter().map(|(name, url)| ((*name).to_owned(), url.clone())).collect(),
+            auth: self.peer(&self.auth, "gateway"),
+            ..gateway::Settings::default()
+        }
+    }
+
     pub(crate) fn auth(&self) -> auth::Settings {
         auth::Settings {
             postgres: self.postgres_as("auth"),

@@ -182,7 +182,7 @@ impl Running {
                 "insights" => insights::serve_on(listener, places.insights(), process).await,
                 "audiences" => audiences::serve_on(listener, places.audiences(), process).await,
                 "conversions" => conversions::serve_on(listener, places.conversions(), process).await,
-                _ => gateway::serve_on(listener, settings::gateway(&routes), process).await,
+                _ => gateway::serve_on(listener, places.gateway(&routes), process).await,
             };
             (name, served)
         });
