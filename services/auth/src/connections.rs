@@ -149,7 +149,7 @@ impl Connections {
         (repeat, answer): (&Repeat, impl FnOnce(&Connected) -> Vec<u8>),
     ) -> Result<Connected, Error> {
         let (tenant, now) = (&by.tenant, (self.now)());
-        self.vault.ensure_tenant(tenant.as_str()).await?;
+        self.prepare(tenant).await?;
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
         let user = &checked.inspection.user_id;
@@ -310,6 +310,11 @@ impl Connections {
     pub async fn unseal(&self, connection: &Connection, sealed: &Sealed) -> Result<SecretString, Error> {
         let row = connection.id.to_string();
         Ok(vault::text(&self.vault.open(&cell(connection.tenant.as_str(), &row), sealed).await?)?)
+    }
+
+    /// To be called before a row is locked in which a token is then sealed.
+    pub(crate) async fn prepare(&self, tenant: &TenantId) -> Result<(), Error> {
+        Ok(self.vault.prepare(tenant.as_str()).await?)
     }
 
     /// Seals a token for a connection as it was read, under a new key of its row: with the older key gone, the older token

@@ -16,9 +16,10 @@ pub enum ResourceKind {
 }
 
 /// What each service may lease for: the domains of the API that it serves, and the kinds of thing they work on.
-/// A service that is not named leases nothing: the gateway, ratelimit and auth itself never call Meta for a tenant.
+/// A service that is not named leases nothing: the gateway, ratelimit and auth itself never call Meta for a tenant. A whole
+/// connection, with all that it reaches, nobody needs.
 const TABLE: &[(&str, &[&str], &[ResourceKind])] = &[
-    ("campaigns", &["campaigns", "plans"], &[ResourceKind::AdAccount, ResourceKind::Connection]),
+    ("campaigns", &["campaigns", "plans"], &[ResourceKind::AdAccount]),
     ("insights", &["insights"], &[ResourceKind::AdAccount]),
     ("audiences", &["audiences"], &[ResourceKind::AdAccount]),
     ("conversions", &["conversions"], &[ResourceKind::Dataset]),
@@ -138,6 +139,9 @@ mod tests {
         assert!(!may_lease("gateway", "campaigns.write", ResourceKind::AdAccount));
         assert!(!may_lease("campaigns", "", ResourceKind::AdAccount));
         assert!(!may_lease("campaigns", "campaignsx.write", ResourceKind::AdAccount));
+        for (service, domains, _) in TABLE {
+            assert!(!may_lease(service, domains[0], ResourceKind::Connection), "{service}");
+        }
     }
 
     #[test]

@@ -145,8 +145,9 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     let (registry, stop) = (runtime::telemetry::metrics(), process.stop.clone());
     process.tasks.spawn(admin::serve(admin_listener, readiness.clone(), registry, stop));
-    readiness.ready();
-    let served = serve_on(listener, settings, process.clone()).await;
+    let open = readiness.clone();
+    let serving = serve_when_open(listener, settings, process.clone(), (now::of(SystemClock), move || open.ready()));
+    let served = Box::pin(serving).await;
     readiness.drain();
     process.finish(Duration::from_secs(10)).await;
     served
@@ -166,6 +167,16 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
 /// # Errors
 /// As [`serve`].
 pub async fn serve_at(listener: TcpListener, settings: Settings, process: Process, now: Now) -> anyhow::Result<()> {
+    serve_when_open(listener, settings, process, (now, || {})).await
+}
+
+/// Like [`serve_at`]; calls `ready` when the database and the vault are open and all is there that answers, and not before.
+async fn serve_when_open(
+    listener: TcpListener,
+    settings: Settings,
+    process: Process,
+    (now, ready): (Now, impl FnOnce()),
+) -> anyhow::Result<()> {
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
     let store = Store::new(postgres);
@@ -241,7 +252,7 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
     };
     let chain = ChainApi::new(OwnChains(store.clone()), common.pages.clone());
     let operations = OperationApi::new(NAME, Rows(store), common.pages.clone());
-    rpc::Server::new(NAME, verifier)
+    let server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
         .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         .http(published.routes())
@@ -262,10 +273,9 @@ pub async fn serve_at(listener: TcpListener, settings: Settings, process: Proces
         .add(KeyServiceServer::new(KeyApi { common, vault, rotations, seals, shredding }))
         .add(AuditServiceServer::new(audit).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(ChainServiceServer::new(chain).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
-        .add(OperationServiceServer::new(operations))
-        .serve(listener, process.stop.clone())
-        .await?;
-    Ok(())
+        .add(OperationServiceServer::new(operations));
+    ready();
+    Ok(server.serve(listener, process.stop.clone()).await?)
 }
 
 /// The vault's connections are its own: a value is sealed while its row is locked, so whoever holds a connection waits here

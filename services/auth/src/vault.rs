@@ -30,10 +30,11 @@ pub mod sealing;
 mod settings;
 pub mod shredding;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use secrecy::{ExposeSecret, SecretSlice};
+use tokio::{sync::Mutex, time::Instant};
 
 pub use self::settings::{ProviderKind, TransitSettings, VaultSettings};
 use self::{
@@ -43,6 +44,9 @@ use self::{
     sealing::{Closed, Sealing},
 };
 use crate::store::{self, keys::WrappedKey};
+
+/// How long an answer to "does the provider serve?" is given again.
+const PROBED_FOR: Duration = Duration::from_secs(3);
 
 /// The tenant of what belongs to the installation. Reserved: no tenant can be called so.
 pub const SYSTEM: &str = "system";
@@ -130,7 +134,11 @@ pub struct Vault {
     store: store::Keys,
     opened: Opened,
     sealing: Sealing,
+    probed: Probed,
 }
+
+/// Whether the provider served when it was asked last. Held while it is asked, so that it is asked once.
+type Probed = Arc<Mutex<Option<(Instant, bool)>>>;
 
 impl Vault {
     /// A vault over a provider and the store of wrapped keys, closed where an operator has closed it. [`Vault::watch`] has
@@ -140,7 +148,8 @@ impl Vault {
     /// When the store is away.
     pub async fn start(providers: Providers, store: store::Keys) -> Result<Self, VaultError> {
         let sealing = Sealing::start(&store).await?;
-        Ok(Self { providers: Arc::new(providers), store, opened: Opened::default(), sealing })
+        let (providers, opened) = (Arc::new(providers), Opened::default());
+        Ok(Self { providers, store, opened, sealing, probed: Probed::default() })
     }
 
     /// The kind of provider, such as `file`.
@@ -157,6 +166,38 @@ impl Vault {
     pub async fn probe(&self) -> Result<(), VaultError> {
         let wrapped = self.store.current(SYSTEM).await?.ok_or_else(|| VaultError::NoKey(SYSTEM.to_owned()))?;
         self.unwrap(SYSTEM, &wrapped).await.map(drop)
+    }
+
+    /// Whether the provider serves, as it was a few seconds ago: however many ask, it is asked once in that time.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn provider_serves(&self) -> Result<bool, storage::Error> {
+        let mut probed = self.probed.lock().await;
+        if let Some((_, serves)) = probed.filter(|(at, _)| at.elapsed() < PROBED_FOR) {
+            return Ok(serves);
+        }
+        let serves = match self.probe().await {
+            Ok(()) => true,
+            Err(VaultError::Store(error)) => return Err(error),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the vault's key provider does not serve");
+                false
+            }
+        };
+        *probed = Some((Instant::now(), serves));
+        Ok(serves)
+    }
+
+    /// Opens what a change for this tenant will need, so that nobody waits for the provider, which may be another machine,
+    /// while a row is locked. Only where a key is rotated in between that happens all the same.
+    pub async fn prepare(&self, tenant: &str) -> Result<(), VaultError> {
+        self.sealing.require_open()?;
+        self.ensure_tenant(tenant).await?;
+        if let Some(current) = self.store.current(tenant).await? {
+            self.tenant_key(tenant, &current).await?;
+        }
+        self.hash_key(tenant).await.map(drop)
     }
 
     /// Makes the tenant's first key where it has none. Two that try at once agree on one.

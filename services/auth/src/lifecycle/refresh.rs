@@ -138,6 +138,7 @@ impl Lifecycle {
     /// came meanwhile, what stands there stays.
     async fn keep_newer(&self, by: &By, claimed: &Claimed, granted: &Granted) -> Result<Connection, Error> {
         let (tenant, id, now) = (by.tenant.as_str(), claimed.connection.id, (self.now)());
+        self.connections.prepare(&by.tenant).await?;
         let mut client = self.store.client().await?;
         let transaction = client.transaction().await?;
         let current = upkeep::lock(&transaction, tenant, id, claimed.claim).await?;

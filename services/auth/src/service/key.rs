@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     once::once,
     vault::{
-        Vault, VaultError,
+        Vault,
         rotation::{Rotated, Rotations},
         sealing::Seals,
         shredding::{Receipt, Shredding},
@@ -54,14 +54,7 @@ impl KeyService for KeyApi {
         request: Request<pb::GetSealStatusRequest>,
     ) -> Result<Response<pb::GetSealStatusResponse>, Status> {
         rpc::open_untenanted(request)?;
-        let key_reachable = match self.vault.probe().await {
-            Ok(()) => true,
-            Err(VaultError::Store(error)) => return Err(Error::Store(error).into()),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the vault's key provider does not serve");
-                false
-            }
-        };
+        let key_reachable = self.vault.provider_serves().await.map_err(Error::Store)?;
         let closed = self.vault.closed();
         let mut status = pb::GetSealStatusResponse {
             sealed: closed.is_some() || !key_reachable,
