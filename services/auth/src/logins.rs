@@ -1,15 +1,20 @@
 //! Meta's log-in: begun by a caller, finished with what the redirect brought.
 //!
 //! The state is random, kept as a hash, bound to the tenant, the app and the address it returns to; it works once and for
-//! ten minutes.
+//! ten minutes. Whoever has it can learn what the log-in is for, which is what the gateway's page shows to a person before
+//! it sends them on to Meta.
 
 use std::time::Duration;
 
 use graph::oauth::Oauth;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use tokio_util::task::TaskTracker;
-use vocabulary::ids::{MetaAppId, TenantId};
+use vocabulary::{
+    ids::{MetaAppId, TenantId},
+    names,
+};
 
 use crate::{
     by::{By, Repeat},
@@ -19,7 +24,7 @@ use crate::{
     now::Now,
     secret::{self, Fingerprint},
     settings::Settings,
-    store::{Store, login_states, login_states::LoginState},
+    store::{Store, Told, callers, login_states, login_states::LoginState, tenants},
 };
 
 /// How long a log-in may take.
@@ -30,12 +35,25 @@ const KEEP: Duration = Duration::from_hours(24);
 /// A log-in that was begun.
 #[derive(Debug)]
 pub struct Begun {
-    /// Where to send the person.
+    /// Where to send the person: our page before Meta's dialog.
     pub authorization_url: String,
     /// Comes back with the redirect.
     pub state: SecretString,
     /// When it ends.
     pub expires: Timestamp,
+}
+
+/// What a log-in is for, as whoever is sent there should know.
+#[derive(Debug)]
+pub struct Purpose {
+    /// The log-in.
+    pub login: LoginState,
+    /// The tenant's name for people.
+    pub tenant_name: String,
+    /// The name for people of whoever began it; empty where they have none here.
+    pub began_by_name: String,
+    /// Meta's dialog.
+    pub dialog_url: String,
 }
 
 /// The use cases.
@@ -47,6 +65,7 @@ pub struct Logins {
     dialog_url: String,
     /// The one address that Meta may return to.
     redirect_uri: String,
+    page: String,
     tasks: TaskTracker,
     now: Now,
 }
@@ -60,7 +79,7 @@ impl Logins {
         tasks: TaskTracker,
     ) -> Self {
         let (dialog_url, redirect_uri) = (settings.dialog_url.clone(), settings.redirect_uri());
-        Self { store, connections, oauth, dialog_url, redirect_uri, tasks, now }
+        Self { store, connections, oauth, dialog_url, redirect_uri, page: settings.login_page(), tasks, now }
     }
 
     /// Begins a log-in. `None` where only checked.
@@ -73,14 +92,12 @@ impl Logins {
         validate_only: bool,
     ) -> Result<Option<Begun>, Error> {
         self.require_address(redirect_uri)?;
-        let at_meta = self.connections.app(by, app).await?;
+        self.connections.app(by, app).await?;
         if validate_only {
             return Ok(None);
         }
         let (state, expires) = (secret::random()?, (self.now)() + LIFE);
-        let to = (app, at_meta.version.as_str());
-        let url = graph::oauth::dialog(&self.dialog_url, to, &self.redirect_uri, &state, &scopes)
-            .map_err(|_| Error::Corrupt("dialog address"))?;
+        let detail = json!({"scopes": scopes});
         let login = LoginState {
             tenant: by.tenant.clone(),
             app,
@@ -90,8 +107,36 @@ impl Logins {
             expires,
             used: None,
         };
-        login_states::insert(&self.store.client().await?, &Fingerprint::of(&state), &login).await?;
-        Ok(Some(Begun { authorization_url: url.into(), state, expires }))
+        let mut client = self.store.client().await?;
+        let transaction = client.transaction().await?;
+        login_states::insert(&transaction, &Fingerprint::of(&state), &login).await?;
+        let told = Told { action: "connections.begin", resource: &names::of_meta_app(app), detail };
+        self.store.commit(transaction, by, told, None).await?;
+        // Of letters, digits, `-` and `_`, so it stands in an address as it is.
+        let authorization_url = format!("{}?state={}", self.page, state.expose_secret());
+        Ok(Some(Begun { authorization_url, state, expires }))
+    }
+
+    /// What the log-in of this state is for, while it can be finished.
+    pub async fn purpose(&self, state: &SecretString) -> Result<Purpose, Error> {
+        let (by, login) = self.find(state, "", None).await?;
+        self.require_usable(&login)?;
+        let app = self.connections.app(&by, login.app).await?;
+        let to = (login.app, app.version.as_str());
+        let dialog_url = graph::oauth::dialog(&self.dialog_url, to, &login.redirect_uri, state, &login.scopes)
+            .map_err(|_| Error::Corrupt("dialog address"))?;
+        let client = self.store.client().await?;
+        let tenant = tenants::get(&client, login.tenant.as_str()).await?;
+        let began_by = match login.began_by.strip_prefix("callers/").and_then(|id| id.parse().ok()) {
+            Some(id) => callers::get(&client, id).await?.map(|(caller, _)| caller.display_name),
+            None => None,
+        };
+        Ok(Purpose {
+            login,
+            tenant_name: tenant.map(|tenant| tenant.display_name).unwrap_or_default(),
+            began_by_name: began_by.unwrap_or_default(),
+            dialog_url: dialog_url.into(),
+        })
     }
 
     /// The log-in of a state, used or not, so that the answer to a request that finished it can be given again. `tenant` is

@@ -130,6 +130,11 @@ impl Settings {
         format!("{}/oauth/callback", self.public_base_url.trim_end_matches('/'))
     }
 
+    /// The page that a person is sent to before Meta's log-in.
+    pub fn login_page(&self) -> String {
+        format!("{}/oauth/begin", self.public_base_url.trim_end_matches('/'))
+    }
+
     /// How long a caller's token lives.
     pub fn token_life(&self) -> Duration {
         Duration::from_secs(self.token_seconds.into())

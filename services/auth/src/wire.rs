@@ -26,8 +26,8 @@ pub use self::{
     access::{bootstrap, caller, caller_id, issue, meta_app},
     audit::{chain, entry, report, span, usage_listing, usage_page_key, wanted},
     connection::{
-        asset_key, assets_filter, begin_connection, complete_connection, connection_filter, delete, import, refresh,
-        revoke,
+        asset_key, assets_filter, begin_connection, complete_connection, connection_filter, delete, get_login, import,
+        refresh, revoke,
     },
     connection_event::{connection_event, health},
     credential::{lease, lease_id, revocation, webhook},

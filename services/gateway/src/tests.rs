@@ -294,7 +294,8 @@ async fn the_callback_page_speaks_plainly_and_repeats_nothing_of_its_address() {
     assert!(status == 200 && text.contains("Nothing was connected") && !text.contains("script"), "{text}");
     let (status, text) = page("").await;
     assert!(status == 400 && text.contains("without a log-in"), "{text}");
-    // What stands for auth here has no such method.
-    let (status, text) = page("?state=planted-state&code=planted-code").await;
-    assert!(status == 400 && !text.contains("planted"), "{text}");
+    // No browser that began it. What stands for auth here is not asked: it has no such method.
+    let state = "planted-state-of-forty-three-letters-in-all";
+    let (status, text) = page(&format!("?state={state}&code=planted-code")).await;
+    assert!(status == 400 && text.contains("not begun in this browser") && !text.contains("planted"), "{text}");
 }

@@ -1,5 +1,5 @@
-"""A person connects ad accounts: a headless Chromium walks from Meta's dialog, played by the sandbox, to the page that
-says what came of it. What the page says is held against what the service then knows.
+"""A person connects ad accounts: a headless Chromium walks from our page that says who asks, through Meta's dialog, played
+by the sandbox, to the page that says what came of it. What the page says is held against what the service then knows.
 
 Ends with a line `N passed, N failed`.
 """
@@ -81,6 +81,11 @@ class Stack:
         )
         return self.call("BeginConnection", request)
 
+    def dialog(self, begun):
+        """Meta's own dialog, past our page."""
+        request = connection_service_pb2.GetLoginRequest(state=begun.state)
+        return self.stub.GetLogin(request, timeout=CALL_SECONDS).login.dialog_url
+
     def people(self):
         """The connections that came from a person's log-in."""
         listed = self.call("ListConnections", connection_service_pb2.ListConnectionsRequest()).connections
@@ -98,6 +103,45 @@ class Walk:
     def __init__(self, stack, browser):
         self.stack = stack
         self.browser = browser
+
+    def a_person_reads_who_asks_before_meta_does(self):
+        begun = self.stack.begin()
+        assert begun.authorization_url.startswith(self.stack.ready["gateway"] + "/oauth/begin?"), begun.authorization_url
+        self.browser.get(begun.authorization_url)
+        self.reads("Connect your ad accounts?", "asks for access")
+        tenant, caller, *_ = [one.text for one in self.browser.find_elements(By.CSS_SELECTOR, "p b")]
+        assert tenant and caller, self.browser.page_source
+        # A script cannot read what ties the log-in to this browser.
+        assert self.browser.execute_script("return document.cookie") == ""
+        (shown,) = self.cookies()
+        assert shown["httpOnly"] and shown["path"] == "/oauth" and shown["sameSite"] == "Strict", shown
+        self.go_on()
+        self.browser.get(self.callback())
+        (gone_on,) = self.cookies()
+        assert gone_on["httpOnly"] and gone_on["sameSite"] == "Lax" and gone_on["value"] == begun.state, gone_on
+        assert not self.stack.people()
+
+    def a_person_who_was_sent_straight_to_meta_gives_their_consent_to_nobody(self):
+        """Somebody begins a log-in and sends the dialog itself to somebody else, who says yes to Meta."""
+        begun = self.stack.begin()
+        self.browser.delete_all_cookies()
+        self.browser.get(self.stack.dialog(begun))
+        self.decide("grant")
+        self.reads("Nothing was connected", "not begun in this browser")
+        assert not self.stack.people()
+        # Nothing of it is used up: whoever opens the link as it was meant is connected by it.
+        self.browser.get(begun.authorization_url)
+        self.reads("Connect your ad accounts?", "asks for access")
+
+    def a_button_of_another_site_goes_nowhere(self):
+        begun = self.stack.begin()
+        # Our page was shown, so its cookie is there; it is not sent along.
+        self.browser.get(begun.authorization_url)
+        form = f"<form method=post action='{self.stack.ready['gateway']}/oauth/begin'>"
+        form += f"<input name=state value='{begun.state}'><button>win a prize</button></form>"
+        self.browser.get("data:text/html," + urllib.parse.quote(form))
+        self.browser.find_element(By.TAG_NAME, "button").click()
+        self.reads("Open the link again", "cookie")
 
     def a_person_who_says_no_connects_nothing(self):
         self.open_dialog()
@@ -132,11 +176,14 @@ class Walk:
         assert [one.etag for one in self.stack.people()] == versions
 
     def a_state_that_nobody_began_is_refused(self):
-        self.browser.get(self.callback(state="made-up", code="made-up"))
+        state = "made-up-and-as-long-as-one-of-auths-states-"
+        self.browser.get(f"{self.stack.ready['gateway']}/oauth/begin?state={state}")
         self.reads("Nobody here began this log-in", "connect again")
+        self.browser.get(self.callback(state=state, code="made-up"))
+        self.reads("Nothing was connected", "not begun in this browser")
 
     def a_code_that_meta_refuses_is_no_mystery(self):
-        begun = self.stack.begin()
+        begun = self.open_dialog()
         self.browser.get(self.callback(state=begun.state, code="made-up"))
         self.reads("Meta refused the log-in", "connect again")
 
@@ -153,8 +200,21 @@ class Walk:
     def callback(self, **query):
         return f"{self.stack.ready['gateway']}/oauth/callback?{urllib.parse.urlencode(query)}"
 
+    def cookies(self):
+        return [one for one in self.browser.get_cookies() if one["name"].startswith("adplane_login_")]
+
     def open_dialog(self):
-        self.browser.get(self.stack.begin().authorization_url)
+        begun = self.stack.begin()
+        self.browser.get(begun.authorization_url)
+        self.go_on()
+        return begun
+
+    def go_on(self):
+        """From our page to Meta's."""
+        self.browser.find_element(By.TAG_NAME, "button").click()
+        WebDriverWait(self.browser, PAGE_SECONDS).until(
+            lambda browser: browser.current_url.startswith(self.stack.ready["sandbox"])
+        )
         assert "wants to reach your ad accounts" in self.text("h1"), self.browser.page_source
 
     def decide(self, decision):

@@ -64,6 +64,12 @@ impl ConnectionService for ConnectionApi {
         })))
     }
 
+    async fn get_login(&self, request: Request<pb::GetLoginRequest>) -> Result<Response<pb::GetLoginResponse>, Status> {
+        let state = wire::get_login(request.into_inner())?;
+        let login = self.logins.purpose(&state).await?.into();
+        Ok(Response::new(pb::GetLoginResponse { login: Some(login) }))
+    }
+
     async fn complete_connection(
         &self,
         request: Request<pb::CompleteConnectionRequest>,

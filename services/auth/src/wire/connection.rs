@@ -13,6 +13,7 @@ use super::{health, limit, moment, named, permissions, request_id, secret, times
 use crate::{
     assets::{Asset, AssetKind},
     connections::{Connected, Connection, ConnectionKind, ConnectionState, Listing},
+    logins::Purpose,
 };
 
 /// A token to be imported: the app, the token, what it should be allowed.
@@ -37,6 +38,31 @@ pub fn begin_connection(request: pb::BeginConnectionRequest) -> Result<(MetaAppI
     request_id(&mut fields, &request.request_id, false);
     fields.finish()?;
     Ok((app.ok_or_else(|| FieldError::required("meta_app"))?, scopes))
+}
+
+/// The state of a log-in.
+pub fn get_login(request: pb::GetLoginRequest) -> Result<SecretString, FieldError> {
+    let mut fields = Fields::new();
+    let state = secret(&mut fields, "state", request.state);
+    fields.finish()?;
+    Ok(state)
+}
+
+impl From<Purpose> for pb::Login {
+    fn from(purpose: Purpose) -> Self {
+        let Purpose { login, tenant_name, began_by_name, dialog_url } = purpose;
+        Self {
+            tenant: names::of_tenant(&login.tenant),
+            tenant_display_name: tenant_name,
+            began_by: login.began_by,
+            began_by_display_name: began_by_name,
+            meta_app: names::of_meta_app(login.app),
+            scopes: login.scopes,
+            dialog_url,
+            callback_url: login.redirect_uri,
+            expire_time: Some(timestamp(login.expires)),
+        }
+    }
 }
 
 /// What a redirect brought: the state and the code.

@@ -105,12 +105,49 @@ async fn an_app_with_a_wrong_secret_is_not_registered() {
 pub(crate) async fn logged_in(world: &World, first: &First) -> (String, String) {
     let request = pb::BeginConnectionRequest { meta_app: format!("metaApps/{APP}"), ..Default::default() };
     let begun = world.connections().begin_connection(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let purpose = pb::GetLoginRequest { state: begun.state.clone() };
+    let dialog = world.connections().get_login(purpose).await.unwrap().into_inner().login.unwrap().dialog_url;
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-    let answer = browser.get(&begun.authorization_url).send().await.unwrap();
+    let answer = browser.get(&dialog).send().await.unwrap();
     let location: url::Url = answer.headers()["location"].to_str().unwrap().parse().unwrap();
     let value = |name: &str| location.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     assert_eq!(value("state"), Some(begun.state.clone()));
     (begun.state, value("code").unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_leads_to_our_page_first_and_says_whose_it_is_while_it_can_be_finished() {
+    let (world, first) = World::with_app().await;
+    let request = pb::BeginConnectionRequest { meta_app: format!("metaApps/{APP}"), ..Default::default() };
+    let begun = world.connections().begin_connection(bearing(&first.caller, request)).await.unwrap().into_inner();
+    let page = format!("{}/oauth/begin?state={}", world.settings.public_base_url, begun.state);
+    assert_eq!(begun.authorization_url, page);
+    let ask = async |state: &str| {
+        let request = pb::GetLoginRequest { state: state.to_owned() };
+        world.connections().get_login(request).await.map(|answer| answer.into_inner().login.unwrap())
+    };
+    let login = ask(&begun.state).await.unwrap();
+    let caller = first.answer.caller.as_ref().unwrap();
+    assert_eq!((login.tenant.as_str(), login.began_by.as_str()), ("tenants/acme", caller.name.as_str()));
+    assert_eq!(login.began_by_display_name, caller.display_name);
+    assert_eq!(login.callback_url, world.settings.redirect_uri());
+    assert!(login.scopes.contains(&"ads_management".to_owned()), "{login:?}");
+    assert!(login.dialog_url.starts_with(&world.settings.dialog_url), "{}", login.dialog_url);
+    assert!(login.dialog_url.contains(&begun.state) && login.expire_time == begun.expire_time, "{login:?}");
+    // The chain says that it was begun, by whom, and not its state.
+    let begun_by = format!(
+        "SELECT count(*) FROM audit_entries
+          WHERE action = 'connections.begin' AND actor = '{}' AND detail::text NOT LIKE '%{}%'",
+        caller.name, begun.state
+    );
+    assert_eq!(world.postgres().await.query_one(&begun_by, &[]).await.unwrap().get::<_, i64>(0), 1);
+
+    let nobodys = ask(&begun.state.chars().rev().collect::<String>()).await.unwrap_err();
+    assert_eq!(why(&nobodys), (Code::NotFound, "NOT_FOUND".to_owned()));
+    let (state, code) = logged_in(&world, &first).await;
+    let complete = pb::CompleteConnectionRequest { state: state.clone(), code, ..Default::default() };
+    world.connections().complete_connection(complete).await.unwrap();
+    assert_eq!(why(&ask(&state).await.unwrap_err()), (Code::FailedPrecondition, "WRONG_STATE".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,18 @@
-//! What a person reads who comes back from Meta's log-in: what happened, and what to do next.
+//! What a person reads before Meta's log-in, who asks and for whom; and what one reads who comes back from it: what happened,
+//! and what to do next.
 //!
 //! Nothing of the address is repeated, since whoever wrote it may be a stranger. What exactly went wrong stands in
 //! auth's log and, where a program completed the log-in, in its answer.
 
 use axum::http::StatusCode;
 use proto::{
-    auth::v1::{Connection, ConnectionState},
+    auth::v1::{Connection, ConnectionState, Login},
     common::v1::ErrorReason,
 };
 use rpc::{Fault, Upstream};
 use tonic::Code;
+
+use super::page::plain;
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,33 @@ pub(super) fn denied() -> Words {
     words(StatusCode::OK, "Nothing was connected", text)
 }
 
+/// Who asks, and for whom.
+pub(super) fn asked(login: &Login) -> Words {
+    let tenant = named(&login.tenant_display_name, login.tenant.trim_start_matches("tenants/"));
+    let began_by = named(&login.began_by_display_name, &login.began_by);
+    let text = format!(
+        "{tenant} asks for access to your ad accounts at Meta, through Adplane. The link was made by {began_by}.</p>\
+         <p>Whatever you allow on the next page is given to {tenant}. Go on only if you know them and expected this; \
+         else close this page, and nothing happens."
+    );
+    words(StatusCode::OK, "Connect your ad accounts?", text)
+}
+
+/// The button was pressed without the page.
+pub(super) fn without_cookie() -> Words {
+    let text = "Your browser did not keep what this page needs for ten minutes: a cookie. Open the link again, in a window \
+                that keeps cookies, and go on from there.";
+    words(StatusCode::BAD_REQUEST, "Open the link again", text)
+}
+
+/// Consent came from a browser that never saw our page.
+pub(super) fn of_another_browser() -> Words {
+    let text = "This log-in was not begun in this browser, so nothing was connected: else your consent could go to somebody \
+                whom you do not know. If you expected to connect, open the link that you were given, in this browser, and \
+                go on from there. If somebody sent you straight to Meta, tell whoever runs Adplane.";
+    words(StatusCode::BAD_REQUEST, "Nothing was connected", text)
+}
+
 /// There is no log-in in the address.
 pub(super) fn opened_by_hand() -> Words {
     words(StatusCode::BAD_REQUEST, "This page was opened without a log-in", AGAIN)
@@ -41,7 +71,7 @@ pub(super) fn completed(connection: &Connection) -> Words {
         let text = "Adplane can now use the ad accounts that you chose. You can close this page.";
         return words(StatusCode::OK, "Connected", text);
     }
-    let missing: Vec<String> = connection.missing_scopes.iter().map(|scope| plain(scope)).collect();
+    let missing: Vec<String> = connection.missing_scopes.iter().map(|scope| plain_word(scope)).collect();
     let what = if missing.is_empty() {
         "Meta says that the permission does not work.".to_owned()
     } else {
@@ -86,10 +116,20 @@ pub(super) fn refused(upstream: &Upstream) -> Words {
             "Your company's access to Adplane is suspended. Ask whoever runs it.".to_owned(),
         ),
         ErrorReason::NotFound => bad("Nobody here began this log-in", AGAIN.to_owned()),
+        ErrorReason::MetaPermissionMissing => {
+            bad("This log-in allows less than the one before", lesser(told("permission")))
+        }
         ErrorReason::MetaRefusedCredential => bad("Meta refused the log-in", meta_refused(told("cause"))),
         _ if is_passing(upstream.code()) => busy(),
         _ => bad("This log-in did not work", AGAIN.to_owned()),
     }
+}
+
+/// What was connected before may do more, and stays.
+fn lesser(lacks: &str) -> String {
+    let lacks: Vec<String> = lacks.split(',').map(plain_word).filter(|word| !word.is_empty()).collect();
+    let what = if lacks.is_empty() { String::new() } else { format!(" You left out: {}.", lacks.join(", ")) };
+    format!("What was connected before works as it did.{what} To renew it, connect again and leave every box ticked.")
 }
 
 fn meta_refused(cause: &str) -> String {
@@ -109,8 +149,18 @@ fn is_passing(code: Code) -> bool {
     matches!(code, Unavailable | DeadlineExceeded | ResourceExhausted | Internal | Unknown)
 }
 
+/// Somebody's name for people, with the one that is theirs alone.
+fn named(display_name: &str, id: &str) -> String {
+    let id = plain(id);
+    if display_name.trim().is_empty() {
+        format!("<b>{id}</b>")
+    } else {
+        format!("<b>{}</b> ({id})", plain(display_name))
+    }
+}
+
 /// A word of Meta's, with nothing that a page would take for its own.
-fn plain(word: &str) -> String {
+fn plain_word(word: &str) -> String {
     word.chars().filter(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.')).take(64).collect()
 }
 
@@ -136,6 +186,28 @@ mod tests {
         let words = completed(&connection(ConnectionState::NeedsConsent, &["ads_read", "<b>x"]));
         assert_eq!(words.title, "Connected, but not enough");
         assert!(words.text.contains("ads_read, bx."), "{}", words.text);
+    }
+
+    #[test]
+    fn a_lesser_log_in_is_told_what_it_lacks() {
+        assert!(
+            lesser("ads_management,<b>").contains("You left out: ads_management, b."),
+            "{}",
+            lesser("ads_management,<b>")
+        );
+        assert!(lesser("").starts_with("What was connected before works as it did. To renew"), "{}", lesser(""));
+    }
+
+    #[test]
+    fn a_person_reads_who_asks_and_names_are_no_html() {
+        let login = Login {
+            tenant: "tenants/acme".to_owned(),
+            tenant_display_name: "Acme <script>".to_owned(),
+            began_by: "callers/1".to_owned(),
+            ..Login::default()
+        };
+        let text = asked(&login).text;
+        assert!(text.contains("<b>Acme &lt;script&gt;</b> (acme)") && text.contains("<b>callers/1</b>"), "{text}");
     }
 
     #[test]

@@ -33,10 +33,11 @@ const INTERNAL: [(&str, &str); 5] = [
     ("Reserve", "a tenant must not hold quota by itself"),
 ];
 
-const OPEN: [(&str, &str); 4] = [
+const OPEN: [(&str, &str); 5] = [
     ("Bootstrap", "the one-time code is the proof"),
     ("IssueToken", "the caller's secret is the proof"),
     ("ExchangeServiceToken", "the service's secret is the proof, and a service's first call has no token yet"),
+    ("GetLogin", "the state is the proof: the browser that was sent to our page has no token"),
     ("CompleteConnection", "the single-use state is the proof: the browser that brings it has no token"),
 ];
 

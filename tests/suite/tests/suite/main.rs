@@ -7,6 +7,8 @@
 mod audit;
 mod changes;
 mod door;
+mod ended;
+mod logins;
 mod lost_answers;
 mod main_job;
 mod pages;
