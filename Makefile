@@ -4,12 +4,13 @@ CARGO ?= cargo
 ADPLANE = target/debug/adplane
 TOOLS = target/tools
 
-.PHONY: run up test test-tools test-rust test-python test-browser test-official test-peers test-chart bench lint servers build help
+.PHONY: run up test test-tools test-rust test-python test-browser test-official test-peers test-chart test-upgrade bench lint servers build help
 
 help:
 	@echo "make run    the main job, from an empty machine to its results"
 	@echo "make up     the same, and the stack stays up until Ctrl-C"
 	@echo "make test   all tests"
+	@echo "make test-upgrade OLD=<revision>  an older version beside this one while every key rotates"
 	@echo "make bench  the benchmarks, each against its baseline in the same run"
 	@echo "make lint   formatting, clippy, buf lint"
 	@echo "make build  the program alone: target/debug/adplane"
@@ -55,6 +56,11 @@ test-peers: build test-tools
 # The chart, by a real Helm; the program says whether it takes the settings.
 test-chart: build test-tools
 	@sh tests/chart/run.sh $(ADPLANE)
+
+# An older version beside this one while every key rotates: `make test-upgrade OLD=<revision>`. No part of `make test`,
+# because it builds that revision too.
+test-upgrade: build
+	@sh tests/faults/upgrade.sh "$(OLD)"
 
 # Into target/bench/*.json and a table. A release build, of what is measured alone.
 bench:

@@ -23,7 +23,7 @@ pub use eventually::{eventually, within};
 pub use first_day::{AD_ACCOUNT, APP_SECRET, DATASET, OTHER_AD_ACCOUNT, PAGE, SYSTEM_USER_TOKEN, Tenant};
 pub use pid::{Pid, all_gone};
 pub use ports::{free_port, port_base};
-pub use program::{Ended, PATIENCE, Program, adplane, adplane_alone};
+pub use program::{Ended, PATIENCE, Program, adplane, adplane_alone, built, program_alone};
 pub use refusal::{Refusal, refusal, refused};
 pub use sandbox_view::{Line, SandboxView};
 pub use suite::Suite;

@@ -62,8 +62,13 @@ pub fn adplane(args: &[&str], environment: &[(&str, &str)]) -> Result<Program> {
 
 /// The same for a command that starts nobody.
 pub fn adplane_alone(args: &[&str], environment: &[(&str, &str)]) -> Result<Program> {
+    program_alone(&built()?, args, environment)
+}
+
+/// The same for another program than this tree's: one of an older version.
+pub fn program_alone(program: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<Program> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut command = Command::new(built()?);
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ADPLANE_") {
             command.env_remove(name);
@@ -93,7 +98,7 @@ pub fn adplane_alone(args: &[&str], environment: &[(&str, &str)]) -> Result<Prog
 }
 
 /// The program of this tree, which stands beside the folder of the test's own program.
-fn built() -> Result<PathBuf> {
+pub fn built() -> Result<PathBuf> {
     let own = std::env::current_exe().context("this test's own path")?;
     let folder = own.ancestors().nth(2).with_context(|| format!("{} is in no target folder", own.display()))?;
     let program = folder.join("adplane");

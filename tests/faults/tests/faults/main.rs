@@ -14,3 +14,5 @@ mod refresh;
 mod rewrap;
 mod stage;
 mod tenant;
+mod traffic;
+mod upgrade;

@@ -1,9 +1,13 @@
 //! A stage per test: a sandbox process, a database, and as many processes of auth as the test wants.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use client::Client;
-use harness::{PATIENCE, Program, SandboxView, adplane_alone, free_port, request_id};
+use harness::{PATIENCE, Program, SandboxView, adplane_alone, built, free_port, program_alone, request_id};
 use proto::auth::v1 as pb;
 use serde_json::Value;
 use storage::{Postgres, PostgresSettings};
@@ -73,6 +77,11 @@ impl Auth {
 impl Stage {
     /// With the first operator, and the sandbox's app registered.
     pub(crate) async fn set() -> Self {
+        Self::set_by(&built().unwrap()).await
+    }
+
+    /// The same, as this program does it: the schema is its own.
+    pub(crate) async fn set_by(program: &Path) -> Self {
         let place = PLACES.acquire().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let database = devstack::shared().create_database().await.unwrap();
@@ -82,22 +91,28 @@ impl Stage {
         write("code", BOOTSTRAP_CODE);
         write("page_key", "a key for pages");
         fs::create_dir(folder.path().join("services")).unwrap();
-        write("services/campaigns", "secret-of-campaigns");
-        let migrate = folder.path().join("migrate.toml");
-        let migrated = adplane_alone(&["migrate", "--config", migrate.to_str().unwrap()], &[]).unwrap().end().unwrap();
-        assert_eq!(migrated.code(), Some(0), "{}", migrated.stderr);
+        write("services/conversions", "secret-of-conversions");
         let mut sandbox = adplane_alone(&["sandbox", "--listen", "127.0.0.1:0"], &[]).unwrap();
         let ready: Value = serde_json::from_str(&sandbox.line().unwrap()).unwrap();
         let view = SandboxView::new(ready["sandbox"].as_str().unwrap().to_owned()).unwrap();
         let mut stage =
             Self { sandbox: view, operator: String::new(), database, folder, _sandbox: sandbox, _place: place };
-        stage.operator = stage.first_day().await;
+        stage.migrate(program);
+        stage.operator = stage.first_day(program).await;
         stage
     }
 
+    /// Brings the schema forward to what this program knows.
+    pub(crate) fn migrate(&self, program: &Path) {
+        let config = self.folder.path().join("migrate.toml");
+        let arguments = ["migrate", "--config", config.to_str().unwrap()];
+        let migrated = program_alone(program, &arguments, &[]).unwrap().end().unwrap();
+        assert_eq!(migrated.code(), Some(0), "{}", migrated.stderr);
+    }
+
     /// The operator's token.
-    async fn first_day(&self) -> String {
-        let auth = self.auth("first", QUIET).await;
+    async fn first_day(&self, program: &Path) -> String {
+        let auth = self.auth_by(program, "first", QUIET).await;
         let request = pb::BootstrapRequest {
             code: BOOTSTRAP_CODE.to_owned(),
             tenant_id: "first".to_owned(),
@@ -127,13 +142,18 @@ impl Stage {
 
     /// One more process of auth, which answers when this returns.
     pub(crate) async fn auth(&self, name: &str, set: Set) -> Auth {
+        self.auth_by(&built().unwrap(), name, set).await
+    }
+
+    /// The same of another program.
+    pub(crate) async fn auth_by(&self, program: &Path, name: &str, set: Set) -> Auth {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let deadline = Instant::now() + PATIENCE;
         loop {
             let port = free_port().unwrap();
             let config = self.config(name, port, set);
             let arguments = ["serve", "auth", "--config", config.to_str().unwrap()];
-            let mut program = adplane_alone(&arguments, &[]).unwrap();
+            let mut program = program_alone(program, &arguments, &[]).unwrap();
             let endpoint = format!("http://127.0.0.1:{port}");
             let keys = format!("{endpoint}/.well-known/jwks.json");
             while !program.has_ended().unwrap() {
@@ -189,6 +209,11 @@ impl Stage {
         let file = folder.join(format!("{name}.toml"));
         fs::write(&file, toml::to_string(&settings).unwrap()).unwrap();
         file
+    }
+
+    /// The file of the secret by which a service proves itself to auth.
+    pub(crate) fn secret_of(&self, service: &str) -> PathBuf {
+        self.folder.path().join("services").join(service)
     }
 
     /// The file of a key-encryption key.

@@ -7,6 +7,7 @@ use harness::{PATIENCE, request_id};
 use proto::auth::v1::{self as pb, ConnectionState as State};
 use serde_json::Value;
 use tokio::time::Instant;
+use tonic::Code;
 
 use crate::stage::{APP, Auth, Stage};
 
@@ -17,6 +18,8 @@ const SCOPES: &str = "ads_management,ads_read,business_management";
 /// A customer, as it calls any process of auth.
 pub(crate) struct Tenant {
     pub(crate) id: String,
+    caller: String,
+    secret: String,
     token: String,
 }
 
@@ -39,9 +42,17 @@ impl Tenant {
         let request = pb::CreateCallerRequest { caller: Some(caller), request_id: request_id(), validate_only: false };
         let made = operator.identity().create_caller(request).await.unwrap().into_inner();
         let (caller, secret) = (made.caller.unwrap().name, made.secret);
-        let request = pb::IssueTokenRequest { caller, secret, scopes: Vec::new() };
-        let token = operator.identity().issue_token(request).await.unwrap().into_inner().token;
-        Self { id: id.to_owned(), token }
+        let mut tenant = Self { id: id.to_owned(), caller, secret, token: String::new() };
+        tenant.token = tenant.new_token(auth).await;
+        tenant
+    }
+
+    /// A new token of its caller's, signed by this process.
+    pub(crate) async fn new_token(&self, auth: &Auth) -> String {
+        let request =
+            pb::IssueTokenRequest { caller: self.caller.clone(), secret: self.secret.clone(), scopes: Vec::new() };
+        let anonymous = Client::anonymous(&auth.endpoint).unwrap();
+        anonymous.identity().issue_token(request).await.unwrap().into_inner().token
     }
 
     /// Its client of this process.
@@ -53,8 +64,15 @@ impl Tenant {
     pub(crate) async fn logged_in(&self, auth: &Auth) -> pb::CompleteConnectionRequest {
         let request = pb::BeginConnectionRequest { meta_app: APP.to_owned(), ..Default::default() };
         let begun = self.at(auth).connections().begin_connection(request).await.unwrap().into_inner();
+        let purpose = pb::GetLoginRequest { state: begun.state.clone() };
+        let dialog = match self.at(auth).connections().get_login(purpose).await {
+            Ok(answer) => answer.into_inner().login.unwrap().dialog_url,
+            // A version in which there was no page of ours before Meta's.
+            Err(status) if status.code() == Code::Unimplemented => begun.authorization_url,
+            Err(status) => panic!("{status:?}"),
+        };
         let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        let answer = browser.unwrap().get(&begun.authorization_url).send().await.unwrap();
+        let answer = browser.unwrap().get(&dialog).send().await.unwrap();
         let location: url::Url = answer.headers()["location"].to_str().unwrap().parse().unwrap();
         let code = location.query_pairs().find(|(key, _)| key == "code").unwrap().1.into_owned();
         let request_id = request_id();
