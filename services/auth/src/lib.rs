@@ -131,6 +131,7 @@ pub fn migrations() -> Vec<storage::migrations::Source> {
         ("V9__identity_more", include_str!("../migrations/V9__identity_more.sql")),
         ("V10__anchors", include_str!("../migrations/V10__anchors.sql")),
         ("V11__kept", include_str!("../migrations/V11__kept.sql")),
+        ("V12__refresh_order", include_str!("../migrations/V12__refresh_order.sql")),
     ]
 }
 
