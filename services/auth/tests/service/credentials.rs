@@ -62,13 +62,22 @@ async fn why_nothing_can_be_leased_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_needs_consent_is_not_leased() {
-    let (world, first, imported) = World::connected().await;
-    let connection = imported.connection.unwrap().name;
+    let (world, first, _) = World::connected().await;
     let expected_scopes = vec!["whatsapp_business_management".to_owned()];
     let request = pb::ImportSystemUserTokenRequest { expected_scopes, ..import() };
     world.connections().import_system_user_token(bearing(&first.caller, request)).await.unwrap();
-    let refused = world.service("campaigns").lease_credential(lease(&connection, "campaigns.read", "acme")).await;
+    let refused = world.service("campaigns").lease_credential(lease(ACCOUNT, "campaigns.read", "acme")).await;
     assert_eq!(why(&refused.unwrap_err()), (Code::FailedPrecondition, "CONNECTION_NEEDS_CONSENT".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_with_all_that_it_reaches_is_leased_to_nobody() {
+    let (world, _, imported) = World::connected().await;
+    let connection = imported.connection.unwrap().name;
+    for (service, purpose) in [("campaigns", "campaigns.read"), ("conversions", "conversions.deliver")] {
+        let refused = world.service(service).lease_credential(lease(&connection, purpose, "acme")).await.unwrap_err();
+        assert_eq!(why(&refused), (Code::PermissionDenied, "SCOPE_MISSING".to_owned()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
