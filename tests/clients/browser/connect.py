@@ -228,7 +228,7 @@ class Walk:
             WebDriverWait(self.browser, PAGE_SECONDS).until(lambda _: self.text("h1") == title)
         assert self.text("h1") == title, f"{self.text('h1')!r} instead of {title!r}: {self.text('p')}"
         assert words in self.text("p"), self.text("p")
-        code = urllib.parse.parse_qs(urllib.parse.urlsplit(self.browser.current_url).query).get("code", ["?"])[0]
+        code = urllib.parse.parse_qs(urllib.parse.urlsplit(self.browser.current_url).query).get("code", ["there is none"])[0]
         assert code not in self.browser.page_source, "the code stands in the page"
         loaded = self.browser.execute_script("return performance.getEntriesByType('resource').length")
         assert loaded == 0, "the page fetches something"
