@@ -159,8 +159,7 @@ pub async fn serve(settings: Settings, process: Process) -> anyhow::Result<()> {
 /// # Errors
 /// As [`serve`].
 pub async fn serve_on(listener: TcpListener, settings: Settings, process: Process) -> anyhow::Result<()> {
-    // On the heap: all that auth is made of is too much for the stacks of its callers.
-    Box::pin(serve_at(listener, settings, process, now::of(SystemClock))).await
+    serve_at(listener, settings, process, now::of(SystemClock)).await
 }
 
 /// Like [`serve_on`], by a clock that can be turned. The tokens that it issues and checks go by the machine's all the same.
@@ -168,7 +167,8 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: Proces
 /// # Errors
 /// As [`serve`].
 pub async fn serve_at(listener: TcpListener, settings: Settings, process: Process, now: Now) -> anyhow::Result<()> {
-    serve_when_open(listener, settings, process, (now, || {})).await
+    // On the heap: all that auth is made of is too much for the stacks of its callers.
+    Box::pin(serve_when_open(listener, settings, process, (now, || {}))).await
 }
 
 /// Like [`serve_at`]; calls `ready` when the database and the vault are open and all is there that answers, and not before.
