@@ -150,8 +150,9 @@ impl Client {
     ) -> Result<Answer<T>, Error> {
         let call = Outgoing::from(call);
         let got = match &mut before {
-            None if call.only_reads => self.read(on, &call).await?,
-            before => Got::from(self.deliver(on, &call, before.as_mut()).await?),
+            // On the heap, because the future of every call of every service holds it.
+            None if call.only_reads => Box::pin(self.read(on, &call)).await?,
+            before => Got::from(Box::pin(self.deliver(on, &call, before.as_mut())).await?),
         };
         Ok(Answer { value: read(&got.bytes, &call)?, trace_id: got.trace_id })
     }
@@ -168,7 +169,7 @@ impl Client {
     ) -> Result<Unless<T>, Error> {
         call.etag = etag.map(str::to_owned);
         let call = Outgoing::from(call);
-        let got = Got::from(self.deliver(on, &call, None).await?);
+        let got = Got::from(Box::pin(self.deliver(on, &call, None)).await?);
         if got.status == 304 {
             return Ok(Unless::NotModified);
         }

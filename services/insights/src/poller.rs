@@ -125,7 +125,7 @@ impl<C: Clock> Poller<C> {
     }
 
     async fn round_and_rest(&self, work: &mut Work, stop: &CancellationToken) -> Result<(), Error> {
-        let (delay, waiting) = match self.round(work, stop).await {
+        let (delay, waiting) = match Box::pin(self.round(work, stop)).await {
             Ok(Round::Ended) => return Ok(()),
             Ok(Round::Wait(delay, waiting)) => (delay, waiting),
             Err(Error::Graph(error)) if error.is_temporary() && !self.is_too_old(work) => Self::back_off(work, &error),

@@ -69,7 +69,7 @@ fn buckets(states: &[BucketState]) -> Vec<String> {
         }
         table.push(cells);
     }
-    table_of(table)
+    table_of(&table)
 }
 
 fn goes(next: &prost_types::Duration) -> String {
@@ -101,7 +101,7 @@ fn spenders(spenders: &[Spender]) -> Vec<String> {
             spender.longest_wait.as_ref().map(span).unwrap_or_default(),
         ]);
     }
-    table_of(table)
+    table_of(&table)
 }
 
 fn refused(refused: &[Refused]) -> Vec<String> {
@@ -117,7 +117,7 @@ fn refused(refused: &[Refused]) -> Vec<String> {
             refused.delay.as_ref().map(span).unwrap_or_default(),
         ]);
     }
-    table_of(table)
+    table_of(&table)
 }
 
 fn events(events: &[QuotaEvent]) -> Vec<String> {
@@ -130,8 +130,8 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 }
 
 /// Nothing where there is only the head.
-fn table_of(table: Vec<Vec<String>>) -> Vec<String> {
-    if table.len() == 1 { Vec::new() } else { indented(&table) }
+fn table_of(table: &[Vec<String>]) -> Vec<String> {
+    if table.len() == 1 { Vec::new() } else { indented(table) }
 }
 
 #[cfg(test)]
