@@ -60,7 +60,10 @@ impl Permits {
         let (call, purpose) = (bounded(call), on.purpose.to_owned());
         let ask = AcquireRequest { charges, priority: wire(on.priority).into(), reports, call, purpose };
         let mut request = Request::new(ask);
-        request.set_timeout(on.deadline.saturating_duration_since(Instant::now().into_std()));
+        // Meta counts the call when it arrives, ratelimit when it let it through. What the answer takes from there to here
+        // must not make the call later, so the permit's time runs from the request.
+        let asked = Instant::now();
+        request.set_timeout(on.deadline.saturating_duration_since(asked.into_std()));
         let answer = QuotaServiceClient::new(self.ratelimit.channel())
             .acquire(rpc::for_tenant(request, &on.tenant))
             .await
@@ -69,10 +72,9 @@ impl Permits {
                 rpc::Upstream::from(error)
             })?
             .into_inner();
-        let received = Instant::now();
         match answer.decision {
             Some(Decision::Permit(permit)) => {
-                Ok(Permit { value: permit.value, send_before: received + duration(permit.send_before.as_ref()) })
+                Ok(Permit { value: permit.value, send_before: asked + duration(permit.send_before.as_ref()) })
             }
             Some(Decision::Wait(wait)) => Err(refused(&wait)),
             None => Err(Error::Setup("ratelimit answered without a decision".to_owned())),

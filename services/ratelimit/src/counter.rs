@@ -40,7 +40,7 @@ impl Counter {
         }
         let asked = if self.is_away() { Err(Error::away()) } else { self.store.acquire(demand).await };
         let outcome = match asked {
-            Err(error) if error.is_redis_away() => self.take_without_redis(demand, error)?,
+            Err(error) if error.is_redis_away() => self.take_without_redis(demand, error).await?,
             asked => asked?,
         };
         if let Outcome::Refused(refusal) = &outcome {
@@ -50,11 +50,14 @@ impl Counter {
     }
 
     /// What was written as allowed and is not spent may go all the same.
-    fn take_without_redis(&self, demand: &Demand, error: Error) -> Result<Outcome, Error> {
+    async fn take_without_redis(&self, demand: &Demand, error: Error) -> Result<Outcome, Error> {
+        self.ask_again_later();
+        self.store.acquire_without_redis(demand).await.ok_or(error)
+    }
+
+    fn ask_again_later(&self) {
         let mut away = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
         away.get_or_insert_with(|| Instant::now() + ASK_AGAIN);
-        drop(away);
-        self.store.acquire_without_redis(demand).ok_or(error)
     }
 
     fn is_away(&self) -> bool {

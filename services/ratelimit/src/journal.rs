@@ -27,9 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-pub(crate) use ledger::{Allowance, Held, When};
+pub(crate) use ledger::{Allowance, Held, Ledger, Terms, When};
 
-use self::ledger::{Ledger, Terms};
 use crate::{
     demand::{Bucket, Demand},
     error::Error,
@@ -130,6 +129,16 @@ impl Journal {
         self.ledger().hold_open(when, &charges(demand), demand.priority == Priority::Safety)
     }
 
+    /// What was written under an epoch and is not spent.
+    pub(crate) fn open(&self, app: u64, epoch: i64, now_ms: i64) -> Vec<Allowance> {
+        self.ledger().open(app, epoch, now_ms)
+    }
+
+    /// This replica, as PostgreSQL knows it.
+    pub(crate) fn replica(&self) -> Uuid {
+        self.replica
+    }
+
     /// Redis refused it for sure.
     pub(crate) fn give_back(&self, demand: &Demand, when: When) {
         self.ledger().give_back(when, &charges(demand));
@@ -168,7 +177,7 @@ impl Journal {
     async fn write(&self, now_ms: i64) {
         let wanted = self.ledger().unwritten(now_ms);
         if !wanted.is_empty() || self.is_away() {
-            let written = tokio::time::timeout(WRITE, self.rows.write(self.replica, wanted)).await;
+            let written = tokio::time::timeout(WRITE, self.rows.write(self.replica, wanted, now_ms)).await;
             match written.unwrap_or(Err(Error::Late)) {
                 Ok((stand, over)) => self.wrote(&stand, &over),
                 Err(error) => self.failed(&error),
@@ -232,7 +241,7 @@ impl Journal {
 }
 
 /// The charges that count against a ceiling.
-fn charges(demand: &Demand) -> Vec<(Terms<'_>, u32)> {
+pub(crate) fn charges(demand: &Demand) -> Vec<(Terms<'_>, u32)> {
     demand.charges.iter().filter_map(|(bucket, cost)| Some((terms(bucket)?, *cost))).collect()
 }
 

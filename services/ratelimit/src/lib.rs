@@ -37,6 +37,8 @@ mod refusals;
 mod scope;
 mod service;
 mod settings;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod throttle;
 mod tiers;
@@ -88,6 +90,7 @@ pub fn migrations() -> Vec<(&'static str, &'static str)> {
         ("V3__requests", storage::requests::SQL),
         ("V4__audit", storage::audit::SQL),
         ("V5__freezes", include_str!("migrations/V5__freezes.sql")),
+        ("V6__fences", include_str!("migrations/V6__fences.sql")),
     ]
 }
 

@@ -50,6 +50,8 @@ pub(crate) enum Decision {
     Permit {
         value: Vec<u8>,
         epoch: i64,
+        /// Not later than the charge.
+        charged: Instant,
     },
     Wait {
         delay: Duration,
@@ -298,7 +300,8 @@ impl Quotas {
         match outcome {
             Outcome::Admitted(admission) => {
                 let permit = Permit { origin: Some(origin), ..counter::permit(demand, &admission) };
-                Decision::Permit { value: self.permits.sign(&permit), epoch: admission.epoch }
+                let value = self.permits.sign(&permit);
+                Decision::Permit { value, epoch: admission.epoch, charged: admission.sent }
             }
             Outcome::Refused(refusal) => Decision::Wait {
                 delay: refusal.wait,

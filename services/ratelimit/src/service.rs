@@ -36,7 +36,7 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// `send_before` is how long after its receipt a permit may be used.
+    /// `send_before` is how long after its charge a permit may be used.
     pub(crate) fn new(quotas: Arc<Quotas>, explainer: Explainer, pages: PageTokens, send_before: Duration) -> Self {
         Self { quotas, pages, send_before, explainer }
     }
@@ -45,6 +45,7 @@ impl Api {
 #[tonic::async_trait]
 impl QuotaService for Api {
     async fn acquire(&self, request: Request<pb::AcquireRequest>) -> Result<Response<pb::AcquireResponse>, Status> {
+        let received = Instant::now();
         let (caller, request) = rpc::open(request)?;
         caller.require_service()?;
         // Within two seconds of a suspension nothing more is admitted; what was, is settled as ever.
@@ -52,7 +53,7 @@ impl QuotaService for Api {
         let mut ask = Acquire::try_from(request).map_err(Error::Field)?;
         caller.subject.as_ref().clone_into(&mut ask.asker.caller);
         let decision = self.quotas.acquire(&caller.tenant, ask, deadline()).await?;
-        Ok(Response::new(wire::acquired(decision, self.send_before)))
+        Ok(Response::new(wire::acquired(decision, received, self.send_before)))
     }
 
     async fn settle(&self, request: Request<pb::SettleRequest>) -> Result<Response<pb::SettleResponse>, Status> {

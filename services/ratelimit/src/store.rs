@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use storage::Redis;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 use vocabulary::ids::TenantId;
 
 use crate::ceilings::Tier;
@@ -21,6 +23,7 @@ use crate::permit::Permit;
 use crate::scope::app_tag;
 use crate::usage::{Close, Correction};
 
+mod agreement;
 mod allowances;
 mod chains;
 mod epoch;
@@ -35,13 +38,19 @@ mod terms;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(test)]
+pub(crate) use agreement::{Agreement, Found, agree, agree_without_journal, is_known};
 pub(crate) use allowances::Allowances;
+#[cfg(test)]
+pub(crate) use allowances::Opened;
 pub(crate) use chains::Chains;
 use flights::{Asked, Flights};
 pub(crate) use freezes::{FreezeRows, Frozen, Repeat};
 pub(crate) use history::{
     Columns, Group, History, Losses, RefusedRow, Spent, Step, Told, UsageQuery, UsageRow, Viewer,
 };
+#[cfg(test)]
+pub(crate) use horizon::Anchor;
 pub(crate) use horizon::Horizon;
 pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
 use scripts::{Script, Scripts};
@@ -65,6 +74,8 @@ pub(crate) struct Store {
     evicted: u64,
     /// The epoch of each app under which this replica charges.
     epochs: Mutex<HashMap<u64, i64>>,
+    /// Of each app, what was left when Redis was last out of reach.
+    fences: Mutex<HashMap<u64, Arc<epoch::Fence>>>,
     /// One task agrees on an epoch, the others wait for it.
     agreeing: tokio::sync::Mutex<()>,
 }
@@ -75,7 +86,8 @@ impl Store {
         let scripts = Arc::new(Scripts::load(redis).await?);
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut scripts.connection()).await?;
         let evicted = scripts.evicted_keys().await?;
-        let horizon = Horizon::starting_at(seconds.saturating_mul(1_000).saturating_add(micros / 1_000));
+        let redis_ms = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
+        let horizon = Horizon::starting_at(middle([redis_ms, allowances.time_ms().await?, own_ms()]));
         Ok(Self {
             flights: Flights::new(Arc::clone(&scripts), tasks),
             scripts,
@@ -83,6 +95,7 @@ impl Store {
             journal: Journal::new(allowances),
             evicted,
             epochs: Mutex::default(),
+            fences: Mutex::default(),
             agreeing: tokio::sync::Mutex::default(),
         })
     }
@@ -122,12 +135,17 @@ impl Store {
         Err(Error::ServerChanges)
     }
 
-    /// While Redis is away: admits what was written as allowed and not spent. There is nothing to give back to.
-    pub(crate) fn acquire_without_redis(&self, demand: &Demand) -> Option<Outcome> {
-        let (epoch, now_ms) = (self.known_epoch(demand.app)?, self.horizon.now_ms());
-        let covered = self.journal.hold_open(demand, When { app: demand.app, epoch, now_ms });
-        let admission = Admission { epoch, issued_ms: now_ms, probing: false, cells: Vec::new() };
-        covered.then_some(Outcome::Admitted(admission))
+    /// While Redis is away: admits what was written as allowed and not spent, where all that everybody may spend is within
+    /// the ceilings. There is nothing to give back to.
+    pub(crate) async fn acquire_without_redis(&self, demand: &Demand) -> Option<Outcome> {
+        let epoch = self.known_epoch(demand.app)?;
+        let spent = self.spend_without_redis(demand, epoch).await.unwrap_or_else(|error| {
+            warn!(error = &error as &dyn std::error::Error, "neither Redis nor PostgreSQL answers");
+            false
+        });
+        let (issued_ms, sent) = (self.horizon.now_ms(), Instant::now());
+        let admission = Admission { epoch, issued_ms, sent, probing: false, cells: Vec::new() };
+        spent.then_some(Outcome::Admitted(admission))
     }
 
     /// Corrects buckets of one app by what Meta said.
@@ -230,6 +248,18 @@ impl Store {
             }
         }
     }
+}
+
+/// Which clock to believe at the start: whichever of three jumped, the one in the middle did not.
+fn middle(mut times_ms: [i64; 3]) -> i64 {
+    times_ms.sort_unstable();
+    let [_, middle, _] = times_ms;
+    middle
+}
+
+fn own_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// As settle.lua reads them. A percent of a ceiling that we do not count can only be a gate.

@@ -8,6 +8,8 @@ use proto::ratelimit::v1 as pb;
 use rpc::{FieldError, Fields};
 use vocabulary::names;
 
+use tokio::time::Instant;
+
 use crate::ceilings::Profile;
 use crate::priority::Priority;
 use crate::quotas::{Acquire, Decision, Filter, Shown};
@@ -165,16 +167,16 @@ impl TryFrom<pb::QuotaFilter> for Filter {
     }
 }
 
-/// A decision on the wire; `send_before` is how long a permit may wait to be sent.
-pub(crate) fn acquired(decision: Decision, send_before: Duration) -> pb::AcquireResponse {
+/// The decision on a request that came at `received`; `send_before` is how long after its charge a permit may be used.
+pub(crate) fn acquired(decision: Decision, received: Instant, send_before: Duration) -> pb::AcquireResponse {
     match decision {
-        Decision::Permit { value, epoch } => pb::AcquireResponse {
-            decision: Some(pb::acquire_response::Decision::Permit(pb::Permit {
-                value,
-                send_before: duration(send_before),
-            })),
-            epoch,
-        },
+        Decision::Permit { value, epoch, charged } => {
+            // What the request waited here, and not what its answer takes: whoever counts from when it asked is never
+            // later than this.
+            let send_before = duration(charged.saturating_duration_since(received) + send_before);
+            let permit = pb::Permit { value, send_before };
+            pb::AcquireResponse { decision: Some(pb::acquire_response::Decision::Permit(permit)), epoch }
+        }
         Decision::Wait { delay, scope, reason, epoch } => pb::AcquireResponse {
             decision: Some(pb::acquire_response::Decision::Wait(pb::Wait {
                 delay: duration(delay),

@@ -74,6 +74,14 @@ struct Line {
     wanted: u64,
 }
 
+/// What was spent in a stretch that is over.
+#[derive(Debug, Clone)]
+struct Ended {
+    row: Allowance,
+    /// More than was written, so that PostgreSQL has to know at once. Less can wait for late answers.
+    is_more: bool,
+}
+
 /// All lines of a replica.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -83,8 +91,8 @@ pub(crate) struct Ledger {
     /// The newest epoch of each app, for the same reason.
     epochs: HashMap<u64, i64>,
     lines: HashMap<String, Line>,
-    /// Over, and allowed more than was spent.
-    ended: Vec<Allowance>,
+    /// Over, and written as something else than was spent.
+    ended: Vec<Ended>,
 }
 
 impl Ledger {
@@ -129,6 +137,13 @@ impl Ledger {
         covered
     }
 
+    /// What was written under an epoch and is not spent.
+    pub(crate) fn open(&self, app: u64, epoch: i64, now_ms: i64) -> Vec<Allowance> {
+        let lines = self.lines.iter().filter(|(_, line)| (line.app, line.epoch) == (app, epoch));
+        let open = lines.filter(|(_, line)| line.ends_ms > now_ms && line.left() > 0);
+        open.map(|(key, line)| line.allowance(key, line.left())).collect()
+    }
+
     /// Charges that Redis refused are held no more.
     pub(crate) fn give_back(&mut self, when: When, charges: &[(Terms<'_>, u32)]) {
         for (terms, cost) in charges {
@@ -145,11 +160,11 @@ impl Ledger {
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
         self.end_lines(now_ms);
-        self.ended.retain(|ended| ended.until_ms > now_ms);
+        self.ended.retain(|ended| ended.row.until_ms > now_ms);
         let raise = self.lines.iter().filter(|(_, line)| line.wanted > line.written);
         let raise = raise.map(|(key, line)| line.allowance(key, line.wanted));
-        let over = self.ended.iter().filter(|ended| ended.ends_ms + GRACE_MS <= now_ms);
-        raise.chain(over.cloned()).collect()
+        let over = self.ended.iter().filter(|ended| ended.is_more || ended.row.ends_ms + GRACE_MS <= now_ms);
+        raise.chain(over.map(|ended| ended.row.clone())).collect()
     }
 
     /// These rows were written, or their epoch is over and nobody needs them.
@@ -160,7 +175,7 @@ impl Ledger {
                 Some(line) if (line.epoch, line.ends_ms) == (*epoch, *ends_ms) => {
                     line.written = line.written.max(*points);
                 }
-                _ => self.ended.retain(|ended| ended != written),
+                _ => self.ended.retain(|ended| ended.row != *written),
             }
         }
     }
@@ -226,8 +241,9 @@ impl Line {
         self.wanted = self.wanted.max(self.spent + more);
     }
 
-    fn ended(&self, key: &str) -> Option<Allowance> {
-        (self.written != self.spent).then(|| self.allowance(key, self.spent))
+    fn ended(&self, key: &str) -> Option<Ended> {
+        let is_more = self.spent > self.written;
+        (self.written != self.spent).then(|| Ended { row: self.allowance(key, self.spent), is_more })
     }
 
     fn allowance(&self, key: &str, points: u64) -> Allowance {

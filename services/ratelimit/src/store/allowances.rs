@@ -50,10 +50,14 @@ impl Allowances {
 
     /// Writes rows of the running epochs; answers which ones stand. The others are of an epoch that is over: whoever
     /// opened the next one has counted the row as it was.
+    ///
+    /// Only the row of a stretch that is over is ever lowered: a statement that was given up may still be carried out, after
+    /// a later one.
     pub(crate) async fn write(
         &self,
         replica: Uuid,
         rows: Vec<Allowance>,
+        now_ms: i64,
     ) -> Result<(Vec<Allowance>, Vec<Allowance>), Error> {
         const SQL: &str = "
             INSERT INTO allowances (app, bucket, ends_ms, replica, epoch, points, until_ms, cell_ms, cells)
@@ -66,14 +70,17 @@ impl Allowances {
                AND e.epoch = r.epoch
                FOR SHARE OF e
             ON CONFLICT (app, bucket, ends_ms, replica, epoch)
-            DO UPDATE SET points = EXCLUDED.points
+            DO UPDATE SET points = CASE WHEN EXCLUDED.ends_ms <= $10
+                                        THEN EXCLUDED.points
+                                        ELSE greatest(allowances.points, EXCLUDED.points)
+                                   END
             RETURNING bucket, ends_ms";
         fn column<T>(rows: &[Allowance], of: impl Fn(&Allowance) -> T) -> Vec<T> {
             rows.iter().map(of).collect()
         }
         let client = self.client().await?;
         let statement = client.prepare_cached(SQL).await?;
-        let parameters: [&(dyn ToSql + Sync); 9] = [
+        let parameters: [&(dyn ToSql + Sync); 10] = [
             &replica,
             &column(&rows, |row| number(row.app)),
             &column(&rows, |row| row.key.clone()),
@@ -83,6 +90,7 @@ impl Allowances {
             &column(&rows, |row| row.until_ms),
             &column(&rows, |row| row.cell_ms),
             &column(&rows, |row| row.cells),
+            &now_ms,
         ];
         let written = client.query(&statement, &parameters).await?;
         let mut stand = HashSet::with_capacity(written.len());
@@ -91,6 +99,12 @@ impl Allowances {
             stand.insert((key, ends_ms));
         }
         Ok(rows.into_iter().partition(|row| stand.contains(&(row.key.clone(), row.ends_ms))))
+    }
+
+    /// The time at PostgreSQL, in ms since 1970.
+    pub(crate) async fn time_ms(&self) -> Result<i64, Error> {
+        const SQL: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        get(&self.client().await?.query_one(SQL, &[]).await?, 0)
     }
 
     /// Removes what counts no more; answers how many rows.
@@ -124,17 +138,56 @@ pub(crate) async fn spent(client: &impl GenericClient, app: u64, now_ms: i64) ->
            AND points > 0
          GROUP BY bucket, ends_ms
          ORDER BY bucket, ends_ms";
-    let rows = client.query(SQL, &[&number(app), &now_ms]).await?;
-    let read = |row: &Row| {
-        Ok(Spent {
-            key: get(row, 0)?,
-            at_ms: get(row, 1)?,
-            points: get(row, 2)?,
-            cell_ms: get(row, 3)?,
-            cells: get(row, 4)?,
-        })
-    };
-    rows.iter().map(read).collect()
+    client.query(SQL, &[&number(app), &now_ms]).await?.iter().map(spent_row).collect()
+}
+
+fn spent_row(row: &Row) -> Result<Spent, Error> {
+    Ok(Spent {
+        key: get(row, 0)?,
+        at_ms: get(row, 1)?,
+        points: get(row, 2)?,
+        cell_ms: get(row, 3)?,
+        cells: get(row, 4)?,
+    })
+}
+
+/// Writes what a replica may spend of an epoch that it ends.
+pub(crate) async fn fence(
+    transaction: &Transaction<'_>,
+    app: u64,
+    epoch: i64,
+    replica: Uuid,
+    open: &[Allowance],
+) -> Result<(), Error> {
+    const SQL: &str = "
+        INSERT INTO fences (app, epoch, replica, bucket, points, cell_ms, cells)
+        SELECT $1, $2, $3, r.bucket, r.points, r.cell_ms, r.cells
+          FROM unnest($4::text[], $5::bigint[], $6::bigint[], $7::bigint[]) AS r (bucket, points, cell_ms, cells)
+        ON CONFLICT (app, epoch, replica, bucket)
+        DO UPDATE SET points = greatest(fences.points, EXCLUDED.points)";
+    let keys: Vec<&str> = open.iter().map(|row| row.key.as_str()).collect();
+    let points: Vec<i64> = open.iter().map(|row| number(row.points)).collect();
+    let (cell_ms, cells): (Vec<i64>, Vec<i64>) = open.iter().map(|row| (row.cell_ms, row.cells)).unzip();
+    transaction.execute(SQL, &[&number(app), &epoch, &replica, &keys, &points, &cell_ms, &cells]).await?;
+    Ok(())
+}
+
+/// What may have been spent of an ended epoch without Redis, by bucket.
+pub(crate) async fn fenced(client: &impl GenericClient, app: u64, epoch: i64) -> Result<Vec<Spent>, Error> {
+    const SQL: &str = "
+        SELECT bucket, 0::bigint, sum(points)::bigint, max(cell_ms), max(cells)
+          FROM fences
+         WHERE app = $1
+           AND epoch = $2
+         GROUP BY bucket
+         ORDER BY bucket";
+    client.query(SQL, &[&number(app), &epoch]).await?.iter().map(spent_row).collect()
+}
+
+/// Whatever was spent without Redis is in its counters from now on.
+pub(crate) async fn forget_fences(transaction: &Transaction<'_>, app: u64) -> Result<(), Error> {
+    transaction.execute("DELETE FROM fences WHERE app = $1", &[&number(app)]).await?;
+    Ok(())
 }
 
 /// The epoch that holds from now on.

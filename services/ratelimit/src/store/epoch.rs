@@ -6,49 +6,92 @@
 //! of the app's row, which stops all allowances of the one before, and puts what may have been spent where it can last
 //! have been spent. So nothing more is admitted than without the loss, and no hour is lost.
 //!
+//! A replica that does not reach Redis ends the epoch in PostgreSQL before it spends anything that it was allowed: others
+//! may reach Redis all the while, which would not know of it.
+//!
+//! Known limit: a replica that reaches neither that end nor PostgreSQL, and still reaches Redis, goes on under the ended
+//! epoch. Then as much may be too much as the first had written and not spent.
+//!
 //! Without PostgreSQL nobody can say what was spent: only safety calls go on, within the share that no other class can
-//! have used, until it is back or a window has passed.
+//! have used, until it is back or a window has passed. Where safety itself had used that share, as much is too much: not to
+//! be able to stop an ad for an hour would be worse.
 
-use std::{fmt, sync::PoisonError, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use storage::Transaction;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
     Store,
+    agreement::{self, Agreement, Found, Why},
     allowances::{self, Opened, Spent},
     epoch_key, outcome,
     scripts::Script,
 };
-use crate::error::Error;
+use crate::{
+    demand::{Bucket, Demand},
+    error::Error,
+    journal::When,
+};
 
 /// As many buckets as one call rebuilds.
 const LOADED_AT_ONCE: usize = 200;
 
-/// Longer than all windows are counted but those of spend caps, of which safety keeps one change anyway.
-const COUNTED_MS: i64 = 2 * 3_600_000;
+/// How long ending an epoch may take while Redis is away and somebody waits.
+const FENCE: Duration = Duration::from_secs(2);
+
+/// How soon an epoch is tried to be ended again.
+const FENCE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often Redis is asked whether it evicts.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Why there is a new epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
-    New,
-    Emptied,
-    RestartedOrFailedOver,
-    OlderCounters,
-    NoJournal,
+/// What Redis says of an app's epoch, how it stands there (empty where there is none), and which server said so.
+struct Read {
+    found: Found,
+    value: String,
+    run_id: String,
 }
 
-/// What Redis says of an app's epoch.
-struct Found {
-    /// 0 where it is not of this run of the server.
+/// What this replica may spend though it does not reach Redis, and the epoch that this ended.
+pub(super) struct Fence {
     epoch: i64,
-    /// As it stands in Redis; empty where there is none.
-    value: String,
-    time_ms: i64,
+    tried: Instant,
+    /// By bucket: what everybody may have spent of it.
+    points: HashMap<String, i64>,
+    /// By bucket: what is left to this replica. Empty where the epoch was not ended.
+    open: Mutex<HashMap<String, u64>>,
+}
+
+impl Fence {
+    fn of(&self, bucket: &Bucket) -> bool {
+        let points = self.points.get(&bucket.key).copied().unwrap_or_default();
+        bucket.ceiling.limit.is_none_or(|limit| points <= i64::from(limit))
+    }
+
+    /// Takes all costs, if all that everybody may spend is within the ceilings and `held` says that the journal has them.
+    fn take(&self, demand: &Demand, held: impl FnOnce() -> bool) -> bool {
+        let counted = || demand.charges.iter().filter(|(bucket, _)| bucket.ceiling.limit.is_some());
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let covers = |(bucket, cost): &(Bucket, u32)| {
+            self.of(bucket) && open.get(&bucket.key).is_some_and(|left| *left >= u64::from(*cost))
+        };
+        if open.is_empty() || !counted().all(covers) || !held() {
+            return false;
+        }
+        for (bucket, cost) in counted() {
+            if let Some(left) = open.get_mut(&bucket.key) {
+                *left -= u64::from(*cost);
+            }
+        }
+        true
+    }
 }
 
 impl Store {
@@ -73,83 +116,86 @@ impl Store {
         let mut client = self.journal.rows().client().await?;
         let transaction = client.transaction().await?;
         let opened = allowances::lock(&transaction, app).await?;
-        let found = self.found(app).await?;
-        if found.epoch != 0 && found.epoch == opened.epoch {
-            self.charge_under(app, opened.epoch);
-            return Ok(());
-        }
-        if found.epoch != 0 && opened.epoch == 0 {
-            // Whole counters that were begun without a journal.
-            let adopted = Opened { epoch: found.epoch, exact_from_ms: found.time_ms };
-            allowances::put(&transaction, app, adopted, "counted before there was a journal").await?;
-            transaction.commit().await?;
-            self.charge_under(app, found.epoch);
-            return Ok(());
-        }
-        let why = found.why(opened);
-        let next = self.next(app, opened, &found);
-        allowances::put(&transaction, app, next, &why.to_string()).await?;
-        let now_ms = found.time_ms;
-        // What the journal does not know of still counts: nobody can say how much is left.
-        let is_unknown = now_ms < next.exact_from_ms.saturating_add(COUNTED_MS) && why != Why::New;
-        let (lost_at, rebuilt) = if is_unknown {
-            (now_ms, 0)
-        } else {
-            let exact_from_ms = if why == Why::New { 0 } else { next.exact_from_ms };
-            (exact_from_ms, self.rebuild(&transaction, app, now_ms).await?)
-        };
-        let holds = self.set_epoch(app, &found, next.epoch, lost_at).await?;
-        if holds != next.epoch {
-            return Err(Error::ServerChanges); // the server changed again; whoever asks next agrees anew
-        }
-        transaction.commit().await?;
-        self.charge_under(app, next.epoch);
-        match why {
-            Why::New => info!(meta_app = app, quota.epoch = next.epoch, "counting for a new app"),
-            _ => warn!(meta_app = app, quota.epoch = next.epoch, %why, quota.buckets = rebuilt, "counters rebuilt"),
-        }
-        Ok(())
-    }
-
-    /// Safety only: the counters are not known to be whole, and nobody can say what they were.
-    async fn agree_without_journal(&self, app: u64) -> Result<(), Error> {
-        let (found, known) = (self.found(app).await?, self.known_epoch(app));
-        if found.epoch != 0 && known.is_none_or(|known| found.epoch >= known) {
-            self.charge_under(app, found.epoch);
-            return Ok(());
-        }
-        let next = self.next(app, Opened { epoch: known.unwrap_or_default(), exact_from_ms: 0 }, &found);
-        let holds = self.set_epoch(app, &found, next.epoch, found.time_ms).await?;
-        warn!(meta_app = app, quota.epoch = holds, why = %Why::NoJournal, "only safety calls go on");
-        self.charge_under(app, holds);
-        Ok(())
-    }
-
-    /// An epoch that nobody has had, and from when on the journal knows everything.
-    fn next(&self, app: u64, opened: Opened, found: &Found) -> Opened {
+        let read = self.read(app).await?;
+        let fenced = allowances::fenced(&transaction, app, opened.epoch.saturating_sub(1)).await?;
         let known = self.known_epoch(app).unwrap_or_default();
-        let epoch = [opened.epoch, found.epoch, found.old(), known].into_iter().max().unwrap_or_default() + 1;
-        // Redis counted without a journal, or a living replica may still have something to write.
-        let inexact = (opened.epoch == 0 && !found.value.is_empty()) || !self.journal.is_exact();
-        let exact_from_ms = if inexact { found.time_ms } else { opened.exact_from_ms };
-        Opened { epoch: epoch.max(found.time_ms), exact_from_ms }
+        match agreement::agree(opened, read.found, known, self.journal.is_exact(), !fenced.is_empty()) {
+            Agreement::Holds(epoch) => self.charge_under(app, epoch),
+            Agreement::Adopt(adopted) => {
+                allowances::put(&transaction, app, adopted, "counted before there was a journal").await?;
+                transaction.commit().await?;
+                self.charge_under(app, adopted.epoch);
+            }
+            Agreement::Mend { next, lost_at_ms } => {
+                allowances::put(&transaction, app, next, "what was spent without Redis was added").await?;
+                allowances::forget_fences(&transaction, app).await?;
+                self.add(&fenced).await?;
+                if self.set_epoch(app, &read, next.epoch, lost_at_ms).await? != next.epoch {
+                    return Err(Error::ServerChanges);
+                }
+                transaction.commit().await?;
+                self.charge_under(app, next.epoch);
+                info!(meta_app = app, quota.epoch = next.epoch, "what was spent while Redis was away is counted");
+            }
+            Agreement::Open { next, why, lost_at_ms, rebuilds } => {
+                allowances::put(&transaction, app, next, &why.to_string()).await?;
+                allowances::forget_fences(&transaction, app).await?;
+                let time_ms = read.found.time_ms;
+                let rebuilt = if rebuilds { self.rebuild(&transaction, app, time_ms).await? } else { 0 };
+                if self.set_epoch(app, &read, next.epoch, lost_at_ms).await? != next.epoch {
+                    return Err(Error::ServerChanges); // the server changed again; whoever asks next agrees anew
+                }
+                transaction.commit().await?;
+                self.charge_under(app, next.epoch);
+                if why == Why::New {
+                    info!(meta_app = app, quota.epoch = next.epoch, "counting for a new app");
+                } else {
+                    warn!(meta_app = app, quota.epoch = next.epoch, %why, quota.buckets = rebuilt, "counters rebuilt");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn agree_without_journal(&self, app: u64) -> Result<(), Error> {
+        let read = self.read(app).await?;
+        let epoch = match agreement::agree_without_journal(read.found, self.known_epoch(app)) {
+            Agreement::Holds(epoch)
+            | Agreement::Adopt(Opened { epoch, .. })
+            | Agreement::Mend { next: Opened { epoch, .. }, .. } => epoch,
+            Agreement::Open { next, why, lost_at_ms, .. } => {
+                let holds = self.set_epoch(app, &read, next.epoch, lost_at_ms).await?;
+                warn!(meta_app = app, quota.epoch = holds, %why, "only safety calls go on");
+                holds
+            }
+        };
+        self.charge_under(app, epoch);
+        Ok(())
     }
 
     /// What Redis has. Runs a script, so that a server which has changed is noticed.
-    async fn found(&self, app: u64) -> Result<Found, Error> {
+    async fn read(&self, app: u64) -> Result<Read, Error> {
         let (key, args) = (epoch_key(app), [self.horizon.not_after_ms()]);
+        let run_id = self.scripts.run_id();
         let answer = self.scripts.run(Script::Look, &[&key], &args).await?;
         let value: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut self.scripts.connection()).await?;
-        Ok(Found {
+        let value = value.unwrap_or_default();
+        let found = Found {
             epoch: outcome::number(&answer, 0)?,
-            value: value.unwrap_or_default(),
+            lost_at_ms: outcome::number(&answer, 1)?,
+            any_epoch: value.split(':').next().and_then(|epoch| epoch.parse().ok()).unwrap_or_default(),
+            is_empty: value.is_empty(),
             time_ms: self.horizon.now_ms(),
-        })
+        };
+        if self.scripts.run_id() != run_id {
+            return Err(Error::ServerChanges);
+        }
+        Ok(Read { found, value, run_id })
     }
 
-    async fn set_epoch(&self, app: u64, found: &Found, epoch: i64, lost_at: i64) -> Result<i64, Error> {
+    async fn set_epoch(&self, app: u64, read: &Read, epoch: i64, lost_at: i64) -> Result<i64, Error> {
         let (epoch, lost_at) = (epoch.to_string(), lost_at.to_string());
-        let args = [found.value.as_str(), &epoch, &lost_at];
+        let args = [read.value.as_str(), &epoch, &lost_at, &read.run_id];
         let answer = self.scripts.run_words(Script::Epoch, &[&epoch_key(app)], &args).await?;
         outcome::number(&answer, 0)
     }
@@ -169,6 +215,72 @@ impl Store {
             self.scripts.run(Script::Load, &keys, &args).await?;
         }
         Ok(buckets.len())
+    }
+
+    /// Spends what was written as allowed without asking Redis. Before, the epoch is ended in PostgreSQL, so that nobody's
+    /// allowances of it can grow any more, and what this replica may spend is written there. Others may still reach Redis,
+    /// and spend theirs in it; whoever needs more than it has written finds the epoch ended, and adds to the counters what
+    /// may have been spent beside them.
+    pub(super) async fn spend_without_redis(&self, demand: &Demand, epoch: i64) -> Result<bool, Error> {
+        let fence = match self.fence_of(demand.app, epoch) {
+            Some(fence) => fence,
+            None => tokio::time::timeout(FENCE, self.fence(demand, epoch)).await.unwrap_or(Err(Error::Late))?,
+        };
+        let when = When { app: demand.app, epoch, now_ms: self.horizon.now_ms() };
+        Ok(fence.take(demand, || self.journal.hold_open(demand, when)))
+    }
+
+    async fn fence(&self, demand: &Demand, epoch: i64) -> Result<Arc<Fence>, Error> {
+        let (app, now_ms) = (demand.app, self.horizon.now_ms());
+        let _one = self.agreeing.lock().await;
+        if let Some(fence) = self.fence_of(app, epoch) {
+            return Ok(fence);
+        }
+        let mut client = self.journal.rows().client().await?;
+        let transaction = client.transaction().await?;
+        let opened = allowances::lock(&transaction, app).await?;
+        let mut points: HashMap<String, i64> = HashMap::new();
+        for row in allowances::spent(&transaction, app, now_ms).await? {
+            *points.entry(row.key).or_default() += row.points;
+        }
+        let mut fence = Fence { epoch, tried: Instant::now(), points, open: Mutex::default() };
+        let ended_before = opened.epoch == epoch + 1 && !allowances::fenced(&transaction, app, epoch).await?.is_empty();
+        let is_known = agreement::is_known(opened, now_ms) && self.journal.is_exact();
+        let open = self.journal.open(app, epoch, now_ms);
+        let helps = !open.is_empty() && demand.charges.iter().all(|(bucket, _)| fence.of(bucket));
+        if helps && is_known && (opened.epoch == epoch || ended_before) {
+            let ended = Opened { epoch: epoch + 1, ..opened };
+            allowances::put(&transaction, app, ended, "a replica did not reach Redis").await?;
+            allowances::fence(&transaction, app, epoch, self.journal.replica(), &open).await?;
+            fence.open = Mutex::new(open.into_iter().map(|row| (row.key, row.points)).collect());
+        }
+        transaction.commit().await?;
+        let fence = Arc::new(fence);
+        self.fences.lock().unwrap_or_else(PoisonError::into_inner).insert(app, Arc::clone(&fence));
+        Ok(fence)
+    }
+
+    /// One that ended nothing is tried again a second later.
+    fn fence_of(&self, app: u64, epoch: i64) -> Option<Arc<Fence>> {
+        let fences = self.fences.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = |fence: &&Arc<Fence>| {
+            let open = fence.open.lock().unwrap_or_else(PoisonError::into_inner);
+            fence.epoch == epoch && (!open.is_empty() || fence.tried.elapsed() < FENCE_AGAIN)
+        };
+        fences.get(&app).filter(stands).cloned()
+    }
+
+    /// Adds what was spent beside Redis to what it counted.
+    async fn add(&self, fenced: &[Spent]) -> Result<(), Error> {
+        for part in fenced.chunks(LOADED_AT_ONCE) {
+            let keys: Vec<&str> = part.iter().map(|row| row.key.as_str()).collect();
+            let mut args = vec![self.horizon.not_after_ms(), 0];
+            for row in part {
+                args.extend([-1, -1, -1, 0, 0, -1, row.points, row.cell_ms, row.cells]);
+            }
+            self.scripts.run(Script::Settle, &keys, &args).await?;
+        }
+        Ok(())
     }
 
     fn charge_under(&self, app: u64, epoch: i64) {
@@ -198,33 +310,5 @@ impl Store {
             redis::cmd("DEL").arg(epoch_key(app)).exec_async(&mut self.scripts.connection()).await?;
         }
         Ok(())
-    }
-}
-
-impl Found {
-    /// The epoch of whatever run of the server.
-    fn old(&self) -> i64 {
-        self.value.split(':').next().and_then(|epoch| epoch.parse().ok()).unwrap_or_default()
-    }
-
-    fn why(&self, opened: Opened) -> Why {
-        match (self.value.is_empty(), self.epoch) {
-            (true, _) if opened.epoch == 0 => Why::New,
-            (true, _) => Why::Emptied,
-            (false, 0) => Why::RestartedOrFailedOver,
-            (false, _) => Why::OlderCounters,
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::New => "a new app",
-            Self::Emptied => "Redis had nothing of the app: restarted empty, flushed, or evicting",
-            Self::RestartedOrFailedOver => "Redis restarted, or a replica of it was promoted",
-            Self::OlderCounters => "Redis had counters of another epoch",
-            Self::NoJournal => "PostgreSQL is away and Redis is not known to be whole",
-        })
     }
 }

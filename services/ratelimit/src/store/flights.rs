@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::epoch_key;
@@ -130,8 +131,9 @@ async fn run(scripts: &Scripts, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
     let terms = Terms::of(asked);
     let mut keys = vec![epoch_key.as_str()];
     keys.extend(&terms.keys);
+    let sent = Instant::now();
     let answer = scripts.run_packed(Script::Acquire, &keys, &terms.packed).await?;
-    outcome::decode(&answer, first.epoch, asked.len())
+    outcome::decode(&answer, first.epoch, sent, asked.len())
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ pub(crate) struct Anchor {
 }
 
 impl Horizon {
-    /// Starts at what the server says now.
+    /// Starts at this time.
     pub(crate) fn starting_at(ms: i64) -> Self {
-        Self::Estimated(Mutex::new(Anchor { at: Instant::now(), ms }))
+        Self::Estimated(Mutex::new(Anchor::starting_at(Instant::now(), ms)))
     }
 
     /// The time at Redis in ms, as we reckon.
@@ -61,15 +61,19 @@ impl Horizon {
 }
 
 impl Anchor {
+    pub(crate) fn starting_at(at: Instant, ms: i64) -> Self {
+        Self { at, ms }
+    }
+
     fn elapsed_ms(&self, now: Instant) -> i64 {
         i64::try_from(now.saturating_duration_since(self.at).as_millis()).unwrap_or(i64::MAX)
     }
 
-    fn estimate(&self, now: Instant) -> i64 {
+    pub(crate) fn estimate(&self, now: Instant) -> i64 {
         self.ms.saturating_add(self.elapsed_ms(now))
     }
 
-    fn follow(&mut self, now: Instant, told: i64) {
+    pub(crate) fn follow(&mut self, now: Instant, told: i64) {
         let elapsed = self.elapsed_ms(now);
         let most = elapsed / 1_000;
         if most > 0 {

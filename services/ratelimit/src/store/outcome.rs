@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::Value;
+use tokio::time::Instant;
 
 use crate::error::Error;
 
@@ -19,6 +20,8 @@ pub(crate) struct Admission {
     pub(crate) epoch: i64,
     /// The buckets' clock at the charge, in ms.
     pub(crate) issued_ms: i64,
+    /// Not later than the charge, by this replica's own clock.
+    pub(crate) sent: Instant,
     /// One of the buckets was closed and tries whether Meta lets calls through again.
     pub(crate) probing: bool,
     /// Per bucket the cell that was charged and the sum after it.
@@ -77,8 +80,8 @@ pub(crate) enum Answer {
     Decided { time_ms: i64, outcome: Outcome },
 }
 
-/// The answers to that many demands, which were written down under this epoch.
-pub(crate) fn decode(answer: &[Value], epoch: i64, demands: usize) -> Result<Vec<Answer>, Error> {
+/// The answers to that many demands, which were written down under this epoch and sent at that moment.
+pub(crate) fn decode(answer: &[Value], epoch: i64, sent: Instant, demands: usize) -> Result<Vec<Answer>, Error> {
     let time_ms = number(answer, 0)?;
     if time_ms == -1 {
         return Ok(vec![Answer::OtherEpoch; demands]);
@@ -87,15 +90,15 @@ pub(crate) fn decode(answer: &[Value], epoch: i64, demands: usize) -> Result<Vec
     let decided = answer.get(2..).filter(|decided| decided.len() == demands).ok_or(Error::Script)?;
     let one = |decided: &Value| {
         let Value::Array(decided) = decided else { return Err(Error::Script) };
-        Ok(Answer::Decided { time_ms, outcome: decode_one(decided, epoch, issued_ms)? })
+        Ok(Answer::Decided { time_ms, outcome: decode_one(decided, epoch, sent, issued_ms)? })
     };
     decided.iter().map(one).collect()
 }
 
-fn decode_one(decided: &[Value], epoch: i64, issued_ms: i64) -> Result<Outcome, Error> {
+fn decode_one(decided: &[Value], epoch: i64, sent: Instant, issued_ms: i64) -> Result<Outcome, Error> {
     if number(decided, 0)? == 1 {
         let probing = number(decided, 1)? == 1;
-        return Ok(Outcome::Admitted(Admission { epoch, issued_ms, probing, cells: cells(decided)? }));
+        return Ok(Outcome::Admitted(Admission { epoch, issued_ms, sent, probing, cells: cells(decided)? }));
     }
     Ok(Outcome::Refused(Refusal {
         epoch,

@@ -91,6 +91,11 @@ impl Scripts {
         self.redis.connection()
     }
 
+    /// The server into which the scripts were last loaded.
+    pub(crate) fn run_id(&self) -> String {
+        self.current().run_id.clone()
+    }
+
     #[cfg(test)]
     pub(crate) fn redis(&self) -> &Redis {
         &self.redis

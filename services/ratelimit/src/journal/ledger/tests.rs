@@ -142,3 +142,24 @@ fn what_is_over_is_never_begun_again() {
     ledger.hold(newer, &[(hour("a"), 5)]);
     assert_eq!(ledger.hold(later, &[(hour("a"), 1)]), Held::Stale);
 }
+
+#[test]
+fn what_was_spent_without_a_journal_is_written_as_soon_as_there_is_one_though_its_stretch_is_over() {
+    let mut ledger = Ledger::default();
+    ledger.hold_uncovered(WHEN, &[(hour("a"), 7)]);
+    let ends_ms = ends_ms(&hour("a"), NOW);
+    assert_eq!(write(&mut ledger, ends_ms + 1), [("a".to_owned(), 7)]);
+    assert!(write(&mut ledger, ends_ms + GRACE_MS).is_empty());
+}
+
+#[test]
+fn what_is_open_is_what_was_written_under_that_epoch_and_not_spent() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 5)]);
+    write(&mut ledger, NOW);
+    ledger.hold(WHEN, &[(hour("a"), 5)]);
+    let open = |epoch, now_ms| ledger.open(1, epoch, now_ms).into_iter().map(|row| row.points).collect::<Vec<_>>();
+    assert_eq!(open(5, NOW), [12]);
+    assert!(open(4, NOW).is_empty());
+    assert!(open(5, ends_ms(&hour("a"), NOW)).is_empty());
+}
