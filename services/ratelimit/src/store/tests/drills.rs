@@ -118,6 +118,49 @@ async fn without_redis_only_what_was_written_is_spent_and_counted_afterwards() {
 }
 
 #[tokio::test]
+async fn a_replica_that_does_not_reach_redis_and_one_that_does_stay_within_the_ceiling_together() {
+    let server = OwnRedis::start().await;
+    let (bench, address) = (
+        Bench::on(server.connect().await, database().await, Ceilings::default()).await,
+        Address::of(server.port).await,
+    );
+    let cut_off = counter::Counter::new(bench.replica_on(connect(address.port).await).await);
+    let demand = bench.demand(bench.account(ADS_MANAGEMENT), 1, Priority::Interactive);
+    admitted(&cut_off.take(&demand).await.unwrap());
+    address.leads_to(NOBODY);
+    let mut beside = 1;
+    while cut_off.take(&demand).await.is_ok_and(|outcome| matches!(outcome, Outcome::Admitted(_))) {
+        beside += 1;
+    }
+    assert!(beside > 1, "it may spend what it had written");
+    let there = bench.admits(Priority::Interactive).await;
+    assert!(beside + there <= 291, "{beside} beside Redis and {there} in it");
+    assert!(there >= 291 - 24, "{there}: what could be spent beside Redis is two steps at most");
+    address.leads_to(server.port);
+    eventually(async || matches!(cut_off.take(&demand).await, Ok(Outcome::Refused(_)))).await;
+    assert_eq!(bench.admits(Priority::Interactive).await, 0);
+}
+
+#[tokio::test]
+async fn where_nearly_all_is_written_nothing_goes_beside_redis() {
+    let server = OwnRedis::start().await;
+    let (bench, address) = (
+        Bench::on(server.connect().await, database().await, Ceilings::default()).await,
+        Address::of(server.port).await,
+    );
+    let cut_off = counter::Counter::new(bench.replica_on(connect(address.port).await).await);
+    let demand = bench.demand(bench.account(ADS_MANAGEMENT), 1, Priority::Safety);
+    admitted(&cut_off.take(&demand).await.unwrap());
+    admitted(&bench.take(290, Priority::Safety).await);
+    let epoch = bench.store.known_epoch(bench.app);
+    address.leads_to(NOBODY);
+    assert!(cut_off.take(&demand).await.is_err());
+    // And nobody has to agree anew.
+    admitted(&bench.take(1, Priority::Safety).await);
+    assert_eq!(bench.store.known_epoch(bench.app), epoch);
+}
+
+#[tokio::test]
 async fn without_postgresql_calls_go_on_and_are_written_when_it_is_back() {
     let (settings, address) = database_behind_an_address().await;
     let mut server = OwnRedis::start().await;

@@ -146,3 +146,44 @@ async fn a_tier_and_a_use_are_kept_for_all_replicas() {
     bench.turn(USED_FOR + Duration::from_secs(1));
     assert!(replica.used_by(&tenant).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn an_epoch_is_set_in_the_server_that_was_rebuilt_and_in_no_other() {
+    let bench = Bench::new().await;
+    let set = async |run_id: &str| {
+        let keys = [epoch_key(bench.app)];
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let answer = bench.store.scripts.run_words(Script::Epoch, &keys, &["", "7", "0", run_id]).await.unwrap();
+        outcome::number(&answer, 0).unwrap()
+    };
+    assert_eq!(set("another run").await, 0);
+    assert_eq!(set(&bench.store.scripts.run_id()).await, 7);
+}
+
+#[tokio::test]
+async fn a_statement_that_comes_too_late_lowers_no_allowance_that_runs() {
+    let bench = Bench::new().await;
+    let epoch = epoch_of(&bench.take(1, Priority::Interactive).await);
+    let rows = Allowances::new(Postgres::connect(&bench.postgres).await.unwrap());
+    let ends_ms = START_MS + 60_000;
+    let row = |points| crate::journal::Allowance {
+        app: bench.app,
+        key: "late".to_owned(),
+        epoch,
+        ends_ms,
+        until_ms: ends_ms + 60_000,
+        cell_ms: 60_000,
+        cells: 1,
+        points,
+    };
+    let replica = uuid::Uuid::new_v4();
+    let written = async |points, now_ms| {
+        rows.write(replica, vec![row(points)], now_ms).await.unwrap();
+        let client = rows.client().await.unwrap();
+        let sum = "SELECT points FROM allowances WHERE app = $1 AND bucket = 'late'";
+        client.query_one(sum, &[&i64::try_from(bench.app).unwrap()]).await.unwrap().get::<_, i64>(0)
+    };
+    assert_eq!(written(8, START_MS).await, 8);
+    assert_eq!(written(4, START_MS).await, 8);
+    assert_eq!(written(4, ends_ms).await, 4, "its stretch is over");
+}
