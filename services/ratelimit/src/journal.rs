@@ -134,6 +134,20 @@ impl Journal {
         self.ledger().open(app, epoch, now_ms)
     }
 
+    /// PostgreSQL has this epoch for the app now, though it may have refused rows of it before it adopted it.
+    pub(crate) fn agreed(&self, app: u64, epoch: i64) {
+        let mut epochs = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = epochs.get(&app).copied().filter(|over| *over <= epoch);
+        if refused.is_some() {
+            epochs.remove(&app);
+        }
+        drop(epochs);
+        if refused == Some(epoch) {
+            self.ledger().adopted(app, epoch);
+            self.wanted.notify_one();
+        }
+    }
+
     /// This replica, as PostgreSQL knows it.
     pub(crate) fn replica(&self) -> Uuid {
         self.replica

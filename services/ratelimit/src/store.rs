@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use storage::Redis;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -141,11 +140,10 @@ impl Store {
         let epoch = self.known_epoch(demand.app)?;
         let spent = self.spend_without_redis(demand, epoch).await.unwrap_or_else(|error| {
             warn!(error = &error as &dyn std::error::Error, "neither Redis nor PostgreSQL answers");
-            false
+            None
         });
-        let (issued_ms, sent) = (self.horizon.now_ms(), Instant::now());
-        let admission = Admission { epoch, issued_ms, sent, probing: false, cells: Vec::new() };
-        spent.then_some(Outcome::Admitted(admission))
+        let issued_ms = self.horizon.now_ms();
+        Some(Outcome::Admitted(Admission { epoch, issued_ms, sent: spent?, probing: false, cells: Vec::new() }))
     }
 
     /// Corrects buckets of one app by what Meta said.

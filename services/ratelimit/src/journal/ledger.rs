@@ -144,6 +144,14 @@ impl Ledger {
         open.map(|(key, line)| line.allowance(key, line.left())).collect()
     }
 
+    /// PostgreSQL has taken over an epoch of which it refused the rows before: they have to be written again.
+    pub(crate) fn adopted(&mut self, app: u64, epoch: i64) {
+        for line in self.lines.values_mut().filter(|line| (line.app, line.epoch) == (app, epoch)) {
+            line.wanted = line.wanted.max(line.spent);
+            line.written = 0;
+        }
+    }
+
     /// Charges that Redis refused are held no more.
     pub(crate) fn give_back(&mut self, when: When, charges: &[(Terms<'_>, u32)]) {
         for (terms, cost) in charges {

@@ -19,6 +19,8 @@ const SLACK_MS: i64 = 1_000;
 pub(super) struct Replica {
     /// Grows with every kill; what belongs to an older one is lost.
     pub(super) generation: u32,
+    /// Until then it does not reach Redis.
+    pub(super) cut_off_until_ms: i64,
     /// Stopped until then: nothing that reaches it is looked at before.
     pub(super) stopped_until_ms: i64,
     pub(super) ledger: Ledger,
@@ -39,6 +41,8 @@ pub(super) struct Replica {
 /// An epoch that was ended, what everybody may have spent of each bucket, and what is left to this replica.
 pub(super) struct Fence {
     pub(super) epoch: i64,
+    /// When PostgreSQL was asked.
+    pub(super) asked_ms: i64,
     pub(super) points: BTreeMap<String, u64>,
     pub(super) open: BTreeMap<String, u64>,
 }
@@ -56,6 +60,7 @@ impl Replica {
     pub(super) fn start(generation: u32, true_ms: i64, off_ms: i64, began: Instant) -> Self {
         let mut replica = Self {
             generation,
+            cut_off_until_ms: 0,
             stopped_until_ms: 0,
             ledger: Ledger::default(),
             epoch: None,

@@ -28,6 +28,8 @@ const SEND_BEFORE_MS: i64 = 5_000;
 const CALL_TIMEOUT_MS: i64 = 60_000;
 /// How often a call tries again after another replica opened an epoch.
 const TRIES: u32 = 4;
+/// How long it is taken for granted that nobody has begun another epoch.
+const FENCE_MS: i64 = 1_000;
 /// How long one write to PostgreSQL may take.
 const WRITE_MS: i64 = 2_000;
 
@@ -112,7 +114,7 @@ enum Event {
     /// At its replica again. No answer: Redis is away, or the answer was lost.
     Answered(Call, When, Option<Answer>, i64),
     /// At PostgreSQL: Redis is out of reach.
-    Fence(Call),
+    Fence(Call, i64),
     /// At its replica: goes without Redis, or not at all.
     Open(Call),
     /// At its caller: sent by the replica to Redis at that moment.
@@ -237,7 +239,7 @@ impl World {
             Event::Hold(call) => self.hold(call),
             Event::Script(call, when, sent_ms, not_after_ms) => self.script(call, when, sent_ms, not_after_ms),
             Event::Answered(call, when, answer, sent_ms) => self.answered(call, when, answer, sent_ms),
-            Event::Fence(call) => self.fence(call),
+            Event::Fence(call, asked_ms) => self.fence(call, asked_ms),
             Event::Open(call) => self.open(call),
             Event::Granted(call, epoch, heads, sent_ms) => self.granted(&call, epoch, heads, sent_ms),
             Event::AtMeta(demand) => self.at_meta(&demand),

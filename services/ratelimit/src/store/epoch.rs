@@ -46,8 +46,8 @@ const LOADED_AT_ONCE: usize = 200;
 /// How long ending an epoch may take while Redis is away and somebody waits.
 const FENCE: Duration = Duration::from_secs(2);
 
-/// How soon an epoch is tried to be ended again.
-const FENCE_AGAIN: Duration = Duration::from_secs(1);
+/// How long it is taken for granted that nobody has begun another epoch since.
+const FENCE_LASTS: Duration = Duration::from_secs(1);
 
 /// How often Redis is asked whether it evicts.
 const LOOK: Duration = Duration::from_secs(2);
@@ -62,7 +62,8 @@ struct Read {
 /// What this replica may spend though it does not reach Redis, and the epoch that this ended.
 pub(super) struct Fence {
     epoch: i64,
-    tried: Instant,
+    /// When PostgreSQL was asked. What others add to the counters for it they add later, so what is spent counts from here.
+    asked: Instant,
     /// By bucket: what everybody may have spent of it.
     points: HashMap<String, i64>,
     /// By bucket: what is left to this replica. Empty where the epoch was not ended.
@@ -120,11 +121,11 @@ impl Store {
         let fenced = allowances::fenced(&transaction, app, opened.epoch.saturating_sub(1)).await?;
         let known = self.known_epoch(app).unwrap_or_default();
         match agreement::agree(opened, read.found, known, self.journal.is_exact(), !fenced.is_empty()) {
-            Agreement::Holds(epoch) => self.charge_under(app, epoch),
+            Agreement::Holds(epoch) => self.agreed(app, epoch),
             Agreement::Adopt(adopted) => {
                 allowances::put(&transaction, app, adopted, "counted before there was a journal").await?;
                 transaction.commit().await?;
-                self.charge_under(app, adopted.epoch);
+                self.agreed(app, adopted.epoch);
             }
             Agreement::Mend { next, lost_at_ms } => {
                 allowances::put(&transaction, app, next, "what was spent without Redis was added").await?;
@@ -134,7 +135,7 @@ impl Store {
                     return Err(Error::ServerChanges);
                 }
                 transaction.commit().await?;
-                self.charge_under(app, next.epoch);
+                self.agreed(app, next.epoch);
                 info!(meta_app = app, quota.epoch = next.epoch, "what was spent while Redis was away is counted");
             }
             Agreement::Open { next, why, lost_at_ms, rebuilds } => {
@@ -146,7 +147,7 @@ impl Store {
                     return Err(Error::ServerChanges); // the server changed again; whoever asks next agrees anew
                 }
                 transaction.commit().await?;
-                self.charge_under(app, next.epoch);
+                self.agreed(app, next.epoch);
                 if why == Why::New {
                     info!(meta_app = app, quota.epoch = next.epoch, "counting for a new app");
                 } else {
@@ -220,21 +221,23 @@ impl Store {
     /// Spends what was written as allowed without asking Redis. Before, the epoch is ended in PostgreSQL, so that nobody's
     /// allowances of it can grow any more, and what this replica may spend is written there. Others may still reach Redis,
     /// and spend theirs in it; whoever needs more than it has written finds the epoch ended, and adds to the counters what
-    /// may have been spent beside them.
-    pub(super) async fn spend_without_redis(&self, demand: &Demand, epoch: i64) -> Result<bool, Error> {
+    /// may have been spent beside them. From then on nothing more is, which is why PostgreSQL is asked every second.
+    ///
+    /// Answers from when on the time of the permit runs.
+    pub(super) async fn spend_without_redis(&self, demand: &Demand, epoch: i64) -> Result<Option<Instant>, Error> {
         let fence = match self.fence_of(demand.app, epoch) {
             Some(fence) => fence,
             None => tokio::time::timeout(FENCE, self.fence(demand, epoch)).await.unwrap_or(Err(Error::Late))?,
         };
         let when = When { app: demand.app, epoch, now_ms: self.horizon.now_ms() };
-        Ok(fence.take(demand, || self.journal.hold_open(demand, when)))
+        Ok(fence.take(demand, || self.journal.hold_open(demand, when)).then_some(fence.asked))
     }
 
     async fn fence(&self, demand: &Demand, epoch: i64) -> Result<Arc<Fence>, Error> {
-        let (app, now_ms) = (demand.app, self.horizon.now_ms());
         let _one = self.agreeing.lock().await;
+        let (app, now_ms, asked) = (demand.app, self.horizon.now_ms(), Instant::now());
         if let Some(fence) = self.fence_of(app, epoch) {
-            return Ok(fence);
+            return Ok(fence); // of whoever came first
         }
         let mut client = self.journal.rows().client().await?;
         let transaction = client.transaction().await?;
@@ -243,7 +246,7 @@ impl Store {
         for row in allowances::spent(&transaction, app, now_ms).await? {
             *points.entry(row.key).or_default() += row.points;
         }
-        let mut fence = Fence { epoch, tried: Instant::now(), points, open: Mutex::default() };
+        let mut fence = Fence { epoch, asked, points, open: Mutex::default() };
         let ended_before = opened.epoch == epoch + 1 && !allowances::fenced(&transaction, app, epoch).await?.is_empty();
         let is_known = agreement::is_known(opened, now_ms) && self.journal.is_exact();
         let open = self.journal.open(app, epoch, now_ms);
@@ -260,14 +263,9 @@ impl Store {
         Ok(fence)
     }
 
-    /// One that ended nothing is tried again a second later.
     fn fence_of(&self, app: u64, epoch: i64) -> Option<Arc<Fence>> {
         let fences = self.fences.lock().unwrap_or_else(PoisonError::into_inner);
-        let stands = |fence: &&Arc<Fence>| {
-            let open = fence.open.lock().unwrap_or_else(PoisonError::into_inner);
-            fence.epoch == epoch && (!open.is_empty() || fence.tried.elapsed() < FENCE_AGAIN)
-        };
-        fences.get(&app).filter(stands).cloned()
+        fences.get(&app).filter(|fence| fence.epoch == epoch && fence.asked.elapsed() < FENCE_LASTS).cloned()
     }
 
     /// Adds what was spent beside Redis to what it counted.
@@ -281,6 +279,11 @@ impl Store {
             self.scripts.run(Script::Settle, &keys, &args).await?;
         }
         Ok(())
+    }
+
+    fn agreed(&self, app: u64, epoch: i64) {
+        self.journal.agreed(app, epoch);
+        self.charge_under(app, epoch);
     }
 
     fn charge_under(&self, app: u64, epoch: i64) {

@@ -1,7 +1,7 @@
 //! How replicas agree on an epoch: each step somewhere else, and later.
 
 use super::super::stores::{Data, Holder};
-use super::{Event, Flaw, Step, World};
+use super::{APP, Event, Flaw, Step, World};
 use crate::demand::Bucket;
 use crate::priority::Priority;
 use crate::store::{Agreement, Found, agree, agree_without_journal};
@@ -15,6 +15,7 @@ impl World {
             return;
         }
         let ours = self.rows.locked_by == Some(holder) && self.rows.is_up;
+        let reaches_redis = self.redis.is_up && self.replicas[holder.0].cut_off_until_ms <= self.now_ms;
         let next = match step {
             Step::Lock if !self.rows.is_up => Some(Step::ReadAlone),
             Step::Lock if self.rows.locked_by.is_some() => return self.later(10, Event::Agree(holder, Step::Lock)),
@@ -22,20 +23,20 @@ impl World {
                 self.rows.locked_by = Some(holder);
                 Some(Step::Read)
             }
-            Step::Read if self.redis.is_up && ours => self.read(holder),
-            Step::ReadAlone if self.redis.is_up => self.read_alone(holder),
-            Step::Load(found, seen, run, agreement) if self.redis.is_up && ours => {
+            Step::Read if reaches_redis && ours => self.read(holder),
+            Step::ReadAlone if reaches_redis => self.read_alone(holder),
+            Step::Load(found, seen, run, agreement) if reaches_redis && ours => {
                 self.load(holder, found, &agreement);
                 Some(Step::Set(seen, run, agreement))
             }
-            Step::Set(seen, run, agreement) if self.redis.is_up && ours => {
+            Step::Set(seen, run, agreement) if reaches_redis && ours => {
                 if std::mem::take(&mut self.restarts_again) {
                     self.tell("Redis restarts empty again");
                     self.restart_redis(Data::default());
                 }
                 self.set(seen, run, agreement).then_some(Step::Commit(agreement))
             }
-            Step::SetAlone(seen, run, agreement) if self.redis.is_up => {
+            Step::SetAlone(seen, run, agreement) if reaches_redis => {
                 if self.set(seen, run, agreement) {
                     self.agreed(holder, agreement);
                 }
@@ -140,7 +141,14 @@ impl World {
             }
         };
         self.tell(&format!("replica {} is in epoch {epoch}: {agreement:?}", holder.0));
-        self.replicas[holder.0].epoch = Some(epoch);
+        let replica = &mut self.replicas[holder.0];
+        replica.epoch = Some(epoch);
+        if self.rows.locked_by == Some(holder) && replica.over <= epoch {
+            if replica.over == epoch {
+                replica.ledger.adopted(APP, epoch);
+            }
+            replica.over = 0;
+        }
     }
 
     pub(super) fn stop_agreeing(&mut self, holder: Holder) {

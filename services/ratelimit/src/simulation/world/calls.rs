@@ -2,7 +2,7 @@
 
 use super::super::replica::{Fence, Next};
 use super::super::stores::{Answer, Holder};
-use super::{APP, Call, Event, Flaw, Step, World};
+use super::{APP, Call, Event, FENCE_MS, Flaw, Step, World};
 use crate::journal::{self, When};
 use crate::store::is_known;
 
@@ -45,7 +45,8 @@ impl World {
 
     pub(super) fn script(&mut self, call: Call, when: When, sent_ms: i64, not_after_ms: i64) {
         let is_lossy = self.is_lossy;
-        let answer = if self.redis.is_up && !(is_lossy && self.chance.permille(5)) {
+        let is_cut_off = self.replicas.get(call.holder.0).is_some_and(|replica| replica.cut_off_until_ms > self.now_ms);
+        let answer = if self.redis.is_up && !is_cut_off && !(is_lossy && self.chance.permille(5)) {
             let answer = self.redis.acquire(&call.demand, when.epoch, self.now_ms, not_after_ms);
             // Charged or not, the answer may be lost.
             (!(is_lossy && self.chance.permille(10))).then_some(answer)
@@ -81,18 +82,21 @@ impl World {
                 self.hold(call);
             }
             None => {
-                let has_fence = replica.fence.as_ref().is_some_and(|fence| Some(fence.epoch) == replica.epoch);
-                self.over_the_network(if has_fence { Event::Open(call) } else { Event::Fence(call) });
+                let has_fence = replica
+                    .fence
+                    .as_ref()
+                    .is_some_and(|fence| Some(fence.epoch) == replica.epoch && now_ms - fence.asked_ms < FENCE_MS);
+                self.over_the_network(if has_fence { Event::Open(call) } else { Event::Fence(call, now_ms) });
             }
         }
     }
 
-    pub(super) fn fence(&mut self, call: Call) {
+    pub(super) fn fence(&mut self, call: Call, asked_ms: i64) {
         if !self.rows.is_up {
             return;
         }
         if self.rows.locked_by.is_some() {
-            return self.later(10, Event::Fence(call));
+            return self.later(10, Event::Fence(call, asked_ms));
         }
         let now_ms = self.now_ms;
         let Some(replica) = self.here(call.holder) else { return };
@@ -114,7 +118,7 @@ impl World {
             return;
         }
         self.tell(&format!("replica {} ends epoch {epoch}: {points:?}, may spend {left:?}", call.holder.0));
-        self.replicas[call.holder.0].fence = Some(Fence { epoch, points, open: left });
+        self.replicas[call.holder.0].fence = Some(Fence { epoch, asked_ms, points, open: left });
         self.over_the_network(Event::Open(call));
     }
 
@@ -123,8 +127,10 @@ impl World {
             return self.later(stopped_ms, Event::Open(call));
         }
         let now_ms = self.now_ms;
-        if self.here(call.holder).is_some_and(|replica| replica.hold_open(&call.demand, now_ms)) {
-            self.over_the_network(Event::Granted(call, 0, Vec::new(), now_ms));
+        let Some(replica) = self.here(call.holder) else { return };
+        let asked_ms = replica.fence.as_ref().map_or(0, |fence| fence.asked_ms);
+        if now_ms - asked_ms < FENCE_MS && replica.hold_open(&call.demand, now_ms) {
+            self.over_the_network(Event::Granted(call, 0, Vec::new(), asked_ms));
         }
     }
 

@@ -4,7 +4,7 @@ use super::super::replica::Replica;
 use super::super::stores::Data;
 use super::{End, Event, REPLICAS, START_MS, World};
 
-const FAULTS: [&str; 9] = [
+const FAULTS: [&str; 10] = [
     "a replica is killed",
     "a replica stops for a while",
     "Redis restarts empty",
@@ -14,12 +14,15 @@ const FAULTS: [&str; 9] = [
     "Redis is away",
     "PostgreSQL is away",
     "Redis' clock jumps",
+    "a replica does not reach Redis",
 ];
 
 impl World {
     pub(super) fn fault(&mut self) {
         let number = self.chance.below(REPLICAS);
-        let fault = match self.chance.below(8) {
+        let fault = match self.chance.below(9) {
+            8 if self.is_lossy => 9,
+            8 => 7,
             7 if self.is_lossy => 8,
             7 => 7,
             6 if !self.is_lossy => 8,
@@ -54,6 +57,7 @@ impl World {
                 self.rows.locked_by = None;
                 self.soon(90_000, Event::End(End::PostgresAway));
             }
+            9 => self.replicas[number].cut_off_until_ms = self.now_ms + self.chance.between(1_000, 120_000),
             _ => self.redis.ahead_ms = self.chance.between(-3_600_000, 3_600_000),
         }
     }

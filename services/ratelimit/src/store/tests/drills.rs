@@ -184,6 +184,27 @@ async fn without_postgresql_calls_go_on_and_are_written_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn counting_that_began_without_postgresql_goes_on_with_it() {
+    let (settings, address) = database_behind_an_address().await;
+    let server = OwnRedis::start().await;
+    let bench = Bench::on(server.connect().await, settings, Ceilings::default()).await;
+    address.1.leads_to(NOBODY);
+    refused(&bench.take(1, Priority::Interactive).await);
+    admitted(&bench.take(1, Priority::Safety).await);
+    address.1.leads_to(address.0);
+    let client = Postgres::connect(&bench.postgres).await.unwrap().client().await.unwrap();
+    eventually(async || {
+        drop(bench.store.acquire(&bench.demand(bench.account(ADS_MANAGEMENT), 1, Priority::Safety)).await);
+        let sum = "SELECT coalesce(sum(points), 0)::bigint FROM allowances";
+        client.query_one(sum, &[]).await.unwrap().get::<_, i64>(0) > 0
+    })
+    .await;
+    bench.turn(Duration::from_hours(2));
+    admitted(&bench.take(1, Priority::Interactive).await);
+    admitted(&bench.take(200, Priority::Interactive).await);
+}
+
+#[tokio::test]
 async fn a_loss_while_postgresql_is_away_leaves_safety_alone_until_it_is_back() {
     let (settings, address) = database_behind_an_address().await;
     let mut server = OwnRedis::start().await;
