@@ -1,12 +1,15 @@
 //! What Meta's stand-in has and was asked, past Adplane; and faults on demand.
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// One request that reached the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Line {
+    /// When it arrived, by the sandbox's clock.
+    pub at: Timestamp,
     /// `GET`, `POST` or `DELETE`.
     pub method: String,
     /// Without its query.

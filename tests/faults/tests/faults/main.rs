@@ -10,9 +10,12 @@
 mod connect;
 mod hold;
 mod race;
+mod redis;
 mod refresh;
+mod replicas;
 mod rewrap;
 mod stage;
+mod swarm;
 mod tenant;
 mod traffic;
 mod upgrade;

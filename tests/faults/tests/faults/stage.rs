@@ -91,7 +91,9 @@ impl Stage {
         write("code", BOOTSTRAP_CODE);
         write("page_key", "a key for pages");
         fs::create_dir(folder.path().join("services")).unwrap();
-        write("services/conversions", "secret-of-conversions");
+        for service in ["conversions", "ratelimit"] {
+            write(&format!("services/{service}"), &format!("secret-of-{service}"));
+        }
         let mut sandbox = adplane_alone(&["sandbox", "--listen", "127.0.0.1:0"], &[]).unwrap();
         let ready: Value = serde_json::from_str(&sandbox.line().unwrap()).unwrap();
         let view = SandboxView::new(ready["sandbox"].as_str().unwrap().to_owned()).unwrap();
@@ -187,7 +189,7 @@ impl Stage {
         settings.insert("token_seconds".to_owned(), 86_400.into());
         settings.insert("signing_publish_seconds".to_owned(), 5.into());
         settings.insert("anchor_seconds".to_owned(), 1.into());
-        let (url, look) = (format!("{}?application_name={name}", self.database), set.look_milliseconds);
+        let (url, look) = (self.database(name), set.look_milliseconds);
         // A statement that is held waits until its process is killed, and several stages share one server.
         settings.extend(table(
             "postgres",
@@ -214,6 +216,18 @@ impl Stage {
     /// The file of the secret by which a service proves itself to auth.
     pub(crate) fn secret_of(&self, service: &str) -> PathBuf {
         self.folder.path().join("services").join(service)
+    }
+
+    /// A file of the stage's own with this content.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// The database, as the connections of one process are to be called.
+    pub(crate) fn database(&self, process: &str) -> String {
+        format!("{}?application_name={process}", self.database)
     }
 
     /// The file of a key-encryption key.
@@ -281,6 +295,7 @@ impl Stage {
     }
 }
 
-fn table(name: &str, section: Table) -> Table {
+/// A section of settings.
+pub(crate) fn table(name: &str, section: Table) -> Table {
     Table::from_iter([(name.to_owned(), section.into())])
 }
