@@ -16,6 +16,8 @@
 //!
 //! What somebody froze by hand is kept by [`freezes`].
 //!
+//! Any Envoy may count its own requests here, in buckets apart from Meta's ([`envoy`]).
+//!
 //! Invariants:
 //! - A refused demand takes nothing. A lost answer costs points and admits nothing more.
 //! - Nothing is stored for a permit: it is signed ([`permit`]) and names the very cells it was charged to.
@@ -26,6 +28,7 @@
 mod ceilings;
 mod counter;
 mod demand;
+mod envoy;
 mod error;
 mod explain;
 mod freezes;
@@ -54,6 +57,7 @@ use proto::auth::v1::chain_service_server::ChainServiceServer;
 use proto::ratelimit::v1::quota_policy_service_server::QuotaPolicyServiceServer;
 use proto::ratelimit::v1::quota_service_server::QuotaServiceServer;
 use proto::ratelimit::v1::usage_service_server::UsageServiceServer;
+use rpc::methods::Scope;
 use rpc::{ChainApi, Keys, Peer, ServiceIdentity, Verifier};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -61,6 +65,7 @@ use tokio_util::sync::CancellationToken;
 use vocabulary::page::PageTokens;
 
 pub use ceilings::{Ceilings, Profile, Tier, TierFromHeaders};
+pub use envoy::{Domain, EntryMatch, EnvoySettings, Limit, Unit};
 pub use error::Error;
 pub use settings::Settings;
 
@@ -115,18 +120,21 @@ pub async fn serve_on(listener: TcpListener, settings: Settings, process: runtim
 
     // Requests that are still under way wait for the journal, so it outlives them.
     let journal = CancellationToken::new();
-    let Apis { quotas, usage, policies, chains } = apis(&settings, &process, &journal).await?;
+    let Apis { quotas, usage, policies, chains, envoy } = apis(&settings, &process, &journal).await?;
     let identity = ServiceIdentity::of_service(NAME, &settings.auth)?;
     let auth = Peer::connect(&settings.auth.endpoint, identity)?;
     let verifier = Arc::new(Verifier::new(Keys::of_auth(auth.pool.clone())));
     process.tasks.spawn(Arc::clone(&verifier).watch(auth, process.stop.clone()));
-    let server = rpc::Server::new(NAME, verifier)
+    let mut server = rpc::Server::new(NAME, verifier)
         .reflection(settings.reflection)
         .sampling(rpc::trace::Sampling::ratio(settings.telemetry.sample_ratio))
         .add(QuotaServiceServer::new(quotas))
         .add(UsageServiceServer::new(usage))
         .add(QuotaPolicyServiceServer::new(policies))
         .add(ChainServiceServer::new(chains).max_encoding_message_size(rpc::ROW_MESSAGE_BYTES_MAX));
+    if let Some(envoy) = envoy {
+        server = server.add_foreign(envoy::service(envoy), Scope::Open);
+    }
     readiness.ready();
     let served = server.serve(listener, process.stop.clone()).await;
     readiness.drain();
@@ -140,6 +148,7 @@ struct Apis {
     usage: UsageApi,
     policies: PolicyApi,
     chains: ChainApi<Chains>,
+    envoy: Option<envoy::Api>,
 }
 
 async fn apis(settings: &Settings, process: &runtime::Process, journal: &CancellationToken) -> anyhow::Result<Apis> {
@@ -153,6 +162,7 @@ async fn apis(settings: &Settings, process: &runtime::Process, journal: &Cancell
     process.tasks.spawn(Arc::clone(&trail).run(journal.clone()));
     let (kept, stop) = (Arc::clone(&store), journal.clone());
     process.tasks.spawn(async move { kept.keep(stop).await });
+    let envoy = envoy::Api::of(&settings.envoy, &store);
     let counter = Arc::new(Counter::new(store));
     let waiting = Waiting::new(Arc::clone(&counter), settings.weights(), process.tasks.clone(), process.stop.clone());
     let rules = Rules::new(settings.ceilings.clone(), settings.travel());
@@ -165,5 +175,5 @@ async fn apis(settings: &Settings, process: &runtime::Process, journal: &Cancell
     process.tasks.spawn(freezes.clone().run(process.stop.clone()));
     let chains = ChainApi::new(chains, pages.clone());
     let quotas = Api::new(quotas, explainer, pages, settings.send_before());
-    Ok(Apis { quotas, usage, policies: PolicyApi::new(freezes), chains })
+    Ok(Apis { quotas, usage, policies: PolicyApi::new(freezes), chains, envoy })
 }

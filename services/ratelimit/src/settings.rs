@@ -10,7 +10,7 @@ use serde::Deserialize;
 use storage::{PostgresSettings, RedisSettings};
 use vocabulary::ids::TenantId;
 
-use crate::{ceilings::Ceilings, waiting::Weights};
+use crate::{ceilings::Ceilings, envoy::EnvoySettings, waiting::Weights};
 
 /// Settings of ratelimit.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,6 +43,8 @@ pub struct Settings {
     pub call_timeout_seconds: u64,
     /// For how many days it is kept who used how much of the quota, and what happened to buckets. 1 to 400; default 30.
     pub history_days: u32,
+    /// What Envoys may ask of `envoy.service.ratelimit.v3.RateLimitService`. Off until a domain is named.
+    pub envoy: EnvoySettings,
     /// Reflection on the gRPC port. Default off.
     pub reflection: bool,
     /// Logs, metrics and traces.
@@ -64,6 +66,7 @@ impl Default for Settings {
             send_before_seconds: 5,
             call_timeout_seconds: 60,
             history_days: 30,
+            envoy: EnvoySettings::default(),
             reflection: false,
             telemetry: TelemetrySettings::default(),
         }
@@ -115,6 +118,7 @@ impl Check for Settings {
         for (key, problem) in self.ceilings.faults() {
             faults.add(key, problem);
         }
+        faults.section("envoy", &self.envoy);
         faults.section("telemetry", &self.telemetry);
     }
 }

@@ -25,6 +25,7 @@ use crate::usage::{Close, Correction};
 mod agreement;
 mod allowances;
 mod chains;
+mod domains;
 mod epoch;
 mod flights;
 mod freezes;
@@ -43,6 +44,7 @@ pub(crate) use allowances::Allowances;
 #[cfg(test)]
 pub(crate) use allowances::Opened;
 pub(crate) use chains::Chains;
+pub(crate) use domains::{Counted, Hit};
 use flights::{Asked, Flights};
 pub(crate) use freezes::{FreezeRows, Frozen, Repeat};
 pub(crate) use history::{

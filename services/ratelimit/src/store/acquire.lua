@@ -27,17 +27,6 @@ if epoch ~= written_under then return { -1 } end
 local time = redis_ms()
 local now = bounded_ms(not_after, time)
 
--- Ms until enough old cells have left for `excess` to be gone. A cell leaves when n newer ones have begun.
-local function until_gone(b, excess)
-  with_cells(b, b.n)
-  local own, others = cells_of(b.own_older), cells_of(b.others_older)
-  for i = 1, b.n - 1 do
-    excess = excess - own[i] - others[i]
-    if excess <= 0 then return (b.head + i) * b.cell_ms - b.at end
-  end
-  return (b.head + b.n) * b.cell_ms - b.at
-end
-
 -- Ms until a bucket that Meta closed takes this class: when it opens one call goes first, of a class that a person
 -- waits for if there is one.
 local function until_open(s, at, class)

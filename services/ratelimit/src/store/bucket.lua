@@ -166,3 +166,14 @@ local function charge_others(b, cost)
   local grown = math.min(b.others_cell + cost, CELL_MAX)
   b.others, b.others_cell = b.others + grown - b.others_cell, grown
 end
+
+-- Ms until enough old cells have left for `excess` to be gone. A cell leaves when n newer ones have begun.
+local function until_gone(b, excess)
+  with_cells(b, b.n)
+  local own, others = cells_of(b.own_older), cells_of(b.others_older)
+  for i = 1, b.n - 1 do
+    excess = excess - own[i] - others[i]
+    if excess <= 0 then return (b.head + i) * b.cell_ms - b.at end
+  end
+  return (b.head + b.n) * b.cell_ms - b.at
+end

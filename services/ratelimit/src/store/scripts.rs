@@ -29,6 +29,7 @@ pub(crate) enum Script {
     Load,
     Epoch,
     Freeze,
+    Domain,
 }
 
 impl Script {
@@ -41,6 +42,7 @@ impl Script {
             Self::Load => include_str!("load.lua"),
             Self::Epoch => include_str!("epoch.lua"),
             Self::Freeze => include_str!("freeze.lua"),
+            Self::Domain => include_str!("domain.lua"),
         }
     }
 }
@@ -55,6 +57,7 @@ struct Loaded {
     load: String,
     epoch: String,
     freeze: String,
+    domain: String,
 }
 
 impl Loaded {
@@ -67,6 +70,7 @@ impl Loaded {
             Script::Load => &self.load,
             Script::Epoch => &self.epoch,
             Script::Freeze => &self.freeze,
+            Script::Domain => &self.domain,
         }
     }
 }
@@ -208,6 +212,7 @@ async fn load_all(redis: &Redis) -> Result<Loaded, Error> {
             load: load_one(connection, &run_id, Script::Load).await?,
             epoch: load_one(connection, &run_id, Script::Epoch).await?,
             freeze: load_one(connection, &run_id, Script::Freeze).await?,
+            domain: load_one(connection, &run_id, Script::Domain).await?,
             run_id,
         };
         if self::run_id(redis).await? == loaded.run_id {
