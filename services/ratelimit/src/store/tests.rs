@@ -112,7 +112,9 @@ impl Bench {
 
 /// A connection to the Redis of this process's tests.
 pub(crate) async fn redis() -> Redis {
-    Redis::connect(&RedisSettings::at(shared().redis_url())).await.unwrap()
+    // On a machine that is busy with other tests an answer may take long, and here that is no outage.
+    let settings = RedisSettings { response_timeout_milliseconds: 30_000, ..RedisSettings::at(shared().redis_url()) };
+    Redis::connect(&settings).await.unwrap()
 }
 
 /// The database of this process's tests; every test has an app of its own.
