@@ -73,6 +73,8 @@ fn settled(text: &str) -> String {
             };
         // Whether the first of them asked a second time is no matter here.
         let line = line.replace("N call was told", "N calls were told");
+        // Shortly before midnight a time has its day.
+        let line = line.replace("DAY TIME", "TIME");
         line.replace("N min", "SPAN").replace("N s", "SPAN")
     });
     lines.collect::<Vec<_>>().join("\n") + "\n"
@@ -84,6 +86,7 @@ fn word(word: &str) -> String {
     let kind = match (bare.len(), digits) {
         (20, 14) => "MOMENT",
         (8, 6) => "TIME",
+        (10, 8) => "DAY",
         (length, digits) if length == digits && digits > 0 => "N",
         _ => return word.to_owned(),
     };
