@@ -117,10 +117,13 @@ impl Freezes {
         }
     }
 
-    /// Says the freezes that hold, and ends what this replica said and what was thawed since.
+    /// Says the freezes that hold, and ends what this replica said and what was thawed since. A replica that read before a
+    /// thaw may say the freeze after it, so for a minute every replica ends it again and again.
     async fn say_all(&self, said: &mut BTreeMap<String, i64>) -> Result<(), Error> {
         let now_ms = self.now_ms();
-        let held: BTreeMap<String, i64> = self.rows.held(now_ms).await?.into_iter().collect();
+        let (held, thawed): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            self.rows.held_or_thawed(now_ms).await?.into_iter().partition(|(_, until_ms)| *until_ms > 0);
+        said.extend(thawed);
         let thawed: Vec<String> = said.keys().filter(|name| !held.contains_key(*name)).cloned().collect();
         for name in thawed {
             if let Some(subject) = Subject::parse(&name) {

@@ -130,12 +130,13 @@ impl FreezeRows {
         row.as_ref().map(read).transpose()
     }
 
-    /// What is frozen now, and until when.
-    pub(crate) async fn held(&self, now_ms: i64) -> Result<Vec<(String, i64)>, Error> {
+    /// What is frozen now, and until when; with 0 what was thawed within the last minute.
+    pub(crate) async fn held_or_thawed(&self, now_ms: i64) -> Result<Vec<(String, i64)>, Error> {
         const SQL: &str = "
             SELECT name, until_ms
               FROM freezes
              WHERE until_ms > $1
+                OR (until_ms = 0 AND updated_at > clock_timestamp() - interval '1 minute')
              ORDER BY until_ms DESC
              LIMIT $2";
         let rows = self.client().await?.query(SQL, &[&now_ms, &HELD_MAX]).await?;

@@ -81,6 +81,19 @@ async fn a_frozen_account_lets_safety_through_and_says_who_froze_it_until_it_is_
 }
 
 #[tokio::test]
+async fn a_thaw_stands_though_a_replica_that_has_not_heard_of_it_says_the_freeze_again() {
+    let running = Running::start().await;
+    running.permit(1).await;
+    running.policies().freeze_scope(running.writes(running.freeze(), &running.tenant)).await.unwrap();
+    running.policies().unfreeze_scope(running.writes(running.thaw(), &running.tenant)).await.unwrap();
+    let scopes = [ADS_MANAGEMENT, ""].map(|use_case| Scope::ad_account(900, &running.account, use_case));
+    let late = scopes.map(|scope| (running.bench.rules.bucket(scope, None), START_MS + 600_000));
+    running.bench.store.freeze(&late).await.unwrap();
+    running.reason(pb::Priority::Interactive).await; // refused, and remembered
+    eventually(async || running.reason(pb::Priority::Interactive).await.is_none()).await;
+}
+
+#[tokio::test]
 async fn a_freeze_outlives_a_loss_of_redis_because_it_is_said_again() {
     let running = Running::start().await;
     running.permit(1).await;
