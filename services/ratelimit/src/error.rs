@@ -23,6 +23,9 @@ pub enum Error {
     /// PostgreSQL did not answer in time.
     #[error("the quota journal did not answer in time")]
     Late,
+    /// More calls wait for Redis than are worth keeping.
+    #[error("too many calls wait for the quota store")]
+    Crowded,
     /// The server behind Redis' address changed again and again while we asked.
     #[error("the quota store keeps changing under us")]
     ServerChanges,
@@ -94,7 +97,7 @@ impl Fault for Error {
     fn code(&self) -> Code {
         match self {
             Self::Field(error) => error.code(),
-            Self::ServerChanges | Self::Late => Code::Unavailable,
+            Self::ServerChanges | Self::Late | Self::Crowded => Code::Unavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => Code::Unavailable,
             Self::Unknown { .. } => Code::NotFound,
             Self::OperatorOnly(_) => Code::PermissionDenied,
@@ -110,7 +113,7 @@ impl Fault for Error {
     fn reason(&self) -> ErrorReason {
         match self {
             Self::Field(error) => error.reason(),
-            Self::ServerChanges | Self::Late => ErrorReason::StoreUnavailable,
+            Self::ServerChanges | Self::Late | Self::Crowded => ErrorReason::StoreUnavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => ErrorReason::StoreUnavailable,
             Self::Unknown { .. } => ErrorReason::NotFound,
             Self::OperatorOnly(_) => ErrorReason::ScopeMissing,

@@ -5,7 +5,7 @@
 //! Buckets without a ceiling are not written down: nothing that they lose could let too much through.
 //!
 //! Where PostgreSQL is away and Redis is well, calls go on and are written when it is back. Where Redis is away, what was
-//! written and not spent may still be spent.
+//! written and not spent may still be spent, once its epoch is ended (`store::epoch`).
 //!
 //! Known limit: a replica that dies while PostgreSQL is away takes with it what it spent in that time. A loss of Redis
 //! within the same window would not know of it.

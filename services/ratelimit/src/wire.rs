@@ -172,8 +172,8 @@ pub(crate) fn acquired(decision: Decision, received: Instant, send_before: Durat
     match decision {
         Decision::Permit { value, epoch, charged } => {
             // What the request waited here, and not what its answer takes: whoever counts from when it asked is never
-            // later than this.
-            let send_before = duration(charged.saturating_duration_since(received) + send_before);
+            // later than this. A charge that counts from before the request leaves less.
+            let send_before = duration((charged + send_before).saturating_duration_since(received));
             let permit = pb::Permit { value, send_before };
             pb::AcquireResponse { decision: Some(pb::acquire_response::Decision::Permit(permit)), epoch }
         }

@@ -15,7 +15,11 @@ use tonic::transport::Channel;
 use tonic_types::StatusExt;
 
 use super::*;
-use crate::store::{Store, tests::Bench};
+use crate::ceilings::Ceilings;
+use crate::store::{
+    Store,
+    tests::{Bench, database, servers::OwnRedis},
+};
 
 type Client = RateLimitServiceClient<Channel>;
 
@@ -182,4 +186,16 @@ fn what_is_wrong_with_a_domain_is_said() {
     wrong.check(&mut faults);
     let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
     assert_eq!(keys, ["domains.a{b}", "domains.shop"]);
+}
+
+#[tokio::test]
+async fn while_redis_is_away_the_envoy_is_told_so_and_decides_itself() {
+    let (mut server, domain) = (OwnRedis::start().await, domain());
+    let bench = Bench::on(server.connect().await, database().await, Ceilings::default()).await;
+    let (client, _stop) = serve(&settings(&domain), &bench.store).await;
+    assert_eq!(ask(&client, request(&domain, &[("path", "/buy")], 1)).await.overall_code(), Code::Ok);
+    server.kill();
+    let refused = client.clone().should_rate_limit(request(&domain, &[("path", "/buy")], 1)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable);
+    assert!(refused.get_details_retry_info().is_some());
 }

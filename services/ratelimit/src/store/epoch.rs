@@ -71,7 +71,8 @@ pub(super) struct Fence {
 }
 
 impl Fence {
-    fn of(&self, bucket: &Bucket) -> bool {
+    /// Whether all that everybody may spend of a bucket is within its ceiling.
+    fn has_room(&self, bucket: &Bucket) -> bool {
         let points = self.points.get(&bucket.key).copied().unwrap_or_default();
         bucket.ceiling.limit.is_none_or(|limit| points <= i64::from(limit))
     }
@@ -81,7 +82,7 @@ impl Fence {
         let counted = || demand.charges.iter().filter(|(bucket, _)| bucket.ceiling.limit.is_some());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let covers = |(bucket, cost): &(Bucket, u32)| {
-            self.of(bucket) && open.get(&bucket.key).is_some_and(|left| *left >= u64::from(*cost))
+            self.has_room(bucket) && open.get(&bucket.key).is_some_and(|left| *left >= u64::from(*cost))
         };
         if open.is_empty() || !counted().all(covers) || !held() {
             return false;
@@ -250,7 +251,7 @@ impl Store {
         let ended_before = opened.epoch == epoch + 1 && !allowances::fenced(&transaction, app, epoch).await?.is_empty();
         let is_known = agreement::is_known(opened, now_ms) && self.journal.is_exact();
         let open = self.journal.open(app, epoch, now_ms);
-        let helps = !open.is_empty() && demand.charges.iter().all(|(bucket, _)| fence.of(bucket));
+        let helps = !open.is_empty() && demand.charges.iter().all(|(bucket, _)| fence.has_room(bucket));
         if helps && is_known && (opened.epoch == epoch || ended_before) {
             let ended = Opened { epoch: epoch + 1, ..opened };
             allowances::put(&transaction, app, ended, "a replica did not reach Redis").await?;

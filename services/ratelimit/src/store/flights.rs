@@ -23,6 +23,9 @@ use crate::error::Error;
 /// Demands in one script: with four buckets each about a millisecond, in which Redis does nothing else.
 const TOGETHER_MAX: usize = 32;
 
+/// Demands of one app that wait for a script; beyond, the caller is told to come back.
+const WAITING_MAX: usize = 10_000;
+
 /// What is decided and under which epoch its costs were written down.
 #[derive(Clone)]
 pub(super) struct Asked {
@@ -62,6 +65,9 @@ impl Flights {
         let app = asked.demand.app;
         let (answer, decided) = oneshot::channel();
         let alone = match self.lock().entry(app) {
+            std::collections::hash_map::Entry::Occupied(next) if next.get().len() >= WAITING_MAX => {
+                return Err(Error::Crowded);
+            }
             std::collections::hash_map::Entry::Occupied(mut next) => {
                 next.get_mut().push_back(Waiter { asked, answer });
                 None

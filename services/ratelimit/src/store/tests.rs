@@ -18,7 +18,7 @@ mod corrections;
 mod drills;
 mod epochs;
 mod model;
-mod servers;
+pub(crate) mod servers;
 mod window;
 
 /// Nine in the morning of some day, at the start of a minute.

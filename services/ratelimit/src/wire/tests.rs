@@ -90,3 +90,18 @@ fn a_closed_bucket_has_no_headroom_and_says_why() {
     assert_eq!(closed.headroom, Some(0));
     assert!(closed.why.contains("development_access") && closed.why.contains("code 80004"), "{}", closed.why);
 }
+
+#[test]
+fn the_time_of_a_permit_runs_from_its_charge_whether_that_was_after_the_request_or_before() {
+    let received = Instant::now() + Duration::from_secs(10);
+    let left = |charged| {
+        let decision = Decision::Permit { value: Vec::new(), epoch: 1, charged };
+        let answer = acquired(decision, received, Duration::from_secs(5));
+        let Some(pb::acquire_response::Decision::Permit(permit)) = answer.decision else { panic!("no permit") };
+        permit.send_before.unwrap().seconds
+    };
+    assert_eq!(left(received), 5);
+    assert_eq!(left(received + Duration::from_secs(3)), 8, "it waited so long");
+    assert_eq!(left(received - Duration::from_secs(2)), 3, "it was charged beside Redis");
+    assert_eq!(left(received - Duration::from_secs(9)), 0);
+}

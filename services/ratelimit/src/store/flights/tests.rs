@@ -102,3 +102,17 @@ async fn demands_of_two_epochs_never_share_a_script() {
     let decided = answers.into_iter().map(|answer| matches!(answer.unwrap(), Answer::Decided { .. }));
     assert_eq!(decided.collect::<Vec<_>>(), [true, false, true, false]);
 }
+
+#[tokio::test]
+async fn whoever_finds_too_many_waiting_is_told_at_once_and_the_others_are_served() {
+    let bench = Bench::new().await;
+    let flights = &bench.store.flights;
+    let one = asked(&bench, &[ADS_MANAGEMENT], 1).await;
+    let mut first = Box::pin(flights.decide(one.clone()));
+    assert!(poll!(&mut first).is_pending());
+    let mut others = Box::pin(join_all((0..WAITING_MAX).map(|_| flights.decide(one.clone()))));
+    assert!(poll!(&mut others).is_pending());
+    assert!(matches!(flights.decide(one).await, Err(Error::Crowded)));
+    admitted(&outcome(first.await.unwrap()));
+    assert!(others.await.into_iter().all(|answer| answer.is_ok()));
+}
