@@ -244,13 +244,14 @@ class Chart:
 
     def each_service_takes_the_settings_that_it_is_given(self):
         """As the pod would, with files in the places of the secrets; the service refuses what it does not know."""
-        vault, secrets, twice = copy.deepcopy(VALUES), copy.deepcopy(VALUES), copy.deepcopy(VALUES)
+        vault, secrets, twice, cluster = (copy.deepcopy(VALUES) for _ in range(4))
         vault["vault"].update({"address": "https://vault.example.com:8200", "ca": {"name": "vault-ca", "key": "ca.crt"}})
         secrets["serviceAccounts"]["enabled"] = False
         secrets["secrets"]["services"]["name"] = "adplane-services"
         twice["secrets"]["kek"]["others"] = ["kek_2026"]
         twice["secrets"]["bootstrap"]["name"] = "adplane-bootstrap"
-        for values in (VALUES, vault, secrets, twice):
+        cluster["redis"]["cluster"] = True
+        for values in (VALUES, vault, secrets, twice, cluster):
             for name, text in {service(thing): thing["data"]["settings.toml"] for thing in self.render(values)
                                if thing["kind"] == "ConfigMap"}.items():
                 done = self.check_settings(name, text)
@@ -286,6 +287,15 @@ class Chart:
             if thing["kind"] == "ConfigMap" and service(thing) == "auth":
                 settings = tomllib.loads(thing["data"]["settings.toml"])
                 assert {key: settings.get(key) for key in written} == written, settings
+
+    def ratelimit_alone_is_told_what_redis_is(self):
+        values = copy.deepcopy(VALUES)
+        for cluster in (False, True):
+            values["redis"]["cluster"] = cluster
+            configs = [thing for thing in self.render(values) if "settings.toml" in thing.get("data", {})]
+            told = {service(thing): tomllib.loads(thing["data"]["settings.toml"]).get("redis") for thing in configs}
+            redis = {"url_file": "/etc/adplane/secrets/redis_url", "cluster": cluster}
+            assert told == {name: redis if name == "ratelimit" else None for name in CALLS}, told
 
     def the_migration_runs_before_the_rollout_and_once(self):
         jobs = [thing for thing in self.render() if thing["kind"] == "Job"]

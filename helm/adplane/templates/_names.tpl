@@ -159,6 +159,7 @@ url_file = "/etc/adplane/secrets/postgres_url"
 
 [redis]
 url_file = "/etc/adplane/secrets/redis_url"
+cluster = {{ $values.redis.cluster }}
 {{- end }}
 {{- if ne $service "auth" }}
 

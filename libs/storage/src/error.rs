@@ -174,6 +174,8 @@ impl From<redis::RedisError> for Error {
                         | ServerErrorKind::ClusterDown
                         | ServerErrorKind::MasterDown
                         | ServerErrorKind::ReadOnly
+                        | ServerErrorKind::Moved
+                        | ServerErrorKind::Ask
                 )
         ) || error.is_timeout()
             || error.is_connection_dropped()

@@ -14,7 +14,7 @@ mod error;
 pub mod migrations;
 pub mod operations;
 mod postgres;
-mod redis;
+pub mod redis;
 pub mod requests;
 mod secret_url;
 

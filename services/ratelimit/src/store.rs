@@ -3,8 +3,11 @@
 //!
 //! Invariants: a refused demand writes nothing; per bucket, the own sum is charges less releases within the cells kept;
 //! nothing is charged to a bucket with a ceiling that the journal does not know of, or will not as soon as it can.
+//!
+//! All keys of a Meta app carry its tag, so in a Redis Cluster they are in one slot and one server decides; the apps are
+//! spread over the servers. A slot that moves is rebuilt as after a loss, for calls that were under way may be missing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -71,8 +74,8 @@ pub(crate) struct Store {
     flights: Flights,
     horizon: Horizon,
     journal: Journal,
-    /// How many keys Redis had evicted when this replica began.
-    evicted: u64,
+    /// How many keys each server had evicted when this replica began.
+    evicted: BTreeMap<String, u64>,
     /// The epoch of each app under which this replica charges.
     epochs: Mutex<HashMap<u64, i64>>,
     /// Of each app, what was left when Redis was last out of reach.
@@ -82,9 +85,9 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Loads the scripts into the server. What is decided for several callers at once runs on `tasks`.
+    /// What is decided for several callers at once runs on `tasks`.
     pub(crate) async fn open(redis: Redis, allowances: Allowances, tasks: TaskTracker) -> Result<Self, Error> {
-        let scripts = Arc::new(Scripts::load(redis).await?);
+        let scripts = Arc::new(Scripts::open(redis).await?);
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut scripts.connection()).await?;
         let evicted = scripts.evicted_keys().await?;
         let redis_ms = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);

@@ -66,7 +66,7 @@ async fn settings(folder: &Path, auth: &str) -> anyhow::Result<Settings> {
 pub(crate) async fn script() -> anyhow::Result<()> {
     let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
     let mut connection = redis.connection();
-    let run_id = redis.info("server").await?.remove("run_id").context("a run id")?;
+    let run_id = redis.info(redis.shard(""), "server").await?.remove("run_id").context("a run id")?;
     let text = format!(
         "local RUN_ID = '{run_id}'\n{}\n{}",
         include_str!("../../../services/ratelimit/src/store/bucket.lua"),

@@ -135,7 +135,7 @@ async fn settings_without_a_schema_are_refused() {
 #[tokio::test]
 async fn redis_answers_and_tells_about_itself() {
     let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await.unwrap();
-    assert_eq!(redis.info("server").await.unwrap()["run_id"].len(), 40);
+    assert_eq!(redis.info(redis.shard(""), "server").await.unwrap()["run_id"].len(), 40);
     let policy: (String, String) =
         redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(&mut redis.connection()).await.unwrap();
     assert_eq!(policy.1, "noeviction");
@@ -150,7 +150,7 @@ async fn a_redis_that_is_away_is_an_outage_and_comes_back_unasked() {
     let redis = Redis::connect(&settings).await.unwrap();
     let settings = RedisSettings { connect_timeout_milliseconds: 300, ..settings };
     stack.stop().await;
-    let error = redis.info("server").await.unwrap_err();
+    let error = redis.info(redis.shard(""), "server").await.unwrap_err();
     assert!(error.is_outage(), "{error:?}");
     let error = tokio::time::timeout(Duration::from_secs(100), Redis::connect(&settings)).await.unwrap().unwrap_err();
     assert!(error.is_outage(), "{error:?}");

@@ -178,7 +178,7 @@ impl Store {
     /// What Redis has. Runs a script, so that a server which has changed is noticed.
     async fn read(&self, app: u64) -> Result<Read, Error> {
         let (key, args) = (epoch_key(app), [self.horizon.not_after_ms()]);
-        let run_id = self.scripts.run_id();
+        let run_id = self.scripts.run_id(&key).await?;
         let answer = self.scripts.run(Script::Look, &[&key], &args).await?;
         let value: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut self.scripts.connection()).await?;
         let value = value.unwrap_or_default();
@@ -189,7 +189,7 @@ impl Store {
             is_empty: value.is_empty(),
             time_ms: self.horizon.now_ms(),
         };
-        if self.scripts.run_id() != run_id {
+        if self.scripts.run_id(&key).await? != run_id {
             return Err(Error::ServerChanges);
         }
         Ok(Read { found, value, run_id })
@@ -294,10 +294,11 @@ impl Store {
     /// A bucket that was evicted would be an empty one. So the epochs go too, and whoever charges next finds the counters
     /// lost, with PostgreSQL or without.
     pub(super) async fn watch_evictions(&self, stop: CancellationToken) {
-        let mut before = self.evicted;
+        let mut before = self.evicted.clone();
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             let Ok(evicted) = self.scripts.evicted_keys().await else { continue };
-            if evicted > before
+            let has_more = |(server, keys): (&String, &u64)| before.get(server).is_none_or(|before| keys > before);
+            if evicted.iter().filter(|(_, keys)| **keys > 0).any(has_more)
                 && let Err(error) = self.end_epochs().await
             {
                 warn!(error = &error as &dyn std::error::Error, "Redis evicts, and epochs could not be ended yet");

@@ -3,13 +3,16 @@
 //! The server's run id is part of every script's text. A server that restarted, or a replica that was promoted, has
 //! another run id and has never seen our hash, so it answers NOSCRIPT. We never fall back to EVAL: that would count in
 //! an empty store as if nothing had been spent.
+//!
+//! In a cluster the same holds for every slot: all keys of an app are in one, and a slot that moved is kept by a server
+//! with another run id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redis::aio::ConnectionManager;
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use storage::Redis;
+use storage::redis::{Connection, Shard};
 use tracing::{info, warn};
 
 use crate::error::Error;
@@ -78,26 +81,29 @@ impl Loaded {
 /// Runs scripts over one multiplexed connection.
 pub(crate) struct Scripts {
     redis: Redis,
-    loaded: RwLock<Arc<Loaded>>,
+    /// By where they were loaded.
+    loaded: RwLock<HashMap<Shard, Arc<Loaded>>>,
     loading: tokio::sync::Mutex<()>,
 }
 
 impl Scripts {
-    /// Loads the scripts. Fails where the server is away, older than Redis 7, or may evict keys.
-    pub(crate) async fn load(redis: Redis) -> Result<Self, Error> {
-        check_server(&redis.info("server").await?, &redis.info("memory").await?)?;
-        let loaded = load_all(&redis).await?;
-        Ok(Self { redis, loaded: RwLock::new(Arc::new(loaded)), loading: tokio::sync::Mutex::new(()) })
+    /// Scripts are loaded where they are first needed. Fails where a server is away, older than Redis 7, or may evict keys.
+    pub(crate) async fn open(redis: Redis) -> Result<Self, Error> {
+        let mut memory = redis.info_of_all("memory").await?;
+        for (address, server) in redis.info_of_all("server").await? {
+            check_server(&server, &memory.remove(&address).unwrap_or_default())?;
+        }
+        Ok(Self { redis, loaded: RwLock::default(), loading: tokio::sync::Mutex::new(()) })
     }
 
     /// The connection, for plain commands.
-    pub(crate) fn connection(&self) -> ConnectionManager {
+    pub(crate) fn connection(&self) -> Connection {
         self.redis.connection()
     }
 
-    /// The server into which the scripts were last loaded.
-    pub(crate) fn run_id(&self) -> String {
-        self.current().run_id.clone()
+    /// The server that kept this key when the scripts were last loaded there.
+    pub(crate) async fn run_id(&self, key: &str) -> Result<String, Error> {
+        Ok(self.current(self.redis.shard(key)).await?.run_id.clone())
     }
 
     #[cfg(test)]
@@ -112,7 +118,7 @@ impl Scripts {
             command.arg(hash).arg(keys.len()).arg(keys).arg(args);
             command
         };
-        self.run_with(script, &mut command).await
+        self.run_with(script, self.shard_of(keys), &mut command).await
     }
 
     /// As [`Scripts::run`], with arguments that are no numbers.
@@ -122,7 +128,7 @@ impl Scripts {
             command.arg(hash).arg(keys.len()).arg(keys).arg(args);
             command
         };
-        self.run_with(script, &mut command).await
+        self.run_with(script, self.shard_of(keys), &mut command).await
     }
 
     /// As [`Scripts::run`], with one argument that the script unpacks.
@@ -132,49 +138,72 @@ impl Scripts {
             command.arg(hash).arg(keys.len()).arg(keys).arg(packed);
             command
         };
-        self.run_with(script, &mut command).await
+        self.run_with(script, self.shard_of(keys), &mut command).await
     }
 
-    /// How many keys the server has evicted since it started.
-    pub(crate) async fn evicted_keys(&self) -> Result<u64, Error> {
-        let stats = self.redis.info("stats").await?;
-        stats.get("evicted_keys").and_then(|keys| keys.parse().ok()).ok_or(Error::Script)
+    /// How many keys each server has evicted since it started.
+    pub(crate) async fn evicted_keys(&self) -> Result<BTreeMap<String, u64>, Error> {
+        let stats = self.redis.info_of_all("stats").await?.into_iter();
+        let evicted = stats.map(|(server, stats)| {
+            let keys = stats.get("evicted_keys").and_then(|keys| keys.parse().ok()).ok_or(Error::Script)?;
+            Ok((server, keys))
+        });
+        evicted.collect()
     }
 
     async fn run_with(
         &self,
         script: Script,
+        shard: Shard,
         command: &mut (dyn FnMut(&str) -> redis::Cmd + Send),
     ) -> Result<Vec<Value>, Error> {
         for _ in 0..TRIES {
-            let loaded = self.current();
+            let loaded = self.current(shard).await?;
             let ready = command(loaded.hash(script));
             match ready.query_async(&mut self.connection()).await {
-                Err(error) if is_unknown_script(&error) => self.load_again(&loaded).await?,
+                Err(error) if is_unknown_script(&error) => {
+                    self.load_but(shard, Some(&loaded)).await?;
+                }
                 answer => return Ok(answer?),
             }
         }
         Err(Error::ServerChanges)
     }
 
-    fn current(&self) -> Arc<Loaded> {
-        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    /// All keys of a script are kept in one place.
+    fn shard_of(&self, keys: &[&str]) -> Shard {
+        self.redis.shard(keys.first().copied().unwrap_or_default())
     }
 
-    /// One task loads, the others wait for it.
-    async fn load_again(&self, missing: &Arc<Loaded>) -> Result<(), Error> {
+    async fn current(&self, shard: Shard) -> Result<Arc<Loaded>, Error> {
+        match self.known(shard) {
+            Some(loaded) => Ok(loaded),
+            None => self.load_but(shard, None).await,
+        }
+    }
+
+    fn known(&self, shard: Shard) -> Option<Arc<Loaded>> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(&shard).cloned()
+    }
+
+    /// What is loaded, if that is not what is missing there. One task loads, the others wait for it.
+    async fn load_but(&self, shard: Shard, missing: Option<&Arc<Loaded>>) -> Result<Arc<Loaded>, Error> {
         let _one = self.loading.lock().await;
-        if !Arc::ptr_eq(missing, &self.current()) {
-            return Ok(());
+        if let Some(known) = self.known(shard)
+            && missing.is_none_or(|missing| !Arc::ptr_eq(missing, &known))
+        {
+            return Ok(known);
         }
-        let loaded = load_all(&self.redis).await?;
-        if loaded.run_id == missing.run_id {
-            info!("the server's scripts were flushed; loaded again");
-        } else {
-            warn!("the quota server restarted or failed over; what it kept is checked app by app");
+        let loaded = Arc::new(load_all(&self.redis, shard).await?);
+        match missing {
+            Some(missing) if loaded.run_id == missing.run_id => {
+                info!("the server's scripts were flushed; loaded again");
+            }
+            Some(_) => warn!("the quota server restarted or failed over; what it kept is checked app by app"),
+            None => {}
         }
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
-        Ok(())
+        self.loaded.write().unwrap_or_else(PoisonError::into_inner).insert(shard, Arc::clone(&loaded));
+        Ok(loaded)
     }
 }
 
@@ -195,36 +224,37 @@ fn check_server(server: &BTreeMap<String, String>, memory: &BTreeMap<String, Str
     }
 }
 
-async fn run_id(redis: &Redis) -> Result<String, Error> {
-    redis.info("server").await?.remove("run_id").ok_or(Error::Script)
+async fn run_id(redis: &Redis, shard: Shard) -> Result<String, Error> {
+    redis.info(shard, "server").await?.remove("run_id").ok_or(Error::Script)
 }
 
 /// The run id is read again after loading, because the server behind the address may change in between.
-async fn load_all(redis: &Redis) -> Result<Loaded, Error> {
-    let connection = &mut redis.connection();
+async fn load_all(redis: &Redis, shard: Shard) -> Result<Loaded, Error> {
     for _ in 0..TRIES {
-        let run_id = run_id(redis).await?;
+        let run_id = run_id(redis, shard).await?;
+        let load = async |run_id: &str, script| load_one(redis, shard, run_id, script).await;
         let loaded = Loaded {
-            acquire: load_one(connection, &run_id, Script::Acquire).await?,
-            settle: load_one(connection, &run_id, Script::Settle).await?,
-            release: load_one(connection, &run_id, Script::Release).await?,
-            look: load_one(connection, &run_id, Script::Look).await?,
-            load: load_one(connection, &run_id, Script::Load).await?,
-            epoch: load_one(connection, &run_id, Script::Epoch).await?,
-            freeze: load_one(connection, &run_id, Script::Freeze).await?,
-            domain: load_one(connection, &run_id, Script::Domain).await?,
+            acquire: load(&run_id, Script::Acquire).await?,
+            settle: load(&run_id, Script::Settle).await?,
+            release: load(&run_id, Script::Release).await?,
+            look: load(&run_id, Script::Look).await?,
+            load: load(&run_id, Script::Load).await?,
+            epoch: load(&run_id, Script::Epoch).await?,
+            freeze: load(&run_id, Script::Freeze).await?,
+            domain: load(&run_id, Script::Domain).await?,
             run_id,
         };
-        if self::run_id(redis).await? == loaded.run_id {
+        if self::run_id(redis, shard).await? == loaded.run_id {
             return Ok(loaded);
         }
     }
     Err(Error::ServerChanges)
 }
 
-async fn load_one(connection: &mut ConnectionManager, run_id: &str, script: Script) -> Result<String, RedisError> {
-    let text = format!("local RUN_ID = '{run_id}'\n{SHARED}\n{}", script.text());
-    redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(connection).await
+async fn load_one(redis: &Redis, shard: Shard, run_id: &str, script: Script) -> Result<String, Error> {
+    let mut load = redis::cmd("SCRIPT");
+    load.arg("LOAD").arg(format!("local RUN_ID = '{run_id}'\n{SHARED}\n{}", script.text()));
+    Ok(redis::from_redis_value(redis.ask(shard, load).await?).map_err(RedisError::from)?)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::demand::Rules;
 use crate::priority::Priority;
 use crate::scope::{ADS_MANAGEMENT, Kind, Scope};
 
+mod cluster;
 mod corrections;
 mod drills;
 mod epochs;

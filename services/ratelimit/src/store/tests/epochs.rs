@@ -74,7 +74,7 @@ async fn counters_of_another_run_of_the_server_are_rebuilt() {
 #[tokio::test]
 async fn counters_from_before_there_was_a_journal_go_on_and_a_loss_soon_after_counts_as_all_spent() {
     let bench = Bench::new().await;
-    let run_id = bench.store.scripts.redis().info("server").await.unwrap().remove("run_id").unwrap();
+    let run_id = bench.store.scripts.run_id(&epoch_key(bench.app)).await.unwrap();
     bench.command(&["SET", &epoch_key(bench.app), &format!("5:{run_id}:0:2")]).await;
     assert_eq!(epoch_of(&bench.take(1, Priority::Interactive).await), 5);
     bench.command(&["DEL", &epoch_key(bench.app)]).await;
@@ -86,7 +86,7 @@ async fn counters_from_before_there_was_a_journal_go_on_and_a_loss_soon_after_co
 async fn counters_in_an_older_layout_are_rebuilt_and_never_read_as_if_they_were_ours() {
     let bench = Bench::new().await;
     let epoch = epoch_of(&bench.take(200, Priority::Interactive).await);
-    let run_id = bench.store.scripts.redis().info("server").await.unwrap().remove("run_id").unwrap();
+    let run_id = bench.store.scripts.run_id(&epoch_key(bench.app)).await.unwrap();
     bench.command(&["SET", &epoch_key(bench.app), &format!("{epoch}:{run_id}:0")]).await;
     let bucket = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None);
     bench.command(&["SET", &bucket.key, &"0".repeat(324)]).await;
@@ -157,7 +157,7 @@ async fn an_epoch_is_set_in_the_server_that_was_rebuilt_and_in_no_other() {
         outcome::number(&answer, 0).unwrap()
     };
     assert_eq!(set("another run").await, 0);
-    assert_eq!(set(&bench.store.scripts.run_id()).await, 7);
+    assert_eq!(set(&bench.store.scripts.run_id(&epoch_key(bench.app)).await.unwrap()).await, 7);
 }
 
 #[tokio::test]

@@ -23,14 +23,20 @@ pub(crate) struct OwnRedis {
     folder: TempDir,
     guard: Guard,
     child: Child,
+    more: Vec<String>,
 }
 
 impl OwnRedis {
     pub(crate) async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_with(Vec::new()).await
+    }
+
+    /// With settings beside those of every test.
+    pub(crate) async fn start_with(more: Vec<String>) -> Self {
         let (folder, guard) = (tempfile::tempdir().unwrap(), Guard::start().unwrap());
-        let child = run(port, &folder, &guard);
-        let started = Self { port, folder, guard, child };
+        let port = free_port();
+        let child = run(port, &folder, &guard, &more);
+        let started = Self { port, folder, guard, child, more };
         started.ready().await;
         started
     }
@@ -38,7 +44,7 @@ impl OwnRedis {
     /// SIGKILL, and the same port again with what was saved.
     pub(crate) async fn restart(&mut self) {
         self.kill();
-        self.child = run(self.port, &self.folder, &self.guard);
+        self.child = run(self.port, &self.folder, &self.guard, &self.more);
         self.ready().await;
     }
 
@@ -46,8 +52,13 @@ impl OwnRedis {
     pub(crate) async fn restart_empty(&mut self) {
         self.kill();
         drop(std::fs::remove_file(self.folder.path().join("dump.rdb")));
-        self.child = run(self.port, &self.folder, &self.guard);
+        self.child = run(self.port, &self.folder, &self.guard, &self.more);
         self.ready().await;
+    }
+
+    /// Those that it was started with.
+    pub(crate) fn settings(&self) -> &[String] {
+        &self.more
     }
 
     pub(crate) fn kill(&mut self) {
@@ -86,12 +97,17 @@ pub(crate) async fn connect(port: u16) -> Redis {
     Redis::connect(&RedisSettings::at(url.as_str())).await.unwrap()
 }
 
-fn run(port: u16, folder: &TempDir, guard: &Guard) -> Child {
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn run(port: u16, folder: &TempDir, guard: &Guard, more: &[String]) -> Child {
     let child = Command::new(devstack::find().unwrap().redis_server)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .arg("--dir")
         .arg(folder.path())
         .args(["--repl-diskless-sync-delay", "0"])
+        .args(more)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
