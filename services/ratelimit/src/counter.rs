@@ -68,10 +68,10 @@ impl Counter {
         away.is_some()
     }
 
-    /// Corrects buckets of one app. What was refused before is forgotten only then: a refusal that is noted meanwhile
+    /// Corrects buckets of one app; nobody waits for a Redis that did not answer a moment ago. What was refused before is forgotten only then: a refusal that is noted meanwhile
     /// may be of the old state.
     pub(crate) async fn settle(&self, corrections: &[(Bucket, Correction)]) -> Result<(), Error> {
-        let settled = self.store.settle(corrections).await;
+        let settled = if self.is_away() { Err(Error::away()) } else { self.store.settle(corrections).await };
         self.refusals.forget(corrections.iter().map(|(bucket, _)| bucket.key.as_str()));
         settled
     }

@@ -26,6 +26,9 @@ pub enum Error {
     /// More calls wait for Redis than are worth keeping.
     #[error("too many calls wait for the quota store")]
     Crowded,
+    /// Redis did not answer those who asked before, so this was not asked.
+    #[error("the quota store does not answer")]
+    Unasked,
     /// The server behind Redis' address changed again and again while we asked.
     #[error("the quota store keeps changing under us")]
     ServerChanges,
@@ -38,6 +41,9 @@ pub enum Error {
     /// The caller's rights end before this.
     #[error("{0}")]
     OperatorOnly(&'static str),
+    /// Each freeze is said again every second.
+    #[error("a thousand freezes hold already; end some of them first")]
+    TooManyFreezes,
     /// There is nothing to thaw.
     #[error("{name} is not frozen")]
     NotFrozen {
@@ -89,7 +95,7 @@ impl Error {
 
     /// Whether Redis does not answer.
     pub(crate) fn is_redis_away(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_outage())
+        matches!(self, Self::Unasked) || matches!(self, Self::Store(error) if error.is_outage())
     }
 }
 
@@ -97,11 +103,11 @@ impl Fault for Error {
     fn code(&self) -> Code {
         match self {
             Self::Field(error) => error.code(),
-            Self::ServerChanges | Self::Late | Self::Crowded => Code::Unavailable,
+            Self::ServerChanges | Self::Late | Self::Crowded | Self::Unasked => Code::Unavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => Code::Unavailable,
             Self::Unknown { .. } => Code::NotFound,
             Self::OperatorOnly(_) => Code::PermissionDenied,
-            Self::NotFrozen { .. } => Code::FailedPrecondition,
+            Self::NotFrozen { .. } | Self::TooManyFreezes => Code::FailedPrecondition,
             Self::InFlight(_) => Code::Aborted,
             Self::RequestIdReused(_) => Code::InvalidArgument,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
@@ -113,11 +119,11 @@ impl Fault for Error {
     fn reason(&self) -> ErrorReason {
         match self {
             Self::Field(error) => error.reason(),
-            Self::ServerChanges | Self::Late | Self::Crowded => ErrorReason::StoreUnavailable,
+            Self::ServerChanges | Self::Late | Self::Crowded | Self::Unasked => ErrorReason::StoreUnavailable,
             Self::Store(error) | Self::Postgres(error) if error.is_outage() => ErrorReason::StoreUnavailable,
             Self::Unknown { .. } => ErrorReason::NotFound,
             Self::OperatorOnly(_) => ErrorReason::ScopeMissing,
-            Self::NotFrozen { .. } => ErrorReason::WrongState,
+            Self::NotFrozen { .. } | Self::TooManyFreezes => ErrorReason::WrongState,
             Self::InFlight(_) => ErrorReason::RequestInFlight,
             Self::RequestIdReused(_) => ErrorReason::RequestIdReused,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
@@ -132,6 +138,7 @@ impl Fault for Error {
             Self::Unknown { name, .. } => vec![("resource", name.clone())],
             Self::OperatorOnly(_) => vec![("scope", "tenants/*".to_owned())],
             Self::NotFrozen { name } => vec![("resource", name.clone()), ("state", "NOT_FROZEN".to_owned())],
+            Self::TooManyFreezes => vec![("state", "TOO_MANY_FREEZES".to_owned())],
             Self::InFlight(id) | Self::RequestIdReused(id) => vec![("request_id", id.to_string())],
             _ => vec![],
         }

@@ -70,6 +70,8 @@ pub(crate) struct Facts {
     pub(crate) losses: Vec<Losses>,
     /// PostgreSQL is away, so nothing is known but the buckets.
     pub(crate) forgetful: bool,
+    /// Redis is away, so the buckets are not known.
+    pub(crate) without_redis: bool,
 }
 
 /// Explains. One per replica.
@@ -94,10 +96,12 @@ impl Explainer {
         let written = self.trail.write().await;
         let now_ms = self.now_ms();
         let (name, at) = (subject.name(), at_ms.unwrap_or(now_ms));
-        let scopes = self.scopes(viewer, subject, at - DAY_MS, written.is_ok()).await?;
         let mut facts = Facts { name, at_ms: at, past: at_ms.is_some(), ..Facts::default() };
+        let used = self.scopes(viewer, subject, at - DAY_MS, written.is_ok()).await;
+        let scopes = facts.unless_redis_is_away(used)?;
         if at_ms.is_none() {
-            facts.buckets = self.states(&scopes).await?;
+            let states = self.states(&scopes).await;
+            facts.buckets = facts.unless_redis_is_away(states)?;
         }
         match self.history(viewer, subject, &scopes, &mut facts).await {
             Ok(()) => {}
@@ -212,6 +216,17 @@ impl Explainer {
 }
 
 impl Facts {
+    /// What is told all the same where Redis does not answer.
+    fn unless_redis_is_away<T>(&mut self, found: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
+        match found {
+            Err(error) if error.is_redis_away() => {
+                self.without_redis = true;
+                Ok(Vec::new())
+            }
+            found => found,
+        }
+    }
+
     /// Whether none of it is of the viewer. What only others use does not exist for a tenant.
     fn is_nobodys(&self) -> bool {
         self.spent.iter().all(|spent| spent.tenant.is_empty()) && self.refused.is_empty() && self.events.is_empty()

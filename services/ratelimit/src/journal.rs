@@ -33,13 +33,17 @@ use crate::{
     demand::{Bucket, Demand},
     error::Error,
     priority::Priority,
-    store::{Allowances, Horizon},
+    store::{Allowances, Horizon, Written},
 };
 
-/// The longest that one write may take.
-const WRITE: Duration = Duration::from_secs(2);
+/// The longest that one write may take; in tests a busy machine is no outage.
+const WRITE: Duration = Duration::from_secs(if cfg!(test) { 30 } else { 2 });
 /// How soon a write that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// As many rows as one statement writes.
+const WRITTEN_AT_ONCE: usize = 5_000;
+/// How soon a row is tried again whose app somebody agrees on.
+const AGREEING: Duration = Duration::from_millis(20);
 /// How often lines are lowered and rows swept.
 const TIDY: Duration = Duration::from_secs(30);
 /// How long after an outage of PostgreSQL other replicas may still have something to write.
@@ -69,6 +73,15 @@ pub(crate) struct Journal {
     away: Mutex<Option<Away>>,
     wanted: Notify,
     written: Notify,
+}
+
+/// What came of writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    All,
+    /// Somebody agrees on an app whose rows were to be written; they are tried again soon.
+    NotAll,
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -183,34 +196,59 @@ impl Journal {
                 _ = tidy.tick() => self.sweep(horizon.now_ms()).await,
                 () = stop.cancelled() => break,
             }
-            self.write(horizon.now_ms()).await;
+            if self.write(horizon.now_ms()).await == Wrote::NotAll {
+                tokio::time::sleep(AGREEING).await;
+                self.wanted.notify_one();
+            }
         }
         self.write(horizon.now_ms()).await;
     }
 
-    async fn write(&self, now_ms: i64) {
+    /// Raises go before what is lowered, for somebody waits for them.
+    async fn write(&self, now_ms: i64) -> Wrote {
         let wanted = self.ledger().unwritten(now_ms);
-        if !wanted.is_empty() || self.is_away() {
-            let written = tokio::time::timeout(WRITE, self.rows.write(self.replica, wanted, now_ms)).await;
-            match written.unwrap_or(Err(Error::Late)) {
-                Ok((stand, over)) => self.wrote(&stand, &over),
-                Err(error) => self.failed(&error),
+        let mut wrote = Wrote::All;
+        if wanted.is_empty() && self.is_away() {
+            wrote = self.write_part(Vec::new(), now_ms).await;
+        }
+        for part in wanted.chunks(WRITTEN_AT_ONCE) {
+            match self.write_part(part.to_vec(), now_ms).await {
+                Wrote::All => {}
+                Wrote::NotAll => wrote = Wrote::NotAll,
+                Wrote::Nothing => break,
             }
         }
         self.written.notify_waiters();
+        wrote
     }
 
-    fn wrote(&self, stand: &[Allowance], over: &[Allowance]) {
-        let mut ledger = self.ledger();
-        ledger.written(stand);
-        ledger.written(over);
-        drop(ledger);
+    async fn write_part(&self, rows: Vec<Allowance>, now_ms: i64) -> Wrote {
+        let written = tokio::time::timeout(WRITE, self.rows.write(self.replica, rows, now_ms)).await;
+        match written.unwrap_or(Err(Error::Late)) {
+            Ok(written) => {
+                let all = if written.later { Wrote::NotAll } else { Wrote::All };
+                self.wrote(&written);
+                all
+            }
+            Err(error) => {
+                self.failed(&error);
+                Wrote::Nothing
+            }
+        }
+    }
+
+    fn wrote(&self, Written { stand, over, .. }: &Written) {
+        // Before the lines: nobody may find room in a line of an epoch that is over.
         let mut epochs = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         for row in over {
             let epoch = epochs.entry(row.app).or_default();
             *epoch = row.epoch.max(*epoch);
         }
         drop(epochs);
+        let mut ledger = self.ledger();
+        ledger.written(stand);
+        ledger.refused(over);
+        drop(ledger);
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(away) = away.as_mut().filter(|away| away.still) {
             away.still = false;
@@ -229,7 +267,7 @@ impl Journal {
     }
 
     async fn sweep(&self, now_ms: i64) {
-        // Those who wait for a write wait for this too.
+        // Those who wait for a write wait for this too, so for that long at most.
         let swept = tokio::time::timeout(WRITE, self.rows.sweep(now_ms)).await;
         if let Err(error) = swept.unwrap_or(Err(Error::Late)) {
             warn!(error = &error as &dyn std::error::Error, "allowances that are over stay for now");

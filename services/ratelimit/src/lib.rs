@@ -158,7 +158,7 @@ async fn apis(settings: &Settings, process: &runtime::Process, journal: &Cancell
     let (history, rows) = (History::new(postgres.clone()), FreezeRows::new(postgres.clone()));
     let chains = Chains(postgres.clone());
     let store = Arc::new(Store::open(redis, Allowances::new(postgres), process.tasks.clone()).await?);
-    let trail = Arc::new(Trail::new(history, Arc::clone(&store), settings.history()));
+    let trail = Arc::new(Trail::new(history, Arc::clone(&store), settings.history(), process.tasks.clone()));
     process.tasks.spawn(Arc::clone(&trail).run(journal.clone()));
     let (kept, stop) = (Arc::clone(&store), journal.clone());
     process.tasks.spawn(async move { kept.keep(stop).await });

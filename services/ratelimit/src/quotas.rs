@@ -29,6 +29,9 @@ const NOTED_FOR: Duration = Duration::from_secs(600);
 /// As many uses as are remembered; beyond, all are written down again.
 const NOTED_MAX: usize = 200_000;
 
+/// As many reports as are kept for Redis while it is away.
+const UNTOLD_MAX: usize = 1_000;
+
 /// As many buckets as one script looks at.
 const LOOK_MAX: usize = 100;
 
@@ -80,12 +83,26 @@ pub(crate) struct Quotas {
     permits: Permits,
     tiers: Tiers,
     noted: Mutex<HashMap<(TenantId, String), Instant>>,
+    /// The epoch of each app's last decision.
+    epochs: Mutex<HashMap<u64, i64>>,
+    /// What Meta said and Redis was not told, because it did not answer: it is told with the next reports.
+    untold: Mutex<Vec<UsageReport>>,
     trail: Option<Arc<Trail>>,
 }
 
 impl Quotas {
     pub(crate) fn new(counter: Arc<Counter>, waiting: Waiting, rules: Rules, permits: Permits) -> Self {
-        Self { counter, waiting, rules, permits, tiers: Tiers::default(), noted: Mutex::default(), trail: None }
+        Self {
+            counter,
+            waiting,
+            rules,
+            permits,
+            tiers: Tiers::default(),
+            noted: Mutex::default(),
+            epochs: Mutex::default(),
+            untold: Mutex::default(),
+            trail: None,
+        }
     }
 
     /// The same, leaving a trail.
@@ -114,7 +131,8 @@ impl Quotas {
     /// Applies the reports and decides. Reports that may change this very decision are applied before it; others go to
     /// Redis beside it, in no order, so that most calls cost one trip.
     pub(crate) async fn acquire(&self, tenant: &TenantId, ask: Acquire, deadline: Instant) -> Result<Decision, Error> {
-        let findings = usage::read(&ask.reports, &self.permits);
+        let reports = self.with_untold(&ask.reports);
+        let findings = usage::read(&reports, &self.permits);
         self.learn_tiers(&findings).await;
         let demand = self.demand(&ask).await?;
         let origin = Origin::of(tenant.as_str(), &ask.asker, &demand);
@@ -132,6 +150,12 @@ impl Quotas {
         } else {
             tokio::join!(self.correct(findings), decide())
         };
+        if settled.as_ref().is_err_and(Error::is_redis_away) {
+            self.keep_untold(reports);
+        }
+        if let Ok(Outcome::Admitted(admission)) = &outcome {
+            self.forget_uses_before(demand.app, admission.epoch);
+        }
         // The answer is worth more than what rode along with it.
         for lost in [settled, noted].into_iter().filter_map(Result::err) {
             warn!(error = &lost as &dyn std::error::Error, "usage that rode on an Acquire was lost");
@@ -228,7 +252,8 @@ impl Quotas {
     async fn learn_tiers(&self, findings: &Findings) {
         for (account, tier) in &findings.tiers {
             if let Err(error) = self.tiers.learn(self.counter.store(), account.clone(), *tier).await {
-                warn!(error = &error as &dyn std::error::Error, "an access tier could not be kept");
+                warn!(error = &error as &dyn std::error::Error, "access tiers could not be kept");
+                return;
             }
         }
     }
@@ -273,7 +298,39 @@ impl Quotas {
 
     async fn note_use(&self, tenant: &TenantId, demand: &Demand) -> Result<(), Error> {
         let keys = self.to_note(tenant, demand);
-        if keys.is_empty() { Ok(()) } else { self.counter.store().note_use(tenant, &keys).await }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let noted = self.counter.store().note_use(tenant, &keys).await;
+        if noted.is_err() {
+            let mut remembered = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            for key in keys {
+                remembered.remove(&(tenant.clone(), key.to_owned()));
+            }
+        }
+        noted
+    }
+
+    /// Counters that were lost took the lists of uses with them.
+    fn forget_uses_before(&self, app: u64, epoch: i64) {
+        let before = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).insert(app, epoch);
+        if before.is_some_and(|before| before != epoch) {
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    fn with_untold(&self, reports: &[UsageReport]) -> Vec<UsageReport> {
+        let mut all = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+        all.extend_from_slice(reports);
+        all
+    }
+
+    /// The newest of them.
+    fn keep_untold(&self, reports: Vec<UsageReport>) {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.extend(reports);
+        let too_many = untold.len().saturating_sub(UNTOLD_MAX);
+        untold.drain(..too_many);
     }
 
     fn to_note<'a>(&self, tenant: &TenantId, demand: &'a Demand) -> Vec<&'a str> {

@@ -43,9 +43,9 @@ pub(crate) mod tests;
 
 #[cfg(test)]
 pub(crate) use agreement::{Agreement, Found, agree, agree_without_journal, is_known};
-pub(crate) use allowances::Allowances;
 #[cfg(test)]
 pub(crate) use allowances::Opened;
+pub(crate) use allowances::{Allowances, Written};
 pub(crate) use chains::Chains;
 pub(crate) use domains::{Counted, Hit};
 use flights::{Asked, Flights};
@@ -72,7 +72,7 @@ const EPOCH_TRIES: usize = 4;
 pub(crate) struct Store {
     scripts: Arc<Scripts>,
     flights: Flights,
-    horizon: Horizon,
+    horizon: Arc<Horizon>,
     journal: Journal,
     /// How many keys each server had evicted when this replica began.
     evicted: BTreeMap<String, u64>,
@@ -91,9 +91,9 @@ impl Store {
         let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut scripts.connection()).await?;
         let evicted = scripts.evicted_keys().await?;
         let redis_ms = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
-        let horizon = Horizon::starting_at(middle([redis_ms, allowances.time_ms().await?, own_ms()]));
+        let horizon = Arc::new(Horizon::starting_at(middle([redis_ms, allowances.time_ms().await?, own_ms()])));
         Ok(Self {
-            flights: Flights::new(Arc::clone(&scripts), tasks),
+            flights: Flights::new(Arc::clone(&scripts), Arc::clone(&horizon), tasks),
             scripts,
             horizon,
             journal: Journal::new(allowances),
@@ -102,6 +102,13 @@ impl Store {
             fences: Mutex::default(),
             agreeing: tokio::sync::Mutex::default(),
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn turned(mut self, horizon: Horizon) -> Self {
+        self.horizon = Arc::new(horizon);
+        self.flights = self.flights.with(Arc::clone(&self.horizon));
+        self
     }
 
     /// Keeps the journal, and looks whether Redis has begun to forget, until `stop`.
@@ -120,14 +127,19 @@ impl Store {
                 self.agree(demand.app, Some(epoch)).await?;
                 continue;
             };
-            // Where the answer is lost, what was held stays spent.
-            let asked = Asked { demand: demand.clone(), epoch, not_after_ms: self.horizon.not_after_ms() };
-            match self.flights.decide(asked).await? {
-                outcome::Answer::OtherEpoch => {
+            match self.flights.decide(Asked { demand: demand.clone(), epoch }).await {
+                Err(error) => {
+                    // Where only the answer is lost, what was held stays spent.
+                    if matches!(error, Error::Crowded | Error::Unasked) {
+                        self.journal.give_back(demand, when);
+                    }
+                    return Err(error);
+                }
+                Ok(outcome::Answer::OtherEpoch) => {
                     self.journal.give_back(demand, when);
                     self.agree(demand.app, Some(epoch)).await?;
                 }
-                outcome::Answer::Decided { time_ms, outcome } => {
+                Ok(outcome::Answer::Decided { time_ms, outcome }) => {
                     self.horizon.observe(time_ms);
                     if matches!(outcome, Outcome::Refused(_)) {
                         self.journal.give_back(demand, when);

@@ -8,7 +8,7 @@ use crate::ceilings::Tier;
 use crate::error::Error;
 use crate::store::Store;
 
-/// How old a remembered tier may be; other replicas learn too.
+/// How old a remembered tier may be before Redis is asked again; other replicas learn too.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// As many accounts as are remembered; beyond, all are asked for again.
@@ -23,6 +23,15 @@ enum Known {
     Unnamed,
 }
 
+impl Known {
+    fn tier(self) -> Option<Tier> {
+        match self {
+            Self::Named(tier) => Some(tier),
+            Self::Unnamed => None,
+        }
+    }
+}
+
 /// What this replica remembers. Redis has it for all replicas.
 #[derive(Default)]
 pub(crate) struct Tiers(Mutex<HashMap<Account, (Known, Instant)>>);
@@ -31,19 +40,31 @@ impl Tiers {
     /// The tier of an app's ad account; asks Redis at most once a minute.
     pub(crate) async fn of(&self, store: &Store, app: u64, account: &str) -> Result<Option<Tier>, Error> {
         let key = (app, account.to_owned());
-        match self.remembered(&key) {
-            Some(Known::Named(tier)) => return Ok(Some(tier)),
-            Some(Known::Unnamed) => return Ok(None),
-            None => {}
+        let remembered = self.remembered(&key);
+        if let Some((known, since)) = remembered
+            && since.elapsed() < FRESH_FOR
+        {
+            return Ok(known.tier());
         }
-        let tier = store.tier(app, account).await?;
-        self.remember(key, tier.map_or(Known::Unnamed, Known::Named));
-        Ok(tier)
+        match store.tier(app, account).await {
+            Ok(tier) => {
+                self.remember(key, tier.map_or(Known::Unnamed, Known::Named));
+                Ok(tier)
+            }
+            // What was known is the best there is, and the calls that go without Redis must not wait for this again.
+            Err(error) if error.is_redis_away() => {
+                let known = remembered.map_or(Known::Unnamed, |(known, _)| known);
+                self.remember(key, known);
+                Ok(known.tier())
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Takes in a tier that Meta named; only news reach Redis.
+    /// Takes in a tier that Meta named. Redis is told when it is news, and again each minute: it may have lost it.
     pub(crate) async fn learn(&self, store: &Store, account: Account, tier: Tier) -> Result<(), Error> {
-        if self.remembered(&account) == Some(Known::Named(tier)) {
+        let known = self.remembered(&account);
+        if known.is_some_and(|(known, since)| known == Known::Named(tier) && since.elapsed() < FRESH_FOR) {
             return Ok(());
         }
         store.learn_tier(account.0, &account.1, tier).await?;
@@ -51,9 +72,8 @@ impl Tiers {
         Ok(())
     }
 
-    fn remembered(&self, account: &Account) -> Option<Known> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(account).filter(|(_, since)| since.elapsed() < FRESH_FOR).map(|(known, _)| *known)
+    fn remembered(&self, account: &Account) -> Option<(Known, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(account).copied()
     }
 
     fn remember(&self, account: Account, known: Known) {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use opentelemetry::metrics::Counter;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 mod noticed;
@@ -49,14 +50,15 @@ pub(crate) struct Trail {
     noticed: Mutex<Noticed>,
     /// One writes at a time.
     writing: tokio::sync::Mutex<()>,
+    tasks: TaskTracker,
     keep: Duration,
 }
 
 impl Trail {
-    /// What is older than `keep` is removed.
-    pub(crate) fn new(history: History, store: Arc<Store>, keep: Duration) -> Self {
+    /// What is older than `keep` is removed. What somebody asks to be written is written on `tasks`.
+    pub(crate) fn new(history: History, store: Arc<Store>, keep: Duration, tasks: TaskTracker) -> Self {
         let (sums, noticed) = (Mutex::default(), Mutex::default());
-        Self { history, store, sums, noticed, writing: tokio::sync::Mutex::default(), keep }
+        Self { history, store, sums, noticed, writing: tokio::sync::Mutex::default(), tasks, keep }
     }
 
     pub(crate) fn history(&self) -> &History {
@@ -105,8 +107,14 @@ impl Trail {
         self.write_or_warn().await;
     }
 
-    /// Writes what there is, so that whoever asks next sees it.
-    pub(crate) async fn write(&self) -> Result<(), Error> {
+    /// Writes what there is, so that whoever asks next sees it. It is finished though the asker goes away: nothing that was
+    /// taken out to be written is lost.
+    pub(crate) async fn write(self: &Arc<Self>) -> Result<(), Error> {
+        let own = Arc::clone(self);
+        self.tasks.spawn(async move { own.write_all().await }).await.unwrap_or(Err(Error::Late))
+    }
+
+    async fn write_all(&self) -> Result<(), Error> {
         let _one = self.writing.lock().await;
         let events = self.look().await;
         let sums = std::mem::take(&mut *self.sums());
@@ -146,7 +154,7 @@ impl Trail {
     }
 
     async fn write_or_warn(&self) {
-        if let Err(error) = self.write().await {
+        if let Err(error) = self.write_all().await {
             warn!(error = &error as &dyn std::error::Error, "the history of use is kept in memory for now");
         }
     }

@@ -163,6 +163,11 @@ impl Waiting {
         });
         let place = place.unwrap_or_else(|| queue.place(&waiter, arrival, &self.weights));
         if queue.waiters.len() >= QUEUE_MAX {
+            let before = queue.waiters.len();
+            queue.waiters.retain(|_, waiter| !waiter.answer.is_closed());
+            queues.waiters = queues.waiters.saturating_sub(before - queue.waiters.len());
+        }
+        if queue.waiters.len() >= QUEUE_MAX {
             let Some(last) = queue.waiters.last_entry().filter(|last| *last.key() > place) else { return false };
             refuse(last.remove(), *refusal);
             queues.waiters = queues.waiters.saturating_sub(1);
@@ -224,20 +229,21 @@ impl Waiting {
         Some(head)
     }
 
-    /// A head that was refused again waits on, or is answered where its deadline comes first, with all behind it that
-    /// are in the same position. Answers whether this queue has to wait.
+    /// A head that was refused again waits on, and whoever is behind it and cannot wait as long is answered. A head that
+    /// cannot wait as long itself is answered alone: it may have asked for more than those behind it. Answers whether this
+    /// queue has to wait.
     fn put_back(&self, key: &str, place: Place, waiter: Waiter, refusal: Refusal) -> bool {
         let same = waiter.demand.bucket(refusal.binding).is_some_and(|bucket| bucket.key == key);
         let retry_at = Instant::now() + refusal.wait;
         let mut queues = self.lock();
+        if retry_at > waiter.deadline || refusal.reason == Reason::CostAboveCeiling {
+            refuse(waiter, refusal);
+            return false;
+        }
         if same && let Some(queue) = queues.by_bucket.get_mut(key) {
             queue.retry_at = retry_at;
         }
-        if retry_at > waiter.deadline || refusal.reason == Reason::CostAboveCeiling {
-            refuse(waiter, refusal);
-        } else {
-            self.insert(&mut queues, same.then_some(place), waiter, &refusal);
-        }
+        self.insert(&mut queues, same.then_some(place), waiter, &refusal);
         if same {
             dismiss(&mut queues, key, refusal, retry_at);
         }

@@ -7,8 +7,8 @@ use proto::ratelimit::v1 as pb;
 use proto::ratelimit::v1::acquire_response::Decision;
 use proto::ratelimit::v1::quota_service_server::{QuotaService, QuotaServiceServer};
 use ratelimit::{Ceilings, Profile, Settings};
-use redis::aio::ConnectionManager;
 use runtime::{Process, settings::Secret};
+use storage::redis::Connection;
 use storage::{Postgres, PostgresSettings, Redis, RedisSettings};
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status};
@@ -103,7 +103,7 @@ fn ready(address: &str, token: &str) -> anyhow::Result<()> {
 }
 
 struct Bare {
-    connection: ConnectionManager,
+    connection: Connection,
     decides: By,
 }
 

@@ -49,6 +49,9 @@ impl Facts {
         if self.past {
             return self.words_of_the_past();
         }
+        if self.buckets.is_empty() {
+            return self.words_without_buckets();
+        }
         let held = self.buckets.iter().filter_map(|bucket| self.holds(bucket));
         let Some(worst) = held.max_by_key(|holds| (holds.state, holds.until_ms)) else {
             let headline = format!("{}: nothing holds calls back{}.", self.name, self.left());
@@ -63,6 +66,21 @@ impl Facts {
             reasons: self.reasons(Some(&worst)),
             next_step: self.next_step(&worst),
         }
+    }
+
+    /// Redis is away, or has lost all and nobody has called since.
+    fn words_without_buckets(&self) -> Words {
+        let (state, said, next_step) = if self.without_redis {
+            let said = "Redis does not answer, so how much is left is not known; what was written down before as allowed \
+                        still goes, safety calls first";
+            let next_step = "See that Redis comes back; calls go on by themselves within seconds then.";
+            (State::CountersLost, said, next_step)
+        } else {
+            let said = "its buckets are not known: no call was counted since Redis last began with nothing";
+            (State::Open, said, "Ask again after the next call.")
+        };
+        let headline = format!("{}: {said}.", self.name);
+        Words { state, until_ms: None, headline, reasons: self.reasons(None), next_step: next_step.to_owned() }
     }
 
     fn holds<'a>(&self, bucket: &'a BucketState) -> Option<Holds<'a>> {

@@ -175,17 +175,29 @@ impl Ledger {
         raise.chain(over.map(|ended| ended.row.clone())).collect()
     }
 
-    /// These rows were written, or their epoch is over and nobody needs them.
+    /// These rows were written.
     pub(crate) fn written(&mut self, allowances: &[Allowance]) {
         for written in allowances {
-            let Allowance { key, epoch, ends_ms, points, .. } = written;
-            match self.lines.get_mut(key) {
-                Some(line) if (line.epoch, line.ends_ms) == (*epoch, *ends_ms) => {
-                    line.written = line.written.max(*points);
-                }
-                _ => self.ended.retain(|ended| ended.row != *written),
+            match self.running(written) {
+                Some(line) => line.written = line.written.max(written.points),
+                None => self.ended.retain(|ended| ended.row != *written),
             }
         }
+    }
+
+    /// PostgreSQL took none of these rows, for their epoch is over. What a running line asked for may not be spent, with
+    /// Redis or without; what was spent in a stretch that is over was counted as it stood.
+    pub(crate) fn refused(&mut self, allowances: &[Allowance]) {
+        for refused in allowances {
+            match self.running(refused) {
+                Some(line) => line.wanted = line.written,
+                None => self.ended.retain(|ended| ended.row != *refused),
+            }
+        }
+    }
+
+    fn running(&mut self, row: &Allowance) -> Option<&mut Line> {
+        self.lines.get_mut(&row.key).filter(|line| (line.epoch, line.ends_ms) == (row.epoch, row.ends_ms))
     }
 
     /// That moment, but in the newest epoch and not before any other.

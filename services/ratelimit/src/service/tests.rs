@@ -49,7 +49,8 @@ impl Running {
         let waiting = Waiting::new(Arc::clone(&counter), Weights::new(), process.tasks.clone(), process.stop.clone());
         let rules = Rules::new(Ceilings::default(), Duration::from_secs(65));
         let history = History::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
-        let trail = Arc::new(Trail::new(history, Arc::clone(&bench.store), Duration::from_hours(24)));
+        let trail =
+            Arc::new(Trail::new(history, Arc::clone(&bench.store), Duration::from_hours(24), process.tasks.clone()));
         let quotas = Quotas::new(counter, waiting, rules, Permits::new(&[7; 32])).with_trail(Arc::clone(&trail));
         let (quotas, pages) = (Arc::new(quotas), PageTokens::new(&[8; 32]));
         let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));

@@ -153,7 +153,7 @@ impl Replica {
 
     pub(super) fn wrote(&mut self, stand: &[Allowance], over: &[Allowance], true_ms: i64) {
         self.ledger.written(stand);
-        self.ledger.written(over);
+        self.ledger.refused(over);
         self.over = over.iter().map(|row| row.epoch).fold(self.over, i64::max);
         if self.is_without_journal() {
             self.away = Some((true_ms, false));

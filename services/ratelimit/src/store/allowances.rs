@@ -35,6 +35,16 @@ pub(crate) struct Spent {
     pub(crate) cells: i64,
 }
 
+/// What became of rows that were to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) stand: Vec<Allowance>,
+    /// Of an epoch that is over: whoever opened the next one has counted the row as it was.
+    pub(crate) over: Vec<Allowance>,
+    /// Whether others were left out, because somebody agrees on their app's epoch at this moment.
+    pub(crate) later: bool,
+}
+
 /// As many rows as one statement sweeps.
 const SWEPT_AT_ONCE: i64 = 10_000;
 
@@ -48,33 +58,39 @@ impl Allowances {
         self.0.client().await.map_err(Error::Postgres)
     }
 
-    /// Writes rows of the running epochs; answers which ones stand. The others are of an epoch that is over: whoever
-    /// opened the next one has counted the row as it was.
+    /// Writes rows of the running epochs. Who agrees on an app's epoch holds its lock while Redis is asked and counters are
+    /// rebuilt; rows of other apps do not wait for that.
     ///
     /// Only the row of a stretch that is over is ever lowered: a statement that was given up may still be carried out, after
     /// a later one.
-    pub(crate) async fn write(
-        &self,
-        replica: Uuid,
-        rows: Vec<Allowance>,
-        now_ms: i64,
-    ) -> Result<(Vec<Allowance>, Vec<Allowance>), Error> {
+    pub(crate) async fn write(&self, replica: Uuid, rows: Vec<Allowance>, now_ms: i64) -> Result<Written, Error> {
         const SQL: &str = "
-            INSERT INTO allowances (app, bucket, ends_ms, replica, epoch, points, until_ms, cell_ms, cells)
-            SELECT r.app, r.bucket, r.ends_ms, $1, r.epoch, r.points, r.until_ms, r.cell_ms, r.cells
-              FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                          $8::bigint[], $9::bigint[])
-                AS r (app, bucket, ends_ms, epoch, points, until_ms, cell_ms, cells)
-              JOIN epochs e
-                ON e.app = r.app
-               AND e.epoch = r.epoch
-               FOR SHARE OF e
-            ON CONFLICT (app, bucket, ends_ms, replica, epoch)
-            DO UPDATE SET points = CASE WHEN EXCLUDED.ends_ms <= $10
-                                        THEN EXCLUDED.points
-                                        ELSE greatest(allowances.points, EXCLUDED.points)
-                                   END
-            RETURNING bucket, ends_ms";
+            WITH free AS (
+                SELECT app, epoch
+                  FROM epochs
+                 WHERE app = ANY ($2)
+                   FOR SHARE SKIP LOCKED
+            ), written AS (
+                INSERT INTO allowances (app, bucket, ends_ms, replica, epoch, points, until_ms, cell_ms, cells)
+                SELECT r.app, r.bucket, r.ends_ms, $1, r.epoch, r.points, r.until_ms, r.cell_ms, r.cells
+                  FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                              $8::bigint[], $9::bigint[])
+                    AS r (app, bucket, ends_ms, epoch, points, until_ms, cell_ms, cells)
+                  JOIN free USING (app, epoch)
+                ON CONFLICT (app, bucket, ends_ms, replica, epoch)
+                DO UPDATE SET points = CASE WHEN EXCLUDED.ends_ms <= $10
+                                            THEN EXCLUDED.points
+                                            ELSE greatest(allowances.points, EXCLUDED.points)
+                                       END
+                RETURNING bucket, ends_ms
+            )
+            SELECT bucket, ends_ms, NULL::bigint AS locked
+              FROM written
+            UNION ALL
+            SELECT NULL, NULL, app
+              FROM epochs
+             WHERE app = ANY ($2)
+               AND app NOT IN (SELECT app FROM free)";
         fn column<T>(rows: &[Allowance], of: impl Fn(&Allowance) -> T) -> Vec<T> {
             rows.iter().map(of).collect()
         }
@@ -93,12 +109,22 @@ impl Allowances {
             &now_ms,
         ];
         let written = client.query(&statement, &parameters).await?;
-        let mut stand = HashSet::with_capacity(written.len());
+        let (mut stand, mut locked) = (HashSet::with_capacity(written.len()), HashSet::new());
         for row in written {
-            let (key, ends_ms): (String, i64) = (get(&row, 0)?, get(&row, 1)?);
-            stand.insert((key, ends_ms));
+            match get::<Option<i64>>(&row, 2)? {
+                Some(app) => locked.insert(app),
+                None => stand.insert((get::<String>(&row, 0)?, get::<i64>(&row, 1)?)),
+            };
         }
-        Ok(rows.into_iter().partition(|row| stand.contains(&(row.key.clone(), row.ends_ms))))
+        let mut answer = Written { later: !locked.is_empty(), ..Written::default() };
+        for row in rows {
+            if stand.contains(&(row.key.clone(), row.ends_ms)) {
+                answer.stand.push(row);
+            } else if !locked.contains(&number(row.app)) {
+                answer.over.push(row);
+            }
+        }
+        Ok(answer)
     }
 
     /// The time at PostgreSQL, in ms since 1970.
@@ -112,7 +138,14 @@ impl Allowances {
         const SQL: &str = "
             DELETE FROM allowances
              WHERE ctid = ANY (ARRAY(SELECT ctid FROM allowances WHERE until_ms <= $1 LIMIT $2))";
-        Ok(self.client().await?.execute(SQL, &[&now_ms, &SWEPT_AT_ONCE]).await?)
+        let (client, mut swept) = (self.client().await?, 0);
+        loop {
+            let part = client.execute(SQL, &[&now_ms, &SWEPT_AT_ONCE]).await?;
+            swept += part;
+            if part < SWEPT_AT_ONCE.unsigned_abs() {
+                return Ok(swept);
+            }
+        }
     }
 }
 

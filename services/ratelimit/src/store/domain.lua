@@ -3,6 +3,10 @@
 -- KEYS: the buckets, each once; all carry {rls:<domain>}, so one slot. ARGV: not_after, then per bucket: cell_ms, cells;
 -- then per charge: number of the bucket, cost, limit. Answers {time, then per charge: whether it has room, how much is
 -- left of the limit, and the ms until it has room or, where it has, until the bucket is empty}.
+
+-- A counter of one of very many values, such as an address, is not worth its memory for a day: see write_bucket.
+EXPIRY_SLACK_MS = 600000
+
 local time = redis_ms()
 local now = bounded_ms(tonumber(ARGV[1]), time)
 

@@ -4,6 +4,8 @@
 //! answer and then goes with all the others that came: nothing is ever held back to gather company, and the busier Redis
 //! is, the fewer round trips it makes. The script decides in the order of arrival.
 //!
+//! Where Redis does not answer, whoever waits is told so at once: only those who were asked for have waited for it.
+//!
 //! What a drop leaves behind: a caller who goes away before the answer has spent its points; the others lose nothing.
 
 use std::collections::{HashMap, VecDeque};
@@ -14,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::epoch_key;
+use super::horizon::Horizon;
 use super::outcome::{self, Answer};
 use super::scripts::{Script, Scripts};
 use super::terms::Terms;
@@ -31,14 +34,13 @@ const WAITING_MAX: usize = 10_000;
 pub(super) struct Asked {
     pub(super) demand: Demand,
     pub(super) epoch: i64,
-    /// Of the buckets' clock, in ms: the latest moment that the script may believe.
-    pub(super) not_after_ms: i64,
 }
 
 /// The scripts under way, one of each app at most. Clones share them.
 #[derive(Clone)]
 pub(super) struct Flights {
     scripts: Arc<Scripts>,
+    horizon: Arc<Horizon>,
     tasks: TaskTracker,
     /// By app, while one is under way: who goes next.
     next: Arc<Mutex<HashMap<u64, VecDeque<Waiter>>>>,
@@ -56,11 +58,17 @@ struct Alone<'a> {
 }
 
 impl Flights {
-    pub(super) fn new(scripts: Arc<Scripts>, tasks: TaskTracker) -> Self {
-        Self { scripts, tasks, next: Arc::default() }
+    pub(super) fn new(scripts: Arc<Scripts>, horizon: Arc<Horizon>, tasks: TaskTracker) -> Self {
+        Self { scripts, horizon, tasks, next: Arc::default() }
     }
 
-    /// Decides, alone or together with others.
+    #[cfg(test)]
+    pub(super) fn with(mut self, horizon: Arc<Horizon>) -> Self {
+        self.horizon = horizon;
+        self
+    }
+
+    /// Decides, alone or together with others. With [`Error::Crowded`] and [`Error::Unasked`] nothing was sent.
     pub(super) async fn decide(&self, asked: Asked) -> Result<Answer, Error> {
         let app = asked.demand.app;
         let (answer, decided) = oneshot::channel();
@@ -79,7 +87,7 @@ impl Flights {
         };
         let Some(asked) = alone else { return decided.await.unwrap_or_else(|_| Err(Error::away())) };
         let _alone = Alone { flights: self, app };
-        let mut answers = run(&self.scripts, std::slice::from_ref(&asked)).await?;
+        let mut answers = self.run(app, std::slice::from_ref(&asked)).await?;
         answers.pop().ok_or(Error::Script)
     }
 
@@ -88,7 +96,7 @@ impl Flights {
         while let Some(waiters) = self.board(app) {
             let (asked, callers): (Vec<Asked>, Vec<_>) =
                 waiters.into_iter().map(|waiter| (waiter.asked, waiter.answer)).unzip();
-            let mut answers = match run(&self.scripts, &asked).await {
+            let mut answers = match self.run(app, &asked).await {
                 Ok(answers) => answers.into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error); callers.len()],
             };
@@ -113,6 +121,35 @@ impl Flights {
         Some(queue.drain(..same).collect())
     }
 
+    /// Decides demands of one app and epoch with one script.
+    async fn run(&self, app: u64, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
+        let Some(first) = asked.first() else { return Ok(Vec::new()) };
+        let epoch_key = epoch_key(app);
+        // The permit's time and the latest moment that the script may believe begin together, the permit's first: however
+        // long this took until Redis runs the script, no charge is dated further back than its permit.
+        let sent = Instant::now();
+        let terms = Terms::of(asked, self.horizon.not_after_ms());
+        let mut keys = vec![epoch_key.as_str()];
+        keys.extend(&terms.keys);
+        match self.scripts.run_packed(Script::Acquire, &keys, &terms.packed).await {
+            Ok(answer) => outcome::decode(&answer, first.epoch, sent, asked.len()),
+            Err(error) => {
+                if error.is_redis_away() {
+                    self.turn_away(app);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whoever waits has not been asked for.
+    fn turn_away(&self, app: u64) {
+        let waiters = self.lock().get_mut(&app).map(std::mem::take).unwrap_or_default();
+        for waiter in waiters {
+            drop(waiter.answer.send(Err(Error::Unasked)));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, VecDeque<Waiter>>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,18 +165,6 @@ impl Drop for Alone<'_> {
             self.flights.tasks.spawn(self.flights.clone().fly(self.app));
         }
     }
-}
-
-/// Decides demands of one app and epoch with one script.
-async fn run(scripts: &Scripts, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
-    let Some(first) = asked.first() else { return Ok(Vec::new()) };
-    let epoch_key = epoch_key(first.demand.app);
-    let terms = Terms::of(asked);
-    let mut keys = vec![epoch_key.as_str()];
-    keys.extend(&terms.keys);
-    let sent = Instant::now();
-    let answer = scripts.run_packed(Script::Acquire, &keys, &terms.packed).await?;
-    outcome::decode(&answer, first.epoch, sent, asked.len())
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ impl FreezeRows {
         self.requests.abandon(tenant.as_str(), repeat.request_id).await.map_err(Error::Postgres)
     }
 
-    /// Writes a freeze, in one transaction with what tells of it.
+    /// Writes a freeze, in one transaction with what tells of it. Fails where somebody else froze it meanwhile, and where
+    /// too much is frozen already.
     pub(crate) async fn put(
         &self,
         frozen: &Frozen,
@@ -87,12 +88,26 @@ impl FreezeRows {
                    reason = EXCLUDED.reason,
                    actor = EXCLUDED.actor,
                    operators = EXCLUDED.operators,
-                   updated_at = clock_timestamp()";
+                   updated_at = clock_timestamp()
+             WHERE EXCLUDED.operators
+                OR freezes.until_ms <= $7
+                OR (NOT freezes.operators AND freezes.tenant_id = EXCLUDED.tenant_id)";
+        const HELD: &str = "
+            SELECT count(*)
+              FROM freezes
+             WHERE until_ms > $1
+               AND name <> $2";
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let Frozen { tenant, name, until_ms, reason, actor, operators } = frozen;
-        let values: [&(dyn ToSql + Sync); 6] = [tenant, name, until_ms, reason, actor, operators];
-        transaction.execute(SQL, &values).await?;
+        let held: i64 = get(&transaction.query_one(HELD, &[&now_ms, name]).await?, "count")?;
+        if *until_ms > 0 && held >= HELD_MAX {
+            return Err(Error::TooManyFreezes);
+        }
+        let values: [&(dyn ToSql + Sync); 7] = [tenant, name, until_ms, reason, actor, operators, &now_ms];
+        if transaction.execute(SQL, &values).await? == 0 {
+            return Err(Error::OperatorOnly("somebody else froze it; only an operator may change that"));
+        }
         for bucket in buckets {
             append_event(&transaction, &event(frozen, now_ms, bucket)).await?;
         }
@@ -138,7 +153,7 @@ impl FreezeRows {
              WHERE until_ms > $1
                 OR (until_ms = 0 AND updated_at > clock_timestamp() - interval '1 minute')
              ORDER BY until_ms DESC
-             LIMIT $2";
+             LIMIT 2 * $2::bigint";
         let rows = self.client().await?.query(SQL, &[&now_ms, &HELD_MAX]).await?;
         rows.iter().map(|row| Ok((get(row, "name")?, get(row, "until_ms")?))).collect()
     }
@@ -155,13 +170,13 @@ impl FreezeRows {
         rows.iter().map(|row| Ok((get(row, "name")?, 0))).collect()
     }
 
-    /// The apps through which calls about a subject went.
+    /// The apps through which calls about a subject went, since then or in the day before its freeze.
     pub(crate) async fn apps_of(&self, subject: &str, from_ms: i64) -> Result<Vec<u64>, Error> {
         const SQL: &str = "
             SELECT DISTINCT app
               FROM usage_minutes
              WHERE subject = $1
-               AND minute >= $2";
+               AND minute >= least($2, (SELECT updated_at - interval '1 day' FROM freezes WHERE name = $1))";
         let rows = self.client().await?.query(SQL, &[&subject, &timestamp(from_ms)?]).await?;
         rows.iter().map(|row| Ok(u64::try_from(get::<i64>(row, "app")?).unwrap_or_default())).collect()
     }

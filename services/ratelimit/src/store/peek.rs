@@ -49,8 +49,7 @@ impl Store {
     }
 
     async fn decide(&self, demand: &Demand, epoch: i64) -> Result<outcome::Answer, Error> {
-        let not_after_ms = self.horizon.not_after_ms();
-        self.flights.decide(Asked { demand: demand.clone(), epoch, not_after_ms }).await
+        self.flights.decide(Asked { demand: demand.clone(), epoch }).await
     }
 }
 

@@ -15,11 +15,10 @@ pub(super) struct Terms<'a> {
 }
 
 impl<'a> Terms<'a> {
-    /// `asked` is not empty, and of one app and epoch.
-    pub(super) fn of(asked: &'a [Asked]) -> Self {
+    /// `asked` is not empty, and of one app and epoch. No later moment than `not_after_ms` is believed.
+    pub(super) fn of(asked: &'a [Asked], not_after_ms: i64) -> Self {
         let (mut numbers, mut keys) = (HashMap::new(), Vec::new());
         let mut packed = Vec::with_capacity(512 * asked.len());
-        let not_after_ms = asked.iter().map(|asked| asked.not_after_ms).max().unwrap_or_default();
         let epoch = asked.first().map_or(0, |asked| asked.epoch);
         put(&mut packed, [not_after_ms, epoch, count(asked.len())]);
         for (bucket, _) in asked.iter().flat_map(|asked| &asked.demand.charges) {

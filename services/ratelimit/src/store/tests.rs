@@ -144,9 +144,8 @@ async fn store(
     stop: &CancellationToken,
 ) -> Arc<Store> {
     let allowances = Allowances::new(Postgres::connect(postgres).await.unwrap());
-    let mut store = Store::open(redis, allowances, TaskTracker::new()).await.unwrap();
-    store.horizon = Horizon::Turned(Arc::clone(clock));
-    let store = Arc::new(store);
+    let store = Store::open(redis, allowances, TaskTracker::new()).await.unwrap();
+    let store = Arc::new(store.turned(Horizon::Turned(Arc::clone(clock))));
     let (kept, stop) = (Arc::clone(&store), stop.clone());
     TaskTracker::new().spawn(async move { kept.keep(stop).await });
     store

@@ -139,9 +139,9 @@ fn a_flood_of_buckets_waits_and_closings_go_first() {
 }
 
 /// A trail on a bench.
-async fn trail(bench: &Bench) -> Trail {
+async fn trail(bench: &Bench) -> Arc<Trail> {
     let history = History::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
-    Trail::new(history, Arc::clone(&bench.store), Duration::from_hours(24))
+    Arc::new(Trail::new(history, Arc::clone(&bench.store), Duration::from_hours(24), TaskTracker::new()))
 }
 
 #[tokio::test]
@@ -203,12 +203,12 @@ async fn what_cannot_be_written_is_kept_for_the_next_time() {
     let nowhere = storage::Postgres::connect(&bench.postgres).await.unwrap();
     nowhere.close();
     let mut trail = trail(&bench).await;
-    let well = std::mem::replace(&mut trail.history, History::new(nowhere));
+    let well = std::mem::replace(&mut Arc::get_mut(&mut trail).unwrap().history, History::new(nowhere));
     let origin = Origin::of("acme", &asker("POST act/campaigns"), &demand);
     trail.decided(&origin, &demand, &outcome, Duration::ZERO);
     trail.write().await.unwrap_err();
     trail.decided(&origin, &demand, &outcome, Duration::ZERO);
-    trail.history = well;
+    Arc::get_mut(&mut trail).unwrap().history = well;
     trail.write().await.unwrap();
     let spent = trail.history().spent(&Viewer::Operator, ("", Some(bench.app)), (START_MS - HOUR, START_MS + 1)).await;
     assert_eq!(spent.unwrap()[0].usage.calls, 4);

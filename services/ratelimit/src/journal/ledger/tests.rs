@@ -29,6 +29,20 @@ fn nothing_is_held_before_it_is_written_and_then_all_or_none() {
 }
 
 #[test]
+fn what_was_refused_because_its_epoch_is_over_may_not_be_spent() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 1)]);
+    write(&mut ledger, NOW);
+    assert_eq!(ledger.hold(WHEN, &[(hour("a"), 10)]), Held::Low);
+    let raise = ledger.unwritten(NOW);
+    assert_eq!(raise.iter().map(|row| row.points).collect::<Vec<_>>(), [22]);
+    ledger.refused(&raise);
+    assert_eq!(ledger.open(1, 5, NOW).iter().map(|row| row.points).collect::<Vec<_>>(), [3], "of the 13 written");
+    assert!(!ledger.hold_open(WHEN, &[(hour("a"), 4)], true));
+    assert!(ledger.unwritten(NOW).is_empty(), "nor is it asked for again");
+}
+
+#[test]
 fn a_line_that_runs_low_is_raised_before_anybody_waits() {
     let mut ledger = Ledger::default();
     ledger.hold(WHEN, &[(hour("a"), 1)]);

@@ -45,7 +45,7 @@ impl Running {
     async fn reason(&self, priority: pb::Priority) -> Option<pb::WaitReason> {
         let mut ask = self.ask(1);
         ask.get_mut().priority = priority.into();
-        ask.set_timeout(Duration::from_secs(5));
+        ask.set_timeout(Duration::from_secs(60));
         match self.service().acquire(ask).await.unwrap().into_inner().decision {
             Some(Decision::Wait(wait)) => Some(wait.reason()),
             _ => None,

@@ -4,10 +4,12 @@ use futures::future::join_all;
 use futures::poll;
 
 use super::*;
+use crate::ceilings::Ceilings;
 use crate::priority::Priority;
 use crate::scope::{ADS_INSIGHTS, ADS_MANAGEMENT};
 use crate::store::outcome::{Outcome, Reason};
-use crate::store::tests::{Bench, admitted, refused};
+use crate::store::tests::servers::OwnRedis;
+use crate::store::tests::{Bench, admitted, database, refused};
 
 /// What a bench's store would ask, of buckets that it has an epoch for.
 async fn asked(bench: &Bench, use_cases: &[&str], cost: u32) -> Asked {
@@ -18,7 +20,6 @@ async fn asked(bench: &Bench, use_cases: &[&str], cost: u32) -> Asked {
     Asked {
         demand: bench.rules.demand(bench.app, Priority::Interactive, charges),
         epoch: bench.store.known_epoch(bench.app).unwrap(),
-        not_after_ms: bench.store.horizon.not_after_ms(),
     }
 }
 
@@ -36,7 +37,7 @@ async fn each_of_several_demands_gets_all_or_nothing_and_sees_what_those_before_
     let both = asked(&bench, &[ADS_MANAGEMENT, ADS_INSIGHTS], 200).await;
     let too_much = asked(&bench, &[ADS_MANAGEMENT, ADS_INSIGHTS], 91).await;
     let fits = asked(&bench, &[ADS_MANAGEMENT], 90).await;
-    let answers = run(&bench.store.scripts, &[both, too_much.clone(), fits]).await.unwrap();
+    let answers = bench.store.flights.run(bench.app, &[both, too_much.clone(), fits]).await.unwrap();
     let [first, second, third] = <[Answer; 3]>::try_from(answers).unwrap().map(outcome);
     assert_eq!(admitted(&first).cells.len(), 2);
     let refusal = refused(&second);
@@ -115,4 +116,21 @@ async fn whoever_finds_too_many_waiting_is_told_at_once_and_the_others_are_serve
     assert!(matches!(flights.decide(one).await, Err(Error::Crowded)));
     admitted(&outcome(first.await.unwrap()));
     assert!(others.await.into_iter().all(|answer| answer.is_ok()));
+}
+
+#[tokio::test]
+async fn where_redis_does_not_answer_those_who_wait_are_told_at_once_and_spend_nothing() {
+    let mut server = OwnRedis::start().await;
+    let bench = Bench::on(server.connect().await, database().await, Ceilings::default()).await;
+    let one = asked(&bench, &[ADS_MANAGEMENT], 1).await;
+    let flights = &bench.store.flights;
+    let mut first = Box::pin(flights.decide(one.clone()));
+    assert!(poll!(&mut first).is_pending());
+    let mut others = Box::pin(join_all((0..100).map(|_| flights.decide(one.clone()))));
+    assert!(poll!(&mut others).is_pending());
+    server.kill();
+    // Killed before anything was read: the runtime has one thread, and this is it.
+    assert!(first.await.is_err_and(|error| error.is_redis_away()));
+    assert!(others.await.into_iter().all(|answer| matches!(answer, Err(Error::Unasked))));
+    assert!(flights.lock().is_empty());
 }

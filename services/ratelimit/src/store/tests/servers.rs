@@ -94,7 +94,9 @@ impl Drop for OwnRedis {
 
 pub(crate) async fn connect(port: u16) -> Redis {
     let url = format!("redis://127.0.0.1:{port}/0");
-    Redis::connect(&RedisSettings::at(url.as_str())).await.unwrap()
+    // What is away is refused at once; an answer may take long on a machine that is busy with other tests.
+    let settings = RedisSettings { response_timeout_milliseconds: 30_000, ..RedisSettings::at(url.as_str()) };
+    Redis::connect(&settings).await.unwrap()
 }
 
 pub(crate) fn free_port() -> u16 {
