@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::priority::{ClassCaps, Priority};
 use crate::scope::{ADS_INSIGHTS, ADS_MANAGEMENT, CUSTOM_AUDIENCE, Kind, SPEND_CAP, Scope};
 
 /// Which ceilings count, for whom.
@@ -107,6 +108,19 @@ pub(crate) struct Ceiling {
     pub(crate) profile: Profile,
     /// For people: where the number comes from.
     pub(crate) why: Cow<'static, str>,
+    /// How much of it each class may fill.
+    pub(crate) caps: ClassCaps,
+}
+
+impl Ceiling {
+    fn new(limit: Option<u32>, profile: Profile, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { limit, profile, why: why.into(), caps: ClassCaps::default() }
+    }
+
+    /// What a class may fill; `None` where nothing limits it.
+    pub(crate) fn cap(&self, class: Priority) -> Option<u32> {
+        self.limit.map(|limit| self.caps.cap(class, limit))
+    }
 }
 
 impl Ceilings {
@@ -140,24 +154,39 @@ impl Ceilings {
 
     /// The ceiling of a bucket, for the tier that Meta named for its ad account, if it did.
     pub(crate) fn of(&self, scope: &Scope, learned: Option<Tier>) -> Ceiling {
-        let profile = self.profile_of(scope);
+        self.under(scope, learned, self.profile_of(scope), self.tier_from_headers)
+    }
+
+    /// The same under this profile and this rule for headers.
+    pub(crate) fn under(
+        &self,
+        scope: &Scope,
+        learned: Option<Tier>,
+        profile: Profile,
+        headers: TierFromHeaders,
+    ) -> Ceiling {
         if let Some((limit, why)) = fixed(scope) {
-            return Ceiling { limit: Some(limit), profile, why: why.into() };
+            return Ceiling::new(Some(limit), profile, why);
         }
         match profile {
-            Profile::Meta => self.by_formula(scope, self.tier_of(learned)),
+            Profile::Meta => self.by_formula(scope, self.tier_of(learned, headers)),
             Profile::Source => self.by_settings(scope),
         }
     }
 
     fn profile_of(&self, scope: &Scope) -> Profile {
-        let of_account = scope.account().and_then(|id| self.profiles.get(&format!("adAccounts/act_{id}")));
-        let of_app = || self.profiles.get(&format!("metaApps/{}", scope.app));
-        of_account.or_else(of_app).copied().unwrap_or(self.profile)
+        let of_account = scope.account().and_then(|id| self.profile_named(&format!("adAccounts/act_{id}")));
+        let of_app = || self.profile_named(&format!("metaApps/{}", scope.app));
+        of_account.or_else(of_app).unwrap_or(self.profile)
     }
 
-    fn tier_of(&self, learned: Option<Tier>) -> Tier {
-        match (learned, self.tier_from_headers) {
+    /// The profile that the settings name for an ad account or app.
+    pub(crate) fn profile_named(&self, name: &str) -> Option<Profile> {
+        self.profiles.get(name).copied()
+    }
+
+    fn tier_of(&self, learned: Option<Tier>, headers: TierFromHeaders) -> Tier {
+        match (learned, headers) {
             (None, _) => self.tier,
             (Some(tier), TierFromHeaders::Follow) => tier,
             (Some(tier), TierFromHeaders::Tighten) => tier.min(self.tier),
@@ -181,18 +210,14 @@ impl Ceilings {
         let profile = Profile::Meta;
         if let Some((limit, rest)) = formula {
             let why = format!("Meta's formula on {}: {limit} {rest} (none counted yet)", tier.word());
-            return Ceiling { limit: Some(limit), profile, why: why.into() };
+            return Ceiling::new(Some(limit), profile, why);
         }
         if scope.kind == Kind::App && scope.use_case.is_empty() {
             let limit = self.app_users.saturating_mul(200);
             let why = format!("Meta's platform limit: 200 calls an hour for each of {} users", self.app_users);
-            return Ceiling { limit: Some(limit), profile, why: why.into() };
+            return Ceiling::new(Some(limit), profile, why);
         }
-        Ceiling {
-            limit: None,
-            profile,
-            why: "Meta names no ceiling that we could count; its headers and codes close it".into(),
-        }
+        Ceiling::new(None, profile, "Meta names no ceiling that we could count; its headers and codes close it")
     }
 
     fn by_settings(&self, scope: &Scope) -> Ceiling {
@@ -206,11 +231,9 @@ impl Ceilings {
         let profile = Profile::Source;
         match capped {
             Some((limit, setting)) => {
-                Ceiling { limit: Some(limit), profile, why: format!("fixed by the setting ceilings.{setting}").into() }
+                Ceiling::new(Some(limit), profile, format!("fixed by the setting ceilings.{setting}"))
             }
-            None => {
-                Ceiling { limit: None, profile, why: "no setting caps it; Meta's headers and codes close it".into() }
-            }
+            None => Ceiling::new(None, profile, "no setting caps it; Meta's headers and codes close it"),
         }
     }
 }

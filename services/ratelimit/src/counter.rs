@@ -81,6 +81,11 @@ impl Counter {
         self.refusals.forget(buckets.iter().map(|bucket| bucket.key.as_str()));
     }
 
+    /// Every bucket may have another ceiling now.
+    pub(crate) fn forget_all(&self) {
+        self.refusals.forget_all();
+    }
+
     /// Gives a permit back; `buckets` are those of its charges, in their order.
     pub(crate) async fn release(&self, permit: &Permit, buckets: &[Bucket]) -> Result<bool, Error> {
         let released = self.store.release(permit, buckets).await?;

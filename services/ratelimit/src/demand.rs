@@ -1,9 +1,13 @@
 //! What a call asks for, with everything that the script has to know about its buckets.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use vocabulary::ids::TenantId;
+
 use crate::ceilings::{Ceiling, Ceilings, Tier};
+use crate::policies::{Known, Policies};
 use crate::priority::Priority;
 use crate::scope::Scope;
 use crate::window::Window;
@@ -16,6 +20,8 @@ pub(crate) struct Bucket {
     pub(crate) key: String,
     pub(crate) window: Window,
     pub(crate) ceiling: Ceiling,
+    /// That Meta named for its ad account, when the ceiling was looked up.
+    pub(crate) tier: Option<Tier>,
 }
 
 /// What one call takes, from all buckets or from none.
@@ -23,32 +29,68 @@ pub(crate) struct Bucket {
 pub(crate) struct Demand {
     pub(crate) app: u64,
     pub(crate) priority: Priority,
+    /// The version of the policies by which it has its ceilings.
+    pub(crate) ruled: i64,
     /// Each bucket once.
     pub(crate) charges: Vec<(Bucket, u32)>,
 }
 
-/// Turns scopes into buckets.
+/// The weights of tenants that have not 1.
+pub(crate) type Weights = BTreeMap<TenantId, u32>;
+
+/// Turns scopes into buckets, by the settings and by what people set beside them. Clones share the policies.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    ceilings: Ceilings,
+    ceilings: Arc<Ceilings>,
+    weights: Arc<Weights>,
     travel: Duration,
+    policies: Policies,
 }
 
 impl Rules {
     /// `travel` is how long after its permit a call may still arrive at Meta.
     pub(crate) fn new(ceilings: Ceilings, travel: Duration) -> Self {
-        Self { ceilings, travel }
+        Self { ceilings: Arc::new(ceilings), weights: Arc::default(), travel, policies: Policies::default() }
+    }
+
+    /// The same with weights that the settings give to tenants.
+    pub(crate) fn with_weights(self, weights: Weights) -> Self {
+        Self { weights: Arc::new(weights), ..self }
+    }
+
+    pub(crate) fn ceilings(&self) -> &Ceilings {
+        &self.ceilings
+    }
+
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// The bucket that a scope is counted in, for the tier that Meta named for its ad account, if it did.
     pub(crate) fn bucket(&self, scope: Scope, tier: Option<Tier>) -> Bucket {
+        self.bucket_by(&self.policies.known(), scope, tier)
+    }
+
+    fn bucket_by(&self, known: &Known, scope: Scope, tier: Option<Tier>) -> Bucket {
         let scope = self.ceilings.bucket_of(scope);
         Bucket {
             key: scope.key(),
             window: Window::of(&scope, self.travel),
-            ceiling: self.ceilings.of(&scope, tier),
+            ceiling: known.ceiling(&self.ceilings, &scope, tier),
+            tier,
             scope,
         }
+    }
+
+    /// How much more than others a tenant gets where calls wait for this bucket.
+    pub(crate) fn weight(&self, scope: &Scope, tenant: &TenantId) -> u32 {
+        let set = self.policies.known().weight(scope, tenant);
+        set.or_else(|| self.weights.get(tenant).copied()).unwrap_or(1)
+    }
+
+    /// What the settings say about a tenant's weight.
+    pub(crate) fn weight_by_settings(&self, tenant: &TenantId) -> u32 {
+        self.weights.get(tenant).copied().unwrap_or(1)
     }
 
     /// Scopes that fall into one bucket are charged there together.
@@ -58,13 +100,28 @@ impl Rules {
         priority: Priority,
         charges: impl IntoIterator<Item = (Scope, Option<Tier>, u32)>,
     ) -> Demand {
+        let known = self.policies.known();
         let mut by_key: BTreeMap<String, (Bucket, u32)> = BTreeMap::new();
         for (scope, tier, cost) in charges {
-            let bucket = self.bucket(scope, tier);
+            let bucket = self.bucket_by(&known, scope, tier);
             let entry = by_key.entry(bucket.key.clone()).or_insert_with(|| (bucket, 0));
             entry.1 = entry.1.saturating_add(cost);
         }
-        Demand { app, priority, charges: by_key.into_values().collect() }
+        Demand { app, priority, ruled: known.version(), charges: by_key.into_values().collect() }
+    }
+
+    /// The same demand under the policies of now, where they are others: who waits is let through by these.
+    pub(crate) fn renewed(&self, demand: &Demand) -> Option<Demand> {
+        let known = self.policies.known();
+        let renewed = |(bucket, cost): &(Bucket, u32)| {
+            let ceiling = known.ceiling(&self.ceilings, &bucket.scope, bucket.tier);
+            (Bucket { ceiling, ..bucket.clone() }, *cost)
+        };
+        (known.version() != demand.ruled).then(|| Demand {
+            ruled: known.version(),
+            charges: demand.charges.iter().map(renewed).collect(),
+            ..demand.clone()
+        })
     }
 }
 
@@ -84,7 +141,7 @@ impl Demand {
     /// The number of the bucket in which the demand alone is more than its class may ever fill, and how long that
     /// bucket counts: no waiting helps.
     pub(crate) fn never_fits(&self) -> Option<(i64, Duration)> {
-        let above = |bucket: &Bucket, cost| bucket.ceiling.limit.is_some_and(|limit| cost > self.priority.cap(limit));
+        let above = |bucket: &Bucket, cost| bucket.ceiling.cap(self.priority).is_some_and(|cap| cost > cap);
         let numbered = (1..).zip(&self.charges);
         let (number, (bucket, _)) = numbered.into_iter().find(|(_, (bucket, cost))| above(bucket, *cost))?;
         Some((number, bucket.window.span))

@@ -50,6 +50,14 @@ pub enum Error {
         /// As asked.
         name: String,
     },
+    /// Somebody changed it since it was read.
+    #[error("{name} was changed since it was read")]
+    Stale {
+        /// Which policy.
+        name: String,
+        /// The current one.
+        etag: String,
+    },
     /// The same request is at work at this moment.
     #[error("request {0} is at work at this moment")]
     InFlight(Uuid),
@@ -108,7 +116,7 @@ impl Fault for Error {
             Self::Unknown { .. } => Code::NotFound,
             Self::OperatorOnly(_) => Code::PermissionDenied,
             Self::NotFrozen { .. } | Self::TooManyFreezes => Code::FailedPrecondition,
-            Self::InFlight(_) => Code::Aborted,
+            Self::InFlight(_) | Self::Stale { .. } => Code::Aborted,
             Self::RequestIdReused(_) => Code::InvalidArgument,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
                 Code::Internal
@@ -124,6 +132,7 @@ impl Fault for Error {
             Self::Unknown { .. } => ErrorReason::NotFound,
             Self::OperatorOnly(_) => ErrorReason::ScopeMissing,
             Self::NotFrozen { .. } | Self::TooManyFreezes => ErrorReason::WrongState,
+            Self::Stale { .. } => ErrorReason::EtagMismatch,
             Self::InFlight(_) => ErrorReason::RequestInFlight,
             Self::RequestIdReused(_) => ErrorReason::RequestIdReused,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
@@ -139,6 +148,7 @@ impl Fault for Error {
             Self::OperatorOnly(_) => vec![("scope", "tenants/*".to_owned())],
             Self::NotFrozen { name } => vec![("resource", name.clone()), ("state", "NOT_FROZEN".to_owned())],
             Self::TooManyFreezes => vec![("state", "TOO_MANY_FREEZES".to_owned())],
+            Self::Stale { name, etag } => vec![("resource", name.clone()), ("etag", etag.clone())],
             Self::InFlight(id) | Self::RequestIdReused(id) => vec![("request_id", id.to_string())],
             _ => vec![],
         }

@@ -14,7 +14,7 @@
 //! What was decided and what Meta said leaves a trail ([`trail`]), from which it is explained who spent a quota and why a
 //! call waits ([`explain`]).
 //!
-//! What somebody froze by hand is kept by [`freezes`].
+//! What somebody froze by hand is kept by [`freezes`], what people set beside the settings by [`policies`].
 //!
 //! Any Envoy may count its own requests here, in buckets apart from Meta's ([`envoy`]).
 //!
@@ -34,6 +34,7 @@ mod explain;
 mod freezes;
 mod journal;
 mod permit;
+mod policies;
 mod priority;
 mod quotas;
 mod refusals;
@@ -75,9 +76,10 @@ use crate::{
     explain::Explainer,
     freezes::Freezes,
     permit::Permits,
+    policies::PolicyBook,
     quotas::Quotas,
     service::{Api, PolicyApi, UsageApi},
-    store::{Allowances, Chains, FreezeRows, History, Store},
+    store::{Allowances, Chains, FreezeRows, History, PolicyRows, Store},
     trail::Trail,
     waiting::Waiting,
 };
@@ -96,6 +98,7 @@ pub fn migrations() -> Vec<(&'static str, &'static str)> {
         ("V4__audit", storage::audit::SQL),
         ("V5__freezes", include_str!("migrations/V5__freezes.sql")),
         ("V6__fences", include_str!("migrations/V6__fences.sql")),
+        ("V7__policies", include_str!("migrations/V7__policies.sql")),
     ]
 }
 
@@ -156,6 +159,7 @@ async fn apis(settings: &Settings, process: &runtime::Process, journal: &Cancell
     let postgres = storage::Postgres::connect(&settings.postgres.in_schema(SCHEMA)).await?;
     storage::migrations::require(&postgres, &migrations()).await?;
     let (history, rows) = (History::new(postgres.clone()), FreezeRows::new(postgres.clone()));
+    let policies = PolicyRows::new(postgres.clone());
     let chains = Chains(postgres.clone());
     let store = Arc::new(Store::open(redis, Allowances::new(postgres), process.tasks.clone()).await?);
     let trail = Arc::new(Trail::new(history, Arc::clone(&store), settings.history(), process.tasks.clone()));
@@ -164,16 +168,19 @@ async fn apis(settings: &Settings, process: &runtime::Process, journal: &Cancell
     process.tasks.spawn(async move { kept.keep(stop).await });
     let envoy = envoy::Api::of(&settings.envoy, &store);
     let counter = Arc::new(Counter::new(store));
-    let waiting = Waiting::new(Arc::clone(&counter), settings.weights(), process.tasks.clone(), process.stop.clone());
-    let rules = Rules::new(settings.ceilings.clone(), settings.travel());
+    let rules = Rules::new(settings.ceilings.clone(), settings.travel()).with_weights(settings.weights());
+    let waiting = Waiting::new(Arc::clone(&counter), rules.clone(), process.tasks.clone(), process.stop.clone());
     let permits = Permits::new(settings.permit_key_file.read()?.expose_secret().as_bytes());
     let pages = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
     let quotas = Arc::new(Quotas::new(counter, waiting, rules, permits).with_trail(Arc::clone(&trail)));
     let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
     let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
+    let book = PolicyBook::open(policies, rows.clone(), Arc::clone(&quotas)).await?;
+    process.tasks.spawn(book.clone().run(process.stop.clone()));
     let freezes = Freezes::new(rows, Arc::clone(&quotas));
     process.tasks.spawn(freezes.clone().run(process.stop.clone()));
     let chains = ChainApi::new(chains, pages.clone());
+    let policies = PolicyApi::new(freezes, book, pages.clone());
     let quotas = Api::new(quotas, explainer, pages, settings.send_before());
-    Ok(Apis { quotas, usage, policies: PolicyApi::new(freezes), chains, envoy })
+    Ok(Apis { quotas, usage, policies, chains, envoy })
 }

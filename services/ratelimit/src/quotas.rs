@@ -128,6 +128,16 @@ impl Quotas {
         self.waiting.reconsider(buckets.iter().map(|bucket| bucket.key.as_str()));
     }
 
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Ceilings changed: who waits is tried under the new ones, and what was refused under the old ones is forgotten.
+    pub(crate) fn reconsider_all(&self) {
+        self.counter.forget_all();
+        self.waiting.reconsider_all();
+    }
+
     /// Applies the reports and decides. Reports that may change this very decision are applied before it; others go to
     /// Redis beside it, in no order, so that most calls cost one trip.
     pub(crate) async fn acquire(&self, tenant: &TenantId, ask: Acquire, deadline: Instant) -> Result<Decision, Error> {
@@ -260,7 +270,10 @@ impl Quotas {
 
     /// Whether a correction is of a bucket that the demand is charged to, and weighs enough for its class.
     fn may_decide(&self, findings: &Findings, demand: &Demand) -> bool {
-        let weighty = findings.corrections.iter().filter(|(_, correction)| correction.may_decide(demand.priority));
+        let class = demand.priority;
+        let caps = demand.charges.iter().map(|(bucket, _)| bucket.ceiling.caps).min_by_key(|caps| caps.percent(class));
+        let caps = caps.unwrap_or_default();
+        let weighty = findings.corrections.iter().filter(|(_, correction)| correction.may_decide(class, caps));
         let mut keys = weighty.map(|(scope, _)| self.rules.bucket(scope.clone(), None).key);
         keys.any(|key| demand.charges.iter().any(|(bucket, _)| bucket.key == key))
     }

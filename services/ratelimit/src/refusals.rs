@@ -62,6 +62,11 @@ impl Refusals {
         (1..).zip(&demand.charges).filter_map(against).max_by_key(|refusal| refusal.wait)
     }
 
+    /// Something changed about all of them.
+    pub(crate) fn forget_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Something changed about these buckets, so Redis is asked again.
     pub(crate) fn forget<'a>(&self, keys: impl IntoIterator<Item = &'a str>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use storage::{PostgresSettings, RedisSettings};
 use vocabulary::ids::TenantId;
 
-use crate::{ceilings::Ceilings, envoy::EnvoySettings, waiting::Weights};
+use crate::{ceilings::Ceilings, demand::Weights, envoy::EnvoySettings};
 
 /// Settings of ratelimit.
 #[derive(Debug, Clone, Deserialize)]

@@ -36,6 +36,7 @@ mod history;
 mod horizon;
 mod outcome;
 mod peek;
+mod policies;
 mod scripts;
 mod terms;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub(crate) use history::{
 pub(crate) use horizon::Anchor;
 pub(crate) use horizon::Horizon;
 pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
+pub(crate) use policies::PolicyRows;
 use scripts::{Script, Scripts};
 
 /// How long a percent of CPU or wall time counts when no newer report comes: then calls bring a new one.

@@ -7,7 +7,7 @@ use vocabulary::names;
 
 use crate::ceilings::Tier;
 use crate::permit::{Permit, Permits};
-use crate::priority::Priority;
+use crate::priority::{ClassCaps, Priority};
 use crate::scope::{ADS_INSIGHTS, ADS_MANAGEMENT, CUSTOM_AUDIENCE, Kind, Scope};
 use crate::throttle;
 use crate::trail::{Blame, Origin};
@@ -158,8 +158,8 @@ impl Findings {
 impl Correction {
     /// Whether a call of this class may be decided otherwise once this is applied: the bucket closes or opens, or Meta
     /// counts as much as the class may fill. Smaller percents differ from our own sums by less than the shares do.
-    pub(crate) fn may_decide(&self, class: Priority) -> bool {
-        let stops = class.gate_percent().min(class.cap(100));
+    pub(crate) fn may_decide(&self, class: Priority, caps: ClassCaps) -> bool {
+        let stops = class.gate_percent().min(caps.percent(class));
         self.close != Close::No
             || self.let_through_ms.is_some()
             || self.used_percent.max(self.gate_percent).is_some_and(|percent| percent >= stops)
@@ -297,16 +297,17 @@ mod tests {
 
     #[test]
     fn what_closes_opens_or_fills_may_decide_and_a_small_percent_may_not() {
+        const CAPS: ClassCaps = ClassCaps { interactive: 97, sync: 90, bulk: 75, backfill: 60 };
         let used = |percent| Correction { used_percent: Some(percent), ..Correction::default() };
         let gate = |percent| Correction { gate_percent: Some(percent), ..Correction::default() };
         for (class, stops) in [(Priority::Safety, 100), (Priority::Interactive, 97), (Priority::Backfill, 60)] {
-            assert!(used(stops).may_decide(class) && !used(stops - 1).may_decide(class), "{class:?}");
-            assert!(gate(stops).may_decide(class) && !gate(stops - 1).may_decide(class), "{class:?}");
+            assert!(used(stops).may_decide(class, CAPS) && !used(stops - 1).may_decide(class, CAPS), "{class:?}");
+            assert!(gate(stops).may_decide(class, CAPS) && !gate(stops - 1).may_decide(class, CAPS), "{class:?}");
         }
         let closes = Correction { close: Close::BackOff, ..Correction::default() };
         let opens = Correction { let_through_ms: Some(1), ..Correction::default() };
-        assert!(closes.may_decide(Priority::Safety) && opens.may_decide(Priority::Safety));
-        assert!(!Correction { extra: 5, ..Correction::default() }.may_decide(Priority::Backfill));
+        assert!(closes.may_decide(Priority::Safety, CAPS) && opens.may_decide(Priority::Safety, CAPS));
+        assert!(!Correction { extra: 5, ..Correction::default() }.may_decide(Priority::Backfill, CAPS));
     }
 
     #[test]

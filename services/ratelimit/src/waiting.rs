@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use vocabulary::ids::TenantId;
 
 use crate::counter::Counter;
-use crate::demand::Demand;
+use crate::demand::{Demand, Rules};
 use crate::error::Error;
 use crate::priority::Priority;
 use crate::store::{Outcome, Reason, Refusal};
@@ -39,14 +39,11 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// Priority, then the tenant's turn, then arrival.
 type Place = (Priority, u64, u64);
 
-/// The weights of tenants that have not 1.
-pub(crate) type Weights = BTreeMap<TenantId, u32>;
-
 /// The queues. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Waiting {
     counter: Arc<Counter>,
-    weights: Arc<Weights>,
+    rules: Rules,
     queues: Arc<Mutex<Queues>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -76,8 +73,8 @@ struct Waiter {
 
 impl Waiting {
     /// Queues whose timers run on `tasks` until `stop`.
-    pub(crate) fn new(counter: Arc<Counter>, weights: Weights, tasks: TaskTracker, stop: CancellationToken) -> Self {
-        Self { counter, weights: Arc::new(weights), queues: Arc::default(), tasks, stop }
+    pub(crate) fn new(counter: Arc<Counter>, rules: Rules, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self { counter, rules, queues: Arc::default(), tasks, stop }
     }
 
     /// Decides at once where that is possible, else waits in order until shortly before the deadline.
@@ -109,6 +106,14 @@ impl Waiting {
                 queue.retry_at = Instant::now();
                 queue.changed.notify_one();
             }
+        }
+    }
+
+    /// Every bucket may: its ceiling may be another one.
+    pub(crate) fn reconsider_all(&self) {
+        for queue in self.lock().by_bucket.values_mut() {
+            queue.retry_at = Instant::now();
+            queue.changed.notify_one();
         }
     }
 
@@ -149,7 +154,7 @@ impl Waiting {
     /// queue where there is none.
     fn insert(&self, queues: &mut Queues, place: Option<Place>, waiter: Waiter, refusal: &Refusal) -> bool {
         let Some(bucket) = waiter.demand.bucket(refusal.binding) else { return false };
-        let key = bucket.key.clone();
+        let (key, weight) = (bucket.key.clone(), self.rules.weight(&bucket.scope, &waiter.tenant));
         if queues.waiters >= WAITERS_MAX || self.stop.is_cancelled() {
             return false;
         }
@@ -161,7 +166,7 @@ impl Waiting {
             let (waiters, turns) = (BTreeMap::new(), BTreeMap::new());
             Queue { waiters, turns, retry_at, reason: refusal.reason, changed }
         });
-        let place = place.unwrap_or_else(|| queue.place(&waiter, arrival, &self.weights));
+        let place = place.unwrap_or_else(|| queue.place(&waiter, arrival, weight));
         if queue.waiters.len() >= QUEUE_MAX {
             let before = queue.waiters.len();
             queue.waiters.retain(|_, waiter| !waiter.answer.is_closed());
@@ -204,9 +209,12 @@ impl Waiting {
 
     /// Admits heads until one is refused.
     async fn try_heads(&self, key: &str) {
-        while let Some((place, waiter)) = self.pop(key) {
+        while let Some((place, mut waiter)) = self.pop(key) {
             if waiter.answer.is_closed() {
                 continue;
+            }
+            if let Some(renewed) = self.rules.renewed(&waiter.demand) {
+                waiter.demand = Arc::new(renewed);
             }
             match self.counter.take(&waiter.demand).await {
                 Ok(Outcome::Refused(refusal)) => {
@@ -270,10 +278,9 @@ impl Waiting {
 }
 
 impl Queue {
-    fn place(&mut self, waiter: &Waiter, arrival: u64, weights: &Weights) -> Place {
+    fn place(&mut self, waiter: &Waiter, arrival: u64, weight: u32) -> Place {
         let priority = waiter.demand.priority;
         let cost = waiter.demand.charges.iter().map(|(_, cost)| *cost).max().unwrap_or(1);
-        let weight = weights.get(&waiter.tenant).copied().unwrap_or(1);
         (priority, self.turns.entry(priority).or_default().next(&waiter.tenant, cost, weight), arrival)
     }
 }

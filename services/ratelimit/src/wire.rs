@@ -18,6 +18,7 @@ use crate::store::{Reason, Standing};
 use crate::trail::Asker;
 
 pub(crate) mod history;
+pub(crate) mod policy;
 
 const CHARGES_MAX: usize = 16;
 const REPORTS_MAX: usize = 100;
@@ -188,20 +189,25 @@ pub(crate) fn acquired(decision: Decision, received: Instant, send_before: Durat
     }
 }
 
+impl From<Kind> for pb::ScopeKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::App => Self::App,
+            Kind::User => Self::User,
+            Kind::AdAccount => Self::AdAccount,
+            Kind::Page => Self::Page,
+            Kind::TenantShare => Self::TenantShare,
+            Kind::Mutation => Self::Mutation,
+            Kind::BudgetChange => Self::BudgetChange,
+        }
+    }
+}
+
 impl From<&Scope> for pb::Scope {
     fn from(scope: &Scope) -> Self {
-        let kind = match scope.kind {
-            Kind::App => pb::ScopeKind::App,
-            Kind::User => pb::ScopeKind::User,
-            Kind::AdAccount => pb::ScopeKind::AdAccount,
-            Kind::Page => pb::ScopeKind::Page,
-            Kind::TenantShare => pb::ScopeKind::TenantShare,
-            Kind::Mutation => pb::ScopeKind::Mutation,
-            Kind::BudgetChange => pb::ScopeKind::BudgetChange,
-        };
         Self {
             meta_app: format!("metaApps/{}", scope.app),
-            kind: kind.into(),
+            kind: pb::ScopeKind::from(scope.kind).into(),
             id: scope.id.clone(),
             use_case: scope.use_case.clone(),
         }

@@ -344,7 +344,8 @@ fn waiting(state: &BucketState) -> String {
 
 fn caps(state: &BucketState) -> String {
     let Some(limit) = state.bucket.ceiling.limit else { return "Each class goes at once.".to_owned() };
-    let caps = state.classes.iter().map(|class| format!("{} {}", class.priority.word(), class.priority.cap(limit)));
+    let cap = |class: Priority| state.bucket.ceiling.caps.cap(class, limit);
+    let caps = state.classes.iter().map(|class| format!("{} {}", class.priority.word(), cap(class.priority)));
     format!("Of {limit} each class may fill only its share: {}.", caps.collect::<Vec<_>>().join(", "))
 }
 

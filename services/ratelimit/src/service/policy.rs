@@ -7,25 +7,48 @@ use proto::ratelimit::v1::quota_policy_service_server::QuotaPolicyService;
 use rpc::{Fields, Principal, Tenants};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
+use vocabulary::page::PageTokens;
 
 use super::viewer;
 use crate::error::Error;
 use crate::explain::Subject;
 use crate::freezes::{Actor, Freeze, Freezes};
+use crate::policies::{Change, Kept, PolicyBook};
 use crate::store::{Frozen, Repeat};
 use crate::wire;
 
 const REASON_MAX: usize = 500;
 const FROZEN_MS_MAX: i64 = 30 * 86_400_000;
 
+/// What the page tokens of policies are bound to, beside the tenant.
+const LIST: &[u8] = b"policies";
+
 /// Serves `QuotaPolicyService`.
 pub(crate) struct PolicyApi {
     freezes: Freezes,
+    book: PolicyBook,
+    pages: PageTokens,
 }
 
 impl PolicyApi {
-    pub(crate) fn new(freezes: Freezes) -> Self {
-        Self { freezes }
+    pub(crate) fn new(freezes: Freezes, book: PolicyBook, pages: PageTokens) -> Self {
+        Self { freezes, book, pages }
+    }
+
+    /// Once for each request; a repeat is answered by what holds now.
+    async fn update(&self, by: &Actor, change: &Change, repeat: Option<Repeat>) -> Result<Kept, Error> {
+        let Some(repeat) = repeat else { return self.book.set(by, change, None).await };
+        let rows = self.book.rows();
+        if rows.begin(&by.tenant, &repeat).await? {
+            return self.book.kept(by, &change.subject).await;
+        }
+        let set = self.book.set(by, change, Some(&repeat)).await;
+        if set.is_err()
+            && let Err(error) = rows.abandon(&by.tenant, &repeat).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a refused request keeps its id for two minutes");
+        }
+        set
     }
 
     /// Once for each request; a repeat is answered by what holds now.
@@ -83,6 +106,46 @@ impl QuotaPolicyService for PolicyApi {
         let freeze = Freeze { subject, until_ms: 0, reason: request.reason };
         self.set(&by, &freeze, (!request.validate_only).then_some(repeat)).await?;
         Ok(Response::new(pb::UnfreezeScopeResponse {}))
+    }
+
+    async fn get_quota_policy(
+        &self,
+        request: Request<pb::GetQuotaPolicyRequest>,
+    ) -> Result<Response<pb::GetQuotaPolicyResponse>, Status> {
+        let (by, request) = open(request)?;
+        let mut fields = Fields::new();
+        let subject = wire::policy::subject(&mut fields, "name", &request.name);
+        fields.finish().map_err(Error::Field)?;
+        let (kept, effective) = self.book.get(&by, &subject.ok_or(Error::Corrupt("a request"))?).await?;
+        Ok(Response::new(pb::GetQuotaPolicyResponse { policy: Some(wire::policy::policy(&kept, &effective)) }))
+    }
+
+    async fn list_quota_policies(
+        &self,
+        request: Request<pb::ListQuotaPoliciesRequest>,
+    ) -> Result<Response<pb::ListQuotaPoliciesResponse>, Status> {
+        let (viewer, tenant, request) = viewer::open(request)?;
+        let page = self.pages.request(&tenant, LIST, request.page_size, &request.page_token).map_err(Error::from)?;
+        let (kept, last) = self.book.list(&viewer, &page).await?;
+        let policies = kept.iter().map(|kept| wire::policy::policy(kept, &[])).collect();
+        let next_page_token = last.map(|last| self.pages.seal(&tenant, LIST, &last)).unwrap_or_default();
+        Ok(Response::new(pb::ListQuotaPoliciesResponse { policies, next_page_token }))
+    }
+
+    async fn update_quota_policy(
+        &self,
+        request: Request<pb::UpdateQuotaPolicyRequest>,
+    ) -> Result<Response<pb::UpdateQuotaPolicyResponse>, Status> {
+        let (by, request) = open(request)?;
+        let covered = pb::UpdateQuotaPolicyRequest { request_id: String::new(), ..request.clone() };
+        let mut fields = Fields::new();
+        let request_id = fields.parse("request_id", request.request_id.parse::<Uuid>(), "UUID");
+        let policy = request.policy.unwrap_or_default();
+        let change = wire::policy::change(fields, policy, request.update_mask).map_err(Error::Field)?;
+        let request_id = request_id.ok_or(Error::Corrupt("a request"))?;
+        let repeat = Repeat { request_id, method: "UpdateQuotaPolicy", fingerprint: fingerprint(&covered) };
+        let kept = self.update(&by, &change, (!request.validate_only).then_some(repeat)).await?;
+        Ok(Response::new(pb::UpdateQuotaPolicyResponse { policy: Some(wire::policy::policy(&kept, &[])) }))
     }
 }
 

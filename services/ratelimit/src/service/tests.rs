@@ -16,14 +16,16 @@ use crate::counter::Counter;
 use crate::demand::Rules;
 use crate::freezes::Freezes;
 use crate::permit::Permits;
+use crate::policies::PolicyBook;
 use crate::scope::ADS_MANAGEMENT;
 use crate::store::tests::Bench;
-use crate::store::{FreezeRows, History};
+use crate::store::{FreezeRows, History, PolicyRows};
 use crate::trail::Trail;
-use crate::waiting::{Waiting, Weights};
+use crate::waiting::Waiting;
 
 mod freezes;
 mod history;
+mod policies;
 
 type Client = QuotaServiceClient<rpc::Channel>;
 
@@ -46,8 +48,8 @@ impl Running {
         let (issuer, process) = (Issuer::new(), runtime::Process::detached());
         let bench = Bench::new().await;
         let counter = Arc::new(Counter::new(Arc::clone(&bench.store)));
-        let waiting = Waiting::new(Arc::clone(&counter), Weights::new(), process.tasks.clone(), process.stop.clone());
         let rules = Rules::new(Ceilings::default(), Duration::from_secs(65));
+        let waiting = Waiting::new(Arc::clone(&counter), rules.clone(), process.tasks.clone(), process.stop.clone());
         let history = History::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
         let trail =
             Arc::new(Trail::new(history, Arc::clone(&bench.store), Duration::from_hours(24), process.tasks.clone()));
@@ -56,9 +58,12 @@ impl Running {
         let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
         let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
         let rows = FreezeRows::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
+        let policies = PolicyRows::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
+        let book = PolicyBook::open(policies, rows.clone(), Arc::clone(&quotas)).await.unwrap();
+        process.tasks.spawn(book.clone().run(process.stop.clone()));
         let freezes = Freezes::new(rows, Arc::clone(&quotas));
         process.tasks.spawn(freezes.clone().run(process.stop.clone()));
-        let policies = PolicyApi::new(freezes);
+        let policies = PolicyApi::new(freezes, book, pages.clone());
         let api = Api::new(quotas, explainer, pages, Duration::from_secs(5));
         let server = rpc::Server::new("ratelimit", issuer.verifier())
             .add(proto::ratelimit::v1::quota_service_server::QuotaServiceServer::new(api))

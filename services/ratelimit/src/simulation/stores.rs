@@ -92,12 +92,12 @@ impl Redis {
         for (bucket, cost) in &demand.charges {
             let mut cells = Cells::read(bucket, self.data.buckets.get(&bucket.key), now_ms);
             let (limit, cost) = (bucket.ceiling.limit.unwrap(), i64::from(*cost));
-            let mut cap = demand.priority.cap(limit);
+            let mut cap = bucket.ceiling.caps.cap(demand.priority, limit);
             if held.lost_at_ms > 0 && cells.at_ms < held.lost_at_ms + bucket.kept_ms() {
                 if demand.priority != Priority::Safety {
                     return Answer::Refused;
                 }
-                cap = cap.min(Priority::lost_cap(limit));
+                cap = cap.min(bucket.ceiling.caps.lost_cap(limit));
             }
             if cells.sum() + cost > i64::from(cap) {
                 return Answer::Refused;

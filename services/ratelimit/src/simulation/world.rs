@@ -10,7 +10,7 @@ use super::stores::{Answer, Data, Holder, Redis, Rows};
 use crate::ceilings::Ceilings;
 use crate::demand::{Demand, Rules};
 use crate::journal::{Allowance, When};
-use crate::priority::Priority;
+use crate::priority::{ClassCaps, Priority};
 use crate::settings::Settings;
 use crate::store::{Agreement, Found};
 
@@ -285,7 +285,7 @@ impl World {
             arrivals.sort_unstable();
             let span_ms = i64::try_from(bucket.window.span.as_millis()).unwrap();
             let ceiling = bucket.ceiling.limit.unwrap();
-            let limit = i64::from(ceiling) + self.unknown * i64::from(Priority::lost_cap(ceiling));
+            let limit = i64::from(ceiling) + self.unknown * i64::from(ClassCaps::default().lost_cap(ceiling));
             let (mut first, mut sum) = (0, 0);
             for (at_ms, cost) in &arrivals {
                 sum += cost;

@@ -7,7 +7,7 @@ use super::{Outcome, Reason, Store, outcome};
 use crate::ceilings::{Ceiling, Profile};
 use crate::demand::{Bucket, Demand};
 use crate::error::Error;
-use crate::priority::Priority;
+use crate::priority::{ClassCaps, Priority};
 use crate::scope::{Kind, Scope};
 use crate::window::Window;
 
@@ -30,7 +30,7 @@ impl Store {
         priority: Priority,
     ) -> Result<Option<(Duration, Reason)>, Error> {
         let app = bucket.scope.app;
-        let demand = Demand { app, priority, charges: vec![(bucket.clone(), 1), (barrier(app), 1)] };
+        let demand = Demand { app, priority, ruled: 0, charges: vec![(bucket.clone(), 1), (barrier(app), 1)] };
         let mut epoch = self.known_epoch(app);
         for _ in 0..super::EPOCH_TRIES {
             if let Some(known) = epoch
@@ -57,6 +57,7 @@ impl Store {
 fn barrier(app: u64) -> Bucket {
     let scope = Scope { app, kind: Kind::App, id: "barrier".to_owned(), use_case: String::new() };
     let window = Window { span: BARRIER, cell: BARRIER, cells: 1 };
-    let ceiling = Ceiling { limit: Some(0), profile: Profile::Meta, why: "".into() };
-    Bucket { key: scope.key(), scope, window, ceiling }
+    let caps = ClassCaps::default();
+    let ceiling = Ceiling { limit: Some(0), profile: Profile::Meta, why: "".into(), caps };
+    Bucket { key: scope.key(), scope, window, ceiling, tier: None }
 }

@@ -24,7 +24,8 @@ impl<'a> Terms<'a> {
         for (bucket, _) in asked.iter().flat_map(|asked| &asked.demand.charges) {
             numbers.entry(bucket.key.as_str()).or_insert_with(|| {
                 keys.push(bucket.key.as_str());
-                let lost_cap = bucket.ceiling.limit.map_or(-1, |limit| i64::from(Priority::lost_cap(limit)));
+                let ceiling = &bucket.ceiling;
+                let lost_cap = ceiling.limit.map_or(-1, |limit| i64::from(ceiling.caps.lost_cap(limit)));
                 put(&mut packed, [bucket.cell_ms(), i64::from(bucket.window.cells), lost_cap]);
                 count(keys.len())
             });
@@ -46,7 +47,7 @@ impl<'a> Terms<'a> {
 fn cap_and_pace(bucket: &Bucket, priority: Priority) -> (i64, i64) {
     let Some(limit) = bucket.ceiling.limit else { return (-1, -1) };
     let pace = priority.pace(limit).filter(|_| bucket.window.is_paced()).map_or(-1, i64::from);
-    (i64::from(priority.cap(limit)), pace)
+    (i64::from(bucket.ceiling.caps.cap(priority, limit)), pace)
 }
 
 fn put<const N: usize>(packed: &mut Vec<u8>, numbers: [i64; N]) {

@@ -21,7 +21,7 @@ impl Room {
     async fn full() -> Self {
         let bench = Bench::new().await;
         let counter = Arc::new(Counter::new(Arc::clone(&bench.store)));
-        let waiting = Waiting::new(counter, Weights::new(), TaskTracker::new(), CancellationToken::new());
+        let waiting = Waiting::new(counter, bench.rules.clone(), TaskTracker::new(), CancellationToken::new());
         let demand = bench.demand(bench.account(ADS_MANAGEMENT), 291, Priority::Interactive);
         let outcome = bench.store.acquire(&demand).await.unwrap();
         let permit = counter::permit(&demand, admitted(&outcome));

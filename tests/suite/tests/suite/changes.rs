@@ -24,7 +24,7 @@ use proto::{
     conversions::v1::SendEventsRequest,
     insights::v1::CreateReportRequest,
     operations::v1::CancelOperationRequest,
-    ratelimit::v1::{FreezeScopeRequest, UnfreezeScopeRequest},
+    ratelimit::v1::{FreezeScopeRequest, QuotaPolicy, UnfreezeScopeRequest, UpdateQuotaPolicyRequest},
 };
 use rpc::methods::Scope;
 use serde_json::json;
@@ -59,6 +59,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("conversions.v1.EventService/SendEvents", "conversions", "events.accept"),
     ("ratelimit.v1.QuotaPolicyService/FreezeScope", "ratelimit", "quota.freeze"),
     ("ratelimit.v1.QuotaPolicyService/UnfreezeScope", "ratelimit", "quota.unfreeze"),
+    ("ratelimit.v1.QuotaPolicyService/UpdateQuotaPolicy", "ratelimit", "quota.policy.update"),
     ("operations.v1.OperationService/CancelOperation", "campaigns", "operation.cancel"),
 ];
 
@@ -159,6 +160,13 @@ async fn quota(client: &Client, witness: &mut Witness<'_>) {
         validate_only: false,
     };
     witness.sees("/UnfreezeScope", client.quota_policies().unfreeze_scope(unfreeze)).await.unwrap();
+    let update = UpdateQuotaPolicyRequest {
+        policy: Some(QuotaPolicy { name: AD_ACCOUNT.to_owned(), ..QuotaPolicy::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["ceilings".to_owned()] }),
+        request_id: request_id(),
+        validate_only: false,
+    };
+    witness.sees("UpdateQuotaPolicy", client.quota_policies().update_quota_policy(update)).await.unwrap();
 }
 
 async fn live(client: &Client, name: &str) -> Campaign {

@@ -80,7 +80,7 @@ async fn take(
     let place_of = |bucket: &Bucket| ADS.iter().position(|word| *word == bucket.scope.use_case).unwrap();
     let now = bench.clock.load(Ordering::SeqCst);
     let fits = demand.charges.iter().all(|(bucket, cost)| {
-        let cap = i64::from(class.cap(bucket.ceiling.limit.unwrap()));
+        let cap = i64::from(bucket.ceiling.cap(class).unwrap());
         let head = now / bucket.cell_ms();
         model.sum(place_of(bucket), head, i64::from(bucket.window.cells)) + i64::from(*cost) <= cap
     });
