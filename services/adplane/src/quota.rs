@@ -2,6 +2,7 @@
 
 mod explain;
 mod freeze;
+mod policy;
 mod usage;
 
 use anyhow::Result;
@@ -25,6 +26,9 @@ pub(crate) enum Verb {
     Freeze(freeze::Options),
     /// Ends a freeze before its time
     Unfreeze(freeze::End),
+    /// Shows and sets ceilings, shares and weights beside the settings
+    #[command(subcommand)]
+    Policy(policy::Verb),
     /// Sums up who called what, as far back as it is kept
     Usage(Box<usage::Options>),
 }
@@ -35,6 +39,7 @@ pub(crate) async fn run(verb: Verb) -> Result<()> {
         Verb::List(door) => list(&door).await,
         Verb::Freeze(options) => freeze::freeze(options).await,
         Verb::Unfreeze(end) => freeze::unfreeze(end).await,
+        Verb::Policy(verb) => policy::run(verb).await,
         Verb::Usage(options) => usage::run(*options).await,
     }
 }

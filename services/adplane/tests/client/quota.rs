@@ -133,6 +133,16 @@ async fn use_and_buckets_are_listed_and_what_is_mistyped_is_told() {
     let bucket = list.stdout.lines().find(|line| line.starts_with(&format!("{account} ads_management")));
     assert!(bucket.is_some_and(|line| line.contains("[#")), "{}", list.stdout);
 
+    let before = terminal.adplane(&["quota", "policy", "get", account]).await.well();
+    assert!(before.stdout.starts_with(&format!("{AD_ACCOUNT}: nothing is set by tenants/")), "{}", before.stdout);
+    let lower = ["quota", "policy", "set", account, "--ceiling", "ads_insights=77", "--cap", "bulk=50"];
+    let lower = terminal.adplane(&lower).await.well();
+    let line = lower.stdout.lines().find(|line| line.contains("ceilings.ads_insights")).expect(&lower.stdout);
+    assert!(line.contains("77") && line.contains("tenant"), "{line}");
+    let listed = terminal.adplane(&["quota", "policy", "list"]).await.well();
+    assert!(listed.stdout.contains("ads_insights=77, bulk=50%"), "{}", listed.stdout);
+    terminal.adplane(&["quota", "policy", "set", account, "--clear", "ceilings,caps"]).await.well();
+
     let usage = ["quota", "usage", "--by", "caller,call", "--account", account];
     let usage = terminal.adplane(&usage).await.well();
     let line = usage.stdout.lines().find(|line| line.contains("POST act/campaigns")).expect(&usage.stdout);
@@ -150,6 +160,10 @@ async fn use_and_buckets_are_listed_and_what_is_mistyped_is_told() {
         (&["quota", "freeze", "act_1", "--until", "soon", "--reason", "x"], 2, "2026-11-22"),
         (&["quota", "unfreeze", account, "--reason", "again"], 3, "not frozen"),
         (&["quota", "exlain", "act_1"], 2, "explain"),
+        (&["quota", "policy", "gt", "act_1"], 2, "get"),
+        (&["quota", "policy", "get", "act_77"], 5, "act_77"),
+        (&["quota", "policy", "set", account, "--ceiling", "ads_insights=9000000"], 3, "only an operator"),
+        (&["quota", "policy", "set", account, "--cap", "synch=50"], 2, "backfill"),
         (&["quota", "list", "--token", "nonsense"], 4, "token"),
     ] {
         let said = terminal.adplane(arguments).await;
