@@ -4,6 +4,7 @@ mod explain;
 mod freeze;
 mod policy;
 mod usage;
+mod watch;
 
 use anyhow::Result;
 use client::list_all;
@@ -29,6 +30,8 @@ pub(crate) enum Verb {
     /// Shows and sets ceilings, shares and weights beside the settings
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// Tells how buckets stand and then whatever changes, a line each
+    Watch(watch::Options),
     /// Sums up who called what, as far back as it is kept
     Usage(Box<usage::Options>),
 }
@@ -40,6 +43,7 @@ pub(crate) async fn run(verb: Verb) -> Result<()> {
         Verb::Freeze(options) => freeze::freeze(options).await,
         Verb::Unfreeze(end) => freeze::unfreeze(end).await,
         Verb::Policy(verb) => policy::run(verb).await,
+        Verb::Watch(options) => watch::run(options).await,
         Verb::Usage(options) => usage::run(*options).await,
     }
 }

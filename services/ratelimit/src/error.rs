@@ -29,6 +29,15 @@ pub enum Error {
     /// Redis did not answer those who asked before, so this was not asked.
     #[error("the quota store does not answer")]
     Unasked,
+    /// As many streams as one replica holds are open.
+    #[error("too many streams of quotas are open at this replica")]
+    TooManyWatchers,
+    /// Nobody reads a stream that is held open.
+    #[error("nothing was read for {seconds} seconds, so the stream was cut: resume with the last token that you saw")]
+    SlowReader {
+        /// How long a message waited.
+        seconds: u64,
+    },
     /// The server behind Redis' address changed again and again while we asked.
     #[error("the quota store keeps changing under us")]
     ServerChanges,
@@ -118,6 +127,7 @@ impl Fault for Error {
             Self::NotFrozen { .. } | Self::TooManyFreezes => Code::FailedPrecondition,
             Self::InFlight(_) | Self::Stale { .. } => Code::Aborted,
             Self::RequestIdReused(_) => Code::InvalidArgument,
+            Self::SlowReader { .. } | Self::TooManyWatchers => Code::ResourceExhausted,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
                 Code::Internal
             }
@@ -135,6 +145,8 @@ impl Fault for Error {
             Self::Stale { .. } => ErrorReason::EtagMismatch,
             Self::InFlight(_) => ErrorReason::RequestInFlight,
             Self::RequestIdReused(_) => ErrorReason::RequestIdReused,
+            Self::SlowReader { .. } => ErrorReason::SlowConsumer,
+            Self::TooManyWatchers => ErrorReason::Overloaded,
             Self::Store(_) | Self::Postgres(_) | Self::UnfitServer(_) | Self::Script | Self::Corrupt(_) => {
                 ErrorReason::Internal
             }
@@ -155,7 +167,8 @@ impl Fault for Error {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        (self.code() == Code::Unavailable || matches!(self, Self::InFlight(_))).then_some(Duration::from_secs(1))
+        let soon = matches!(self, Self::InFlight(_) | Self::SlowReader { .. } | Self::TooManyWatchers);
+        (self.code() == Code::Unavailable || soon).then_some(Duration::from_secs(1))
     }
 
     fn violations(&self) -> Vec<rpc::Violation> {

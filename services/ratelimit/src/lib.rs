@@ -78,7 +78,7 @@ use crate::{
     permit::Permits,
     policies::PolicyBook,
     quotas::Quotas,
-    service::{Api, PolicyApi, UsageApi},
+    service::{Api, Pace, PolicyApi, UsageApi, Watching},
     store::{Allowances, Chains, FreezeRows, History, PolicyRows, Store},
     trail::Trail,
     waiting::Waiting,
@@ -181,6 +181,7 @@ async fn apis(settings: &Settings, process: &runtime::Process, journal: &Cancell
     process.tasks.spawn(freezes.clone().run(process.stop.clone()));
     let chains = ChainApi::new(chains, pages.clone());
     let policies = PolicyApi::new(freezes, book, pages.clone());
-    let quotas = Api::new(quotas, explainer, pages, settings.send_before());
+    let watching = Watching::new(Arc::clone(&quotas), pages.clone(), Pace::default(), process.tasks.clone());
+    let quotas = Api::new(quotas, (explainer, watching), pages, settings.send_before());
     Ok(Apis { quotas, usage, policies, chains, envoy })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use prost::Message;
 use proto::ratelimit::v1 as pb;
 use proto::ratelimit::v1::quota_service_server::QuotaService;
@@ -20,9 +21,11 @@ use crate::wire;
 mod policy;
 mod usage;
 mod viewer;
+mod watch;
 
 pub(crate) use policy::PolicyApi;
 pub(crate) use usage::UsageApi;
+pub(crate) use watch::{Pace, Watching};
 
 /// How long a call without deadline may wait.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(30);
@@ -33,12 +36,18 @@ pub(crate) struct Api {
     pages: PageTokens,
     send_before: Duration,
     explainer: Explainer,
+    watching: Watching,
 }
 
 impl Api {
     /// `send_before` is how long after its charge a permit may be used.
-    pub(crate) fn new(quotas: Arc<Quotas>, explainer: Explainer, pages: PageTokens, send_before: Duration) -> Self {
-        Self { quotas, pages, send_before, explainer }
+    pub(crate) fn new(
+        quotas: Arc<Quotas>,
+        (explainer, watching): (Explainer, Watching),
+        pages: PageTokens,
+        send_before: Duration,
+    ) -> Self {
+        Self { quotas, pages, send_before, explainer, watching }
     }
 }
 
@@ -95,6 +104,29 @@ impl QuotaService for Api {
         let (shown, last) = self.quotas.list(&caller.tenant, &filter, &page).await?;
         let next_page_token = last.map(|last| self.pages.seal(&caller.tenant, &covered, &last)).unwrap_or_default();
         Ok(Response::new(pb::ListQuotasResponse { quotas: shown.iter().map(wire::quota).collect(), next_page_token }))
+    }
+
+    type WatchQuotasStream = BoxStream<'static, watch::Told>;
+
+    async fn watch_quotas(
+        &self,
+        request: Request<pb::WatchQuotasRequest>,
+    ) -> Result<Response<Self::WatchQuotasStream>, Status> {
+        let (caller, request) = rpc::open(request)?;
+        let filter = request.filter.unwrap_or_default();
+        let covered = filter.encode_to_vec();
+        let after = match request.resume_token.as_str() {
+            "" => None,
+            token => {
+                let words = "must be the resume_token of a message of this stream, with the same filter";
+                let wrong = |_| Error::Field(FieldError::new("resume_token", words, "RESUME_TOKEN"));
+                Some(self.pages.open(&caller.tenant, &covered, token).map_err(wrong)?)
+            }
+        };
+        let filter = Filter::try_from(filter).map_err(Error::Field)?;
+        let after = after.filter(|key| !key.is_empty());
+        let subject = watch::Subject { tenant: caller.tenant.clone(), filter, covered, after };
+        Ok(Response::new(self.watching.stream(subject)?))
     }
 
     async fn explain_throttle(

@@ -200,4 +200,13 @@ impl QuotaService for Bare {
     ) -> Result<Response<pb::ExplainThrottleResponse>, Status> {
         Ok(Response::new(pb::ExplainThrottleResponse::default()))
     }
+
+    type WatchQuotasStream = tonic::codegen::tokio_stream::Empty<Result<pb::WatchQuotasResponse, Status>>;
+
+    async fn watch_quotas(
+        &self,
+        _: Request<pb::WatchQuotasRequest>,
+    ) -> Result<Response<Self::WatchQuotasStream>, Status> {
+        Ok(Response::new(tonic::codegen::tokio_stream::empty()))
+    }
 }

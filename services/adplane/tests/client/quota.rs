@@ -143,6 +143,10 @@ async fn use_and_buckets_are_listed_and_what_is_mistyped_is_told() {
     assert!(listed.stdout.contains("ads_insights=77, bulk=50%"), "{}", listed.stdout);
     terminal.adplane(&["quota", "policy", "set", account, "--clear", "ceilings,caps"]).await.well();
 
+    let watch = ["quota", "watch", "--account", account, "--limit", "1"];
+    let watched = terminal.adplane(&watch).await.well();
+    assert!(watched.stdout.starts_with(account) && watched.stdout.lines().count() == 1, "{}", watched.stdout);
+
     let usage = ["quota", "usage", "--by", "caller,call", "--account", account];
     let usage = terminal.adplane(&usage).await.well();
     let line = usage.stdout.lines().find(|line| line.contains("POST act/campaigns")).expect(&usage.stdout);
@@ -161,6 +165,7 @@ async fn use_and_buckets_are_listed_and_what_is_mistyped_is_told() {
         (&["quota", "unfreeze", account, "--reason", "again"], 3, "not frozen"),
         (&["quota", "exlain", "act_1"], 2, "explain"),
         (&["quota", "policy", "gt", "act_1"], 2, "get"),
+        (&["quota", "watch", "--resume-token", "nonsense"], 3, "resume_token"),
         (&["quota", "policy", "get", "act_77"], 5, "act_77"),
         (&["quota", "policy", "set", account, "--ceiling", "ads_insights=9000000"], 3, "only an operator"),
         (&["quota", "policy", "set", account, "--cap", "synch=50"], 2, "backfill"),

@@ -265,4 +265,13 @@ impl QuotaService for Lenient {
     ) -> Result<Response<ratelimit::ExplainThrottleResponse>, Status> {
         Ok(Response::new(ratelimit::ExplainThrottleResponse::default()))
     }
+
+    type WatchQuotasStream = tonic::codegen::tokio_stream::Empty<Result<ratelimit::WatchQuotasResponse, Status>>;
+
+    async fn watch_quotas(
+        &self,
+        _: Request<ratelimit::WatchQuotasRequest>,
+    ) -> Result<Response<Self::WatchQuotasStream>, Status> {
+        Ok(Response::new(tonic::codegen::tokio_stream::empty()))
+    }
 }

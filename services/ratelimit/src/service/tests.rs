@@ -26,6 +26,7 @@ use crate::waiting::Waiting;
 mod freezes;
 mod history;
 mod policies;
+mod watch;
 
 type Client = QuotaServiceClient<rpc::Channel>;
 
@@ -39,10 +40,17 @@ struct Running {
     stop: DropGuard,
     /// Keeps the journal as long as it is there.
     bench: Bench,
+    quotas: Arc<Quotas>,
 }
 
 impl Running {
     async fn start() -> Self {
+        Self::paced(Pace { look: Duration::from_millis(50), checkpoint: Duration::from_millis(50), ..Pace::default() })
+            .await
+    }
+
+    /// With streams that look and live so.
+    async fn paced(pace: Pace) -> Self {
         static ACCOUNTS: AtomicU64 = AtomicU64::new(1_000);
         let account = ACCOUNTS.fetch_add(1, Ordering::SeqCst).to_string();
         let (issuer, process) = (Issuer::new(), runtime::Process::detached());
@@ -64,7 +72,8 @@ impl Running {
         let freezes = Freezes::new(rows, Arc::clone(&quotas));
         process.tasks.spawn(freezes.clone().run(process.stop.clone()));
         let policies = PolicyApi::new(freezes, book, pages.clone());
-        let api = Api::new(quotas, explainer, pages, Duration::from_secs(5));
+        let watching = Watching::new(Arc::clone(&quotas), pages.clone(), pace, process.tasks.clone());
+        let api = Api::new(Arc::clone(&quotas), (explainer, watching), pages, Duration::from_secs(5));
         let server = rpc::Server::new("ratelimit", issuer.verifier())
             .add(proto::ratelimit::v1::quota_service_server::QuotaServiceServer::new(api))
             .add(proto::ratelimit::v1::usage_service_server::UsageServiceServer::new(usage))
@@ -73,7 +82,7 @@ impl Running {
         let address = format!("http://{}", listener.local_addr().unwrap());
         process.tasks.spawn(server.serve(listener, process.stop.clone()));
         let tenant = format!("tenant-{account}");
-        Self { issuer, address, tenant, account, stop: process.stop.drop_guard(), bench }
+        Self { issuer, address, tenant, account, stop: process.stop.drop_guard(), bench, quotas }
     }
 
     /// As a service of ours.

@@ -50,9 +50,10 @@ const WITHOUT_REQUEST_ID: [(&str, &str); 5] = [
     ("AppendUpload", "the offset makes repeats safe"),
 ];
 
-const STREAMS: [(&str, &str); 7] = [
+const STREAMS: [(&str, &str); 8] = [
     ("WatchConnections", "changes as they come"),
     ("WatchOperation", "changes as they come"),
+    ("WatchQuotas", "changes as they come"),
     ("WatchRevocations", "changes as they come"),
     ("ExportReport", "a file of any length"),
     ("ExportAuditEntries", "years of entries"),

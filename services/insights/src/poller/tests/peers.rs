@@ -131,4 +131,14 @@ impl QuotaService for Everybody {
     ) -> Result<Response<ExplainThrottleResponse>, Status> {
         Ok(Response::new(ExplainThrottleResponse::default()))
     }
+
+    type WatchQuotasStream =
+        tonic::codegen::tokio_stream::Empty<Result<proto::ratelimit::v1::WatchQuotasResponse, Status>>;
+
+    async fn watch_quotas(
+        &self,
+        _: Request<proto::ratelimit::v1::WatchQuotasRequest>,
+    ) -> Result<Response<Self::WatchQuotasStream>, Status> {
+        Ok(Response::new(tonic::codegen::tokio_stream::empty()))
+    }
 }
