@@ -96,7 +96,7 @@ async fn a_stream_ends_well_with_where_to_go_on_and_tells_nothing_of_others() {
     let token = last.unwrap().resume_token;
     running.watch(&token, "stranger").await.unwrap();
     for (token, tenant) in [(token.as_str(), running.tenant.as_str()), ("nonsense", "stranger")] {
-        let refused = running.watch(token, tenant).await.err().expect("it is another's");
+        let refused = running.watch(token, tenant).await.unwrap_err();
         let fields = refused.get_details_bad_request().unwrap().field_violations;
         assert_eq!((refused.code(), fields[0].field.as_str()), (Code::InvalidArgument, "resume_token"));
     }
