@@ -9,7 +9,7 @@ use vocabulary::ids::TenantId;
 use crate::ceilings::{Ceiling, Ceilings, Tier};
 use crate::policies::{Known, Policies};
 use crate::priority::Priority;
-use crate::scope::Scope;
+use crate::scope::{Kind, Scope};
 use crate::window::Window;
 
 /// One bucket with its rules.
@@ -76,10 +76,17 @@ impl Rules {
         Bucket {
             key: scope.key(),
             window: Window::of(&scope, self.travel),
-            ceiling: known.ceiling(&self.ceilings, &scope, tier),
+            ceiling: self.ceiling(known, &scope, tier),
             tier,
             scope,
         }
+    }
+
+    fn ceiling(&self, known: &Known, scope: &Scope, tier: Option<Tier>) -> Ceiling {
+        let Some((tenant, shared)) = scope.shared() else { return known.ceiling(&self.ceilings, scope, tier) };
+        let whole = known.ceiling(&self.ceilings, &shared, tier);
+        let weight = tenant.parse().map_or(1, |tenant| self.weight_by_settings(&tenant));
+        known.share(&whole, &shared, tenant, weight)
     }
 
     /// How much more than others a tenant gets where calls wait for this bucket.
@@ -110,11 +117,28 @@ impl Rules {
         Demand { app, priority, ruled: known.version(), charges: by_key.into_values().collect() }
     }
 
+    /// The same of a tenant, which takes from its share of whatever is shared, too.
+    pub(crate) fn demand_of(
+        &self,
+        tenant: &TenantId,
+        app: u64,
+        priority: Priority,
+        charges: impl IntoIterator<Item = (Scope, Option<Tier>, u32)>,
+    ) -> Demand {
+        let known = self.policies.known();
+        let with_share = |(scope, tier, cost): (Scope, Option<Tier>, u32)| {
+            let whole = self.ceilings.bucket_of(scope.clone());
+            let share = if known.is_shared(&whole) { whole.share(tenant.as_str()) } else { None };
+            [Some((scope, tier, cost)), share.map(|share| (share, tier, cost))].into_iter().flatten()
+        };
+        self.demand(app, priority, charges.into_iter().flat_map(with_share))
+    }
+
     /// The same demand under the policies of now, where they are others: who waits is let through by these.
     pub(crate) fn renewed(&self, demand: &Demand) -> Option<Demand> {
         let known = self.policies.known();
         let renewed = |(bucket, cost): &(Bucket, u32)| {
-            let ceiling = known.ceiling(&self.ceilings, &bucket.scope, bucket.tier);
+            let ceiling = self.ceiling(&known, &bucket.scope, bucket.tier);
             (Bucket { ceiling, ..bucket.clone() }, *cost)
         };
         (known.version() != demand.ruled).then(|| Demand {
@@ -126,6 +150,19 @@ impl Rules {
 }
 
 impl Bucket {
+    /// What a class may fill of it; `None` where nothing limits it. Safety calls are counted in a share, and go beyond it:
+    /// what has to stop now stops as long as the whole has room.
+    pub(crate) fn cap(&self, class: Priority) -> Option<u32> {
+        let is_free = self.scope.kind == Kind::TenantShare && class == Priority::Safety;
+        if is_free { None } else { self.ceiling.cap(class) }
+    }
+
+    /// What a class may put into one cell of it; `None` where it is not paced. A share leaves that to the whole.
+    pub(crate) fn pace(&self, class: Priority) -> Option<u32> {
+        let is_paced = self.window.is_paced() && self.scope.kind != Kind::TenantShare;
+        self.ceiling.limit.filter(|_| is_paced).and_then(|limit| class.pace(limit))
+    }
+
     /// How long anything that was counted can matter, in ms.
     pub(crate) fn kept_ms(&self) -> i64 {
         i64::from(self.window.cells).saturating_mul(self.cell_ms())
@@ -141,7 +178,7 @@ impl Demand {
     /// The number of the bucket in which the demand alone is more than its class may ever fill, and how long that
     /// bucket counts: no waiting helps.
     pub(crate) fn never_fits(&self) -> Option<(i64, Duration)> {
-        let above = |bucket: &Bucket, cost| bucket.ceiling.cap(self.priority).is_some_and(|cap| cost > cap);
+        let above = |bucket: &Bucket, cost| bucket.cap(self.priority).is_some_and(|cap| cost > cap);
         let numbered = (1..).zip(&self.charges);
         let (number, (bucket, _)) = numbered.into_iter().find(|(_, (bucket, cost))| above(bucket, *cost))?;
         Some((number, bucket.window.span))

@@ -7,6 +7,8 @@
 //! What counts: an ad account's policy by operators, else its app's, else the settings. Then each tenant's own policy for
 //! the ad account, where it is stricter: so a tenant can only ever tighten, whatever operators set afterwards ([`effect`]).
 //!
+//! Where operators give weights to two or more tenants of an ad account or app, each has a share of it ([`shares`]).
+//!
 //! Why a change admits nothing too much and forgets nothing ([`change`]):
 //! - The script gets the ceiling with each demand and compares it with what the window holds, so a lower one refuses until
 //!   enough has left, and a higher one finds everything counted. A demand that waits is given the new one before it is tried.
@@ -19,6 +21,7 @@
 
 mod change;
 mod effect;
+mod shares;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};

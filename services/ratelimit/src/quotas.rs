@@ -144,7 +144,7 @@ impl Quotas {
         let reports = self.with_untold(&ask.reports);
         let findings = usage::read(&reports, &self.permits);
         self.learn_tiers(&findings).await;
-        let demand = self.demand(&ask).await?;
+        let demand = self.demand(tenant, &ask).await?;
         let origin = Origin::of(tenant.as_str(), &ask.asker, &demand);
         let decide = async || {
             let began = Instant::now();
@@ -196,6 +196,9 @@ impl Quotas {
     /// How one bucket stands. Its sums show only to tenants whose calls used it: what another tenant's account does is
     /// nobody else's business.
     pub(crate) async fn get(&self, tenant: &TenantId, scope: Scope) -> Result<Shown, Error> {
+        if scope.shared().is_some_and(|(whose, _)| whose != tenant.as_str()) {
+            return Err(Error::Unknown { name: scope.to_string(), known: Vec::new() });
+        }
         let bucket = self.bucket(scope).await?;
         if !self.counter.store().used_by(tenant).await?.contains(&bucket.key) {
             return Ok((bucket, Standing::default()));
@@ -238,12 +241,12 @@ impl Quotas {
         Ok((self.look(buckets).await?, last))
     }
 
-    async fn demand(&self, ask: &Acquire) -> Result<Demand, Error> {
+    async fn demand(&self, tenant: &TenantId, ask: &Acquire) -> Result<Demand, Error> {
         let mut charges = Vec::with_capacity(ask.charges.len());
         for (scope, cost) in &ask.charges {
             charges.push((scope.clone(), self.tier(scope).await?, *cost));
         }
-        Ok(self.rules.demand(ask.app, ask.priority, charges))
+        Ok(self.rules.demand_of(tenant, ask.app, ask.priority, charges))
     }
 
     pub(crate) async fn bucket(&self, scope: Scope) -> Result<Bucket, Error> {

@@ -92,6 +92,28 @@ impl Scope {
         })
     }
 
+    /// The bucket of what one tenant takes of this one, where tenants can share it.
+    pub(crate) fn share(&self, tenant: &str) -> Option<Self> {
+        let id = match self.kind {
+            Kind::AdAccount => format!("{tenant}/{}", self.id),
+            Kind::App => tenant.to_owned(),
+            Kind::User | Kind::Page | Kind::TenantShare | Kind::Mutation | Kind::BudgetChange => return None,
+        };
+        Some(Self { kind: Kind::TenantShare, id, ..self.clone() })
+    }
+
+    /// Of a share: whose it is, and the bucket that is shared.
+    pub(crate) fn shared(&self) -> Option<(&str, Self)> {
+        let (tenant, shared) = match (self.kind, self.id.split_once('/')) {
+            (Kind::TenantShare, Some((tenant, account))) => {
+                (tenant, Self::ad_account(self.app, account, &self.use_case))
+            }
+            (Kind::TenantShare, None) => (self.id.as_str(), Self::of_app(self.app, &self.use_case)),
+            _ => return None,
+        };
+        Some((tenant, shared))
+    }
+
     /// The ad account that the bucket belongs to, where there is one.
     pub(crate) fn account(&self) -> Option<&str> {
         match self.kind {
@@ -132,6 +154,18 @@ mod tests {
         for kind in Kind::ALL {
             let scope = Scope { kind, ..scope.clone() };
             assert_eq!(Scope::from_key(&scope.key()), Some(scope));
+        }
+    }
+
+    #[test]
+    fn a_share_knows_whose_it_is_and_of_what() {
+        for scope in [Scope::ad_account(7, "12", ADS_MANAGEMENT), Scope::ad_account(7, "12", ""), Scope::of_app(7, "")]
+        {
+            let share = scope.share("acme").unwrap();
+            assert_eq!(Scope::from_key(&share.key()).as_ref(), Some(&share));
+            assert_eq!(share.shared(), Some(("acme", scope.clone())));
+            assert_eq!(share.account(), scope.account());
+            assert_eq!((share.share("acme"), scope.shared()), (None, None));
         }
     }
 

@@ -36,6 +36,10 @@ impl Window {
 /// The hour of Meta's use cases and platform limits, the 300 seconds of the score, the second of mutations, the hour of
 /// budget changes and the day of spend caps (Meta, "Rate limits" and "Marketing API: rate limiting").
 fn span_and_cell(scope: &Scope) -> (Duration, Duration) {
+    // A share leaves its window together with what it is a share of.
+    if let Some((_, shared)) = scope.shared() {
+        return span_and_cell(&shared);
+    }
     let seconds = |span, cell| (Duration::from_secs(span), Duration::from_secs(cell));
     match scope.kind {
         Kind::AdAccount if scope.use_case.is_empty() => seconds(300, 5),
@@ -64,6 +68,15 @@ mod tests {
         assert_eq!(Window::of(&Scope::ad_account(1, "2", ""), travel).cells, 68);
         let mutation = Scope { kind: Kind::Mutation, ..Scope::ad_account(1, "2", "") };
         assert_eq!(Window::of(&mutation, travel).cells, 37);
+    }
+
+    #[test]
+    fn a_share_is_counted_as_long_as_what_it_is_a_share_of() {
+        for scope in [Scope::of_app(1, ""), Scope::ad_account(1, "2", ""), Scope::ad_account(1, "2", "ads_management")]
+        {
+            let window = |scope: &Scope| Window::of(scope, Duration::from_secs(35));
+            assert_eq!(window(&scope.share("acme").unwrap()), window(&scope));
+        }
     }
 
     #[test]

@@ -259,6 +259,9 @@ fn headroom(limit: i64, standing: &Standing) -> i64 {
 }
 
 fn unit(scope: &Scope) -> pb::QuotaUnit {
+    if let Some((_, shared)) = scope.shared() {
+        return unit(&shared);
+    }
     match scope.kind {
         Kind::AdAccount if scope.use_case.is_empty() => pb::QuotaUnit::Points,
         Kind::BudgetChange => pb::QuotaUnit::Changes,

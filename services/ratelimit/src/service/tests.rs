@@ -26,6 +26,7 @@ use crate::waiting::Waiting;
 mod freezes;
 mod history;
 mod policies;
+mod shares;
 mod watch;
 
 type Client = QuotaServiceClient<rpc::Channel>;

@@ -45,9 +45,7 @@ impl<'a> Terms<'a> {
 
 /// What a class may fill of a bucket, and put into one cell of it; -1 where nothing limits it.
 fn cap_and_pace(bucket: &Bucket, priority: Priority) -> (i64, i64) {
-    let Some(limit) = bucket.ceiling.limit else { return (-1, -1) };
-    let pace = priority.pace(limit).filter(|_| bucket.window.is_paced()).map_or(-1, i64::from);
-    (i64::from(bucket.ceiling.caps.cap(priority, limit)), pace)
+    (bucket.cap(priority).map_or(-1, i64::from), bucket.pace(priority).map_or(-1, i64::from))
 }
 
 fn put<const N: usize>(packed: &mut Vec<u8>, numbers: [i64; N]) {

@@ -60,10 +60,11 @@ fn weight(scope: &Scope) -> u8 {
     match scope.kind {
         Kind::AdAccount if !scope.use_case.is_empty() => 7,
         Kind::AdAccount => 6,
-        Kind::Mutation | Kind::TenantShare => 5,
+        Kind::Mutation => 5,
         Kind::Page => 4,
         Kind::BudgetChange => 3,
         Kind::User => 2,
         Kind::App => 1,
+        Kind::TenantShare => 0,
     }
 }

@@ -154,12 +154,10 @@ fn state(state: State) -> pb::ThrottleState {
 }
 
 fn bucket_state(state: &BucketState) -> pb::BucketState {
-    let limit = state.bucket.ceiling.limit;
-    let paced = limit.filter(|_| state.bucket.window.is_paced());
     let class = |class: &ClassState| pb::ClassState {
         priority: class_of(class.priority).into(),
-        cap: state.bucket.ceiling.cap(class.priority).map(i64::from),
-        pace: paced.and_then(|limit| class.priority.pace(limit)).map(i64::from),
+        cap: state.bucket.cap(class.priority).map(i64::from),
+        pace: state.bucket.pace(class.priority).map(i64::from),
         next_in: duration(class.wait.map_or(Duration::ZERO, |(wait, _)| wait)),
         reason: class.wait.map_or(pb::WaitReason::Unspecified, |(_, reason)| reason.into()).into(),
     };

@@ -19,7 +19,7 @@ fn violations(status: &tonic::Status) -> Vec<(String, String)> {
     fields.into_iter().map(|violation| (violation.field, violation.reason)).collect()
 }
 
-fn update(policy: pb::QuotaPolicy, paths: &[&str]) -> pb::UpdateQuotaPolicyRequest {
+pub(super) fn update(policy: pb::QuotaPolicy, paths: &[&str]) -> pb::UpdateQuotaPolicyRequest {
     pb::UpdateQuotaPolicyRequest {
         policy: Some(policy),
         update_mask: Some(FieldMask { paths: paths.iter().map(|&path| path.to_owned()).collect() }),
@@ -34,7 +34,7 @@ impl Running {
         QuotaPolicyServiceClient::new(Peer::new(pool, ServiceIdentity::nobody()).channel())
     }
 
-    fn policy(&self) -> pb::QuotaPolicy {
+    pub(super) fn policy(&self) -> pb::QuotaPolicy {
         pb::QuotaPolicy { name: format!("adAccounts/act_{}", self.account), ..Default::default() }
     }
 
@@ -51,7 +51,11 @@ impl Running {
         request
     }
 
-    async fn set(&self, request: pb::UpdateQuotaPolicyRequest, who: &str) -> Result<pb::QuotaPolicy, tonic::Status> {
+    pub(super) async fn set(
+        &self,
+        request: pb::UpdateQuotaPolicyRequest,
+        who: &str,
+    ) -> Result<pb::QuotaPolicy, tonic::Status> {
         let answer = self.set_policies().update_quota_policy(self.as_who(request, who)).await?;
         Ok(answer.into_inner().policy.unwrap())
     }
