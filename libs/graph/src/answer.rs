@@ -1,7 +1,7 @@
 //! What Meta answers with, where the shape is the same for many calls.
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     deliver::Delivered,
@@ -56,17 +56,9 @@ pub struct Answer<T> {
     pub trace_id: Option<String>,
 }
 
-/// The answer to an update or a delete: `{"success":true}`.
+/// The answer to an update or a delete: `{"success":true}`. Where Meta says `false` it is an error before it is read.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Ack {
-    /// Meta says `false` in a few places instead of an error.
-    #[serde(default = "yes")]
-    pub success: bool,
-}
-
-fn yes() -> bool {
-    true
-}
+pub struct Ack {}
 
 /// The answer to a create that asked for no fields.
 #[derive(Debug, Clone, Deserialize)]
@@ -87,16 +79,18 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Nothing follows.
-    pub fn is_last(&self) -> bool {
-        self.paging.next.is_none()
-    }
-
-    /// The cursor of the next page. Meta's own rule is to go on while `next` exists; the link itself holds the token,
-    /// so only its presence is used and the cursor is sent anew.
-    pub fn next(&self) -> Option<&str> {
-        self.paging.next.as_ref()?;
-        self.paging.cursors.after.as_deref()
+    /// The cursor of the next page; `None` where nothing follows. `used` is the one that led here. Meta's own rule is to go on
+    /// while `next` exists; the link itself holds the token, so of it only the cursor is kept, for pages that name none.
+    ///
+    /// # Errors
+    /// What is wrong where more follows and it cannot be said where: a list must not look whole that is not.
+    pub fn next(&self, used: Option<&str>) -> Result<Option<&str>, &'static str> {
+        let Some(next) = &self.paging.next else { return Ok(None) };
+        match self.paging.cursors.after.as_deref().or(next.after.as_deref()) {
+            None => Err("a page that is not the last one has no cursor"),
+            after if after == used => Err("a page leads to itself"),
+            after => Ok(after),
+        }
     }
 }
 
@@ -104,7 +98,24 @@ impl<T> Page<T> {
 struct Paging {
     #[serde(default)]
     cursors: Cursors,
-    next: Option<de::IgnoredAny>,
+    #[serde(default, deserialize_with = "link")]
+    next: Option<Link>,
+}
+
+/// What of a link to another page may be kept.
+#[derive(Debug, Clone)]
+struct Link {
+    after: Option<String>,
+}
+
+fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Link>, D::Error> {
+    let link = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(link.map(|link| {
+        let url = link.as_str().and_then(|link| url::Url::parse(link).ok());
+        let after =
+            url.and_then(|url| url.query_pairs().find(|(name, _)| name == "after").map(|(_, after)| after.into()));
+        Link { after }
+    }))
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -141,12 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_names_no_cursor_is_followed_by_its_link_or_is_an_error() {
+        let linked = r#"{"data":[],"paging":{"next":"https://x/v1/edge?access_token=secret&after=c&limit=2"}}"#;
+        let page: Page<u8> = serde_json::from_str(linked).unwrap();
+        assert_eq!(page.next(None), Ok(Some("c")));
+        assert!(!format!("{page:?}").contains("secret"));
+        let page: Page<u8> = serde_json::from_str(r#"{"data":[1],"paging":{"next":"https://x"}}"#).unwrap();
+        assert!(page.next(None).is_err(), "the list is not whole");
+    }
+
+    #[test]
     fn the_last_page_has_a_cursor_but_no_next() {
         let page: Page<u8> =
             serde_json::from_str(r#"{"data":[1],"paging":{"cursors":{"before":"a","after":"b"}}}"#).unwrap();
-        assert_eq!(page.next(), None);
+        assert_eq!(page.next(None), Ok(None));
         let page: Page<u8> =
             serde_json::from_str(r#"{"data":[],"paging":{"cursors":{"after":"b"},"next":"https://x"}}"#).unwrap();
-        assert_eq!(page.next(), Some("b"));
+        assert_eq!(page.next(None), Ok(Some("b")));
+        assert!(page.next(Some("b")).is_err(), "it leads to itself");
     }
 }

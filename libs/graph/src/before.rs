@@ -21,7 +21,7 @@ pub type Refusal = Box<dyn StdError + Send + Sync>;
 /// finds the word after a crash knows that it must look before it sends again.
 pub trait Before: Send + Sync {
     /// These calls go now: their places among the calls that were given, which is 0 for a single one. `again` says that
-    /// this was said of them before and Meta surely did not execute them. Return only once it is written down. An error
+    /// this was said of them before, and that Meta surely did not execute them or that they may be repeated. Return only once it is written down. An error
     /// holds all of them back, and the permit is returned.
     fn sending<'a>(&'a self, items: &'a [usize], again: bool) -> BoxFuture<'a, Result<(), Refusal>>;
 }

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use futures::{Stream, stream};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -186,7 +186,9 @@ impl Client {
             let Some((client, on, mut call)) = state else { return Ok(None) };
             let reply = client.deliver(&on, &call, None).await?.reply;
             let page: Page<T> = read(&reply.body, &call)?;
-            let next = page.next().map(str::to_owned);
+            let used = call.fields.iter().find(|(name, _)| name == "after").map(|(_, after)| after.as_str());
+            let broken = |what| Error::Malformed { call: call.label.clone(), source: serde_json::Error::custom(what) };
+            let next = page.next(used).map_err(broken)?.map(str::to_owned);
             let state = next.map(|after| {
                 call.fields.retain(|(name, _)| name != "after");
                 call.fields.push((Cow::Borrowed("after"), after));

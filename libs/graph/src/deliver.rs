@@ -41,16 +41,22 @@ impl Client {
         mut before: Option<&mut Announcement<'_>>,
     ) -> Result<Delivered, Error> {
         self.budget.earn();
-        let mut leased_anew = false;
+        let (mut leased_anew, mut before_that) = (false, None);
         for tries in 1.. {
-            let lease = self.leases.get(on).await?;
-            self.versions.check(&lease.api_version, on.asset)?;
-            let seen = match self.attempt(on, call, &lease, before.as_deref_mut()).await? {
-                Ok(delivered) => return Ok(delivered),
-                Err(seen) => seen,
+            let tried = async {
+                let lease = self.leases.get(on).await?;
+                self.versions.check(&lease.api_version, on.asset)?;
+                let seen = self.attempt(on, call, &lease, before.as_deref_mut()).await?;
+                Ok((seen, lease))
+            };
+            let (seen, lease) = match tried.await {
+                Ok((Ok(delivered), _)) => return Ok(delivered),
+                Ok((Err(seen), lease)) => (seen, lease),
+                // This try was not sent, but one before was: a write that was perhaps executed is not called unsent.
+                Err(error) => return Err(perhaps_sent(before_that, call).unwrap_or(error)),
             };
             match self.patience.next(&seen, call.replay, tries) {
-                Next::Again(pause) if self.may_repeat(&seen) && wait(on, pause).await => {}
+                Next::Again(pause) if self.may_repeat(&seen) && wait(on, pause).await => before_that = Some(seen),
                 Next::NewLease => {
                     let Seen::Meta(meta) = seen else { break };
                     if leased_anew || !self.leases.refused(on, &lease, &meta).await? {
@@ -98,10 +104,13 @@ impl Client {
                 return announced.map(|_| Err(Seen::Unsent("it was announced too long ago to be sent".to_owned())));
             }
         }
-        // The last thing before the bytes: what arrives later may fall into another window at Meta.
-        if !permit.is_good() {
+        // The last thing before the bytes: what arrives later may fall into another window at Meta, and the wait for the
+        // permit may have been longer than the lease.
+        let usable = self.leases.is_usable(lease);
+        if !usable || !permit.is_good() {
             self.permits.release(on, permit).await;
-            return Ok(Err(Seen::Unsent("the permit ran out before the call could be sent".to_owned())));
+            let what = if usable { "permit" } else { "lease" };
+            return Ok(Err(Seen::Unsent(format!("the {what} ended before the call could be sent"))));
         }
         let started = Instant::now();
         let attempt = Attempt {
@@ -165,6 +174,17 @@ impl Client {
             None => Ok(Delivered { reply, permit, lease: Arc::clone(lease) }),
         }
     }
+}
+
+/// What is told of a write that an earlier try may have carried out.
+fn perhaps_sent(before_that: Option<Seen>, call: &Outgoing) -> Option<Error> {
+    let seen = before_that.filter(|_| !call.only_reads)?;
+    let perhaps = match &seen {
+        Seen::Lost(_) => true,
+        Seen::Meta(meta) => meta.verdict() == Verdict::Transient,
+        Seen::Unsent(_) => false,
+    };
+    perhaps.then(|| given(seen, &call.label, Duration::ZERO))
 }
 
 /// A read is of no use after the deadline: `None`. A write that has begun is not cut: its outcome would be unknown.

@@ -180,19 +180,20 @@ impl Client {
         let replies: Vec<Option<ItemReply>> = outcome::read(&delivered.reply.body, &outer)?;
         self.told_of_items(on, &delivered, &replies, &items).await;
         let whole = delivered.reply.headers.value(TRACE_ID);
-        let mut replied: Vec<_> = replies.into_iter().map(|reply| reply.map(|reply| replied(&reply, whole))).collect();
+        let mut replied: Vec<_> = replies.into_iter().map(|reply| replied(&reply?, whole)).collect();
         replied.resize_with(calls.len(), || None);
         Ok(replied)
     }
 }
 
-fn replied(reply: &ItemReply, whole: Option<&str>) -> Replied {
+/// `None` too where a good answer cannot be read: what it made is not known.
+fn replied(reply: &ItemReply, whole: Option<&str>) -> Option<Replied> {
     let result = match reply.error() {
         Some(error) => Err(Box::new(error)),
-        None => Ok(serde_json::from_slice(reply.body()).unwrap_or(Value::Null)),
+        None => Ok(serde_json::from_slice(reply.body()).ok()?),
     };
     let trace_id = reply.headers().value(TRACE_ID).or(whole).map(str::to_owned);
-    Replied { status: reply.status(), result, trace_id }
+    Some(Replied { status: reply.status(), result, trace_id })
 }
 
 #[cfg(test)]

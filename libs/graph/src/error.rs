@@ -45,7 +45,7 @@ pub enum Error {
         meta: Box<MetaError>,
     },
     /// Meta has no such object, or hides it from this connection.
-    #[error("Meta knows no such object, or this connection may not see it ({call})")]
+    #[error("Meta knows no such object, or this connection may not see it ({call}): {}", meta.advice())]
     Missing {
         /// The call, without ids.
         call: String,
@@ -63,6 +63,12 @@ pub enum Error {
     /// The token is dead and nothing we can do revives it.
     #[error("the connection's token no longer works: {}", meta.advice())]
     NeedsConsent {
+        /// Meta's words.
+        meta: Box<MetaError>,
+    },
+    /// Meta does not take the proof made with our app's secret. Every call of the app fails until the operator sets it.
+    #[error("Meta refuses the secret of our app: {}", meta.advice())]
+    AppSecret {
         /// Meta's words.
         meta: Box<MetaError>,
     },
@@ -85,7 +91,7 @@ pub enum Error {
         advice: String,
     },
     /// More than one answer can hold.
-    #[error("Meta cannot answer {call} in one piece: narrow it, or ask for a report")]
+    #[error("Meta cannot answer {call} in one piece: narrow it, or ask for a report ({})", meta.advice())]
     TooMuchData {
         /// The call, without ids.
         call: String,
@@ -103,7 +109,7 @@ pub enum Error {
         meta: Option<Box<MetaError>>,
     },
     /// A write was sent and its answer was lost: look before repeating.
-    #[error("{call} was sent to Meta and its answer was lost: {cause}")]
+    #[error("{call} was sent to Meta and its answer was lost, so look before you repeat it: {cause}")]
     OutcomeUnknown {
         /// The call, without ids.
         call: String,
@@ -127,7 +133,7 @@ pub enum Error {
         cause: crate::before::Refusal,
     },
     /// The deadline passed before anything was sent, or while a read was under way.
-    #[error("the deadline passed before Meta answered {call}")]
+    #[error("the deadline passed before Meta answered {call}: repeat it, with more time")]
     Deadline {
         /// The call, without ids.
         call: String,
@@ -158,6 +164,7 @@ impl Error {
             | Self::Missing { meta, .. }
             | Self::Permission { meta, .. }
             | Self::NeedsConsent { meta }
+            | Self::AppSecret { meta }
             | Self::Restricted { meta }
             | Self::VersionEnded { meta }
             | Self::TooMuchData { meta, .. } => Some(meta),
@@ -179,7 +186,11 @@ impl Error {
             Self::Throttled { call, meta, retry_after } => {
                 Self::Throttled { call: call.clone(), meta: meta.clone(), retry_after: *retry_after }
             }
+            Self::Rejected { call, meta } => Self::Rejected { call: call.clone(), meta: meta.clone() },
+            Self::Missing { call, meta } => Self::Missing { call: call.clone(), meta: meta.clone() },
+            Self::TooMuchData { call, meta } => Self::TooMuchData { call: call.clone(), meta: meta.clone() },
             Self::Permission { call, meta } => Self::Permission { call: call.clone(), meta: meta.clone() },
+            Self::AppSecret { meta } => Self::AppSecret { meta: meta.clone() },
             Self::NeedsConsent { meta } => Self::NeedsConsent { meta: meta.clone() },
             Self::Restricted { meta } => Self::Restricted { meta: meta.clone() },
             Self::VersionEnded { meta } => Self::VersionEnded { meta: meta.clone() },
@@ -249,6 +260,7 @@ impl Fault for Error {
             Self::Missing { .. } => Code::NotFound,
             Self::Permission { .. }
             | Self::NeedsConsent { .. }
+            | Self::AppSecret { .. }
             | Self::Restricted { .. }
             | Self::VersionEnded { .. }
             | Self::DeadVersion { .. }
@@ -267,7 +279,7 @@ impl Fault for Error {
             Self::Throttled { .. } => ErrorReason::MetaThrottled,
             Self::Rejected { .. } => ErrorReason::MetaRejectedField,
             Self::Missing { .. } => ErrorReason::MetaObjectMissing,
-            Self::Permission { .. } => ErrorReason::MetaPermissionMissing,
+            Self::Permission { .. } | Self::AppSecret { .. } => ErrorReason::MetaPermissionMissing,
             Self::NeedsConsent { .. } => ErrorReason::ConnectionNeedsConsent,
             Self::Restricted { .. } => ErrorReason::AccountRestricted,
             Self::VersionEnded { .. } | Self::DeadVersion { .. } => ErrorReason::MetaVersionEnded,

@@ -148,10 +148,15 @@ impl Gather {
         // Each waiter keeps its own deadline; the batch has the latest of them.
         on.deadline = items.iter().map(|item| item.deadline).max().unwrap_or(on.deadline);
         let calls: Vec<Outgoing> = items.into_iter().map(|item| item.call).collect();
-        let answers: Vec<Option<Result<Got, Error>>> = match client.deliver_many(&on, &calls, None).await {
-            Ok(answers) => answers.into_iter().map(Some).collect(),
-            // Meta does not take it as a batch; perhaps it takes it alone.
-            Err(Error::Rejected { .. } | Error::Missing { .. } | Error::TooMuchData { .. }) => Vec::new(),
+        let answers = match Box::pin(rpc::deadline::shared(client.deliver_once(&on, &calls))).await {
+            Ok(answers) => answers,
+            // Meta, or a small bucket, does not take it as a batch; perhaps it takes it alone.
+            Err(
+                Error::Rejected { .. }
+                | Error::Missing { .. }
+                | Error::TooMuchData { .. }
+                | Error::CostAboveCeiling { .. },
+            ) => Vec::new(),
             Err(error) => calls.iter().map(|_| Some(Err(error.copied()))).collect(),
         };
         for (place, answer) in places.into_iter().zip(answers) {

@@ -139,10 +139,9 @@ impl Leases {
         });
         request.set_timeout(ASK_TIMEOUT); // not the caller's deadline: others wait for the same answer
         let asked = Instant::now();
-        let answer = CredentialServiceClient::new(self.auth.channel())
-            .lease_credential(rpc::for_tenant(request, &on.tenant))
-            .await
-            .map_err(rpc::Upstream::from)?;
+        let mut auth = CredentialServiceClient::new(self.auth.channel());
+        let lent = rpc::deadline::shared(auth.lease_credential(rpc::for_tenant(request, &on.tenant))).await;
+        let answer = lent.map_err(rpc::Upstream::from)?;
         let answer = answer.into_inner();
         let lease = answer.lease.unwrap_or_default();
         Ok(Arc::new(Lease {
@@ -156,6 +155,12 @@ impl Leases {
             generation: answer.generation.max(seen_generation), // an older auth does not say
             until: asked + life(lease.expire_time),
         }))
+    }
+
+    /// Says whether a lease may still be used now: its permit may have been waited for, and meanwhile it can have run out or
+    /// its connection been revoked.
+    pub(crate) fn is_usable(&self, lease: &Lease) -> bool {
+        lease.until > Instant::now() && !self.ended.covers(lease)
     }
 
     /// Tells auth that Meta refused the token. `true` means: lease again, once.

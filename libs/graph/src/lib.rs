@@ -5,8 +5,8 @@
 //! what may be repeated. What must not be repeated and was perhaps executed comes back as [`Error::OutcomeUnknown`].
 //!
 //! Invariants: one permit per HTTP attempt; a caller's word that an unsafe call goes ([`Before`]) is written down when
-//! lease and permit are in hand, at most five seconds before its bytes; the token stands in one header and in no URL, log or error; no retry below
-//! this crate.
+//! lease and permit are in hand, at most five seconds before it is handed to the connection; the token stands in one header
+//! and in no URL, log or error; no retry below this crate.
 
 pub mod accounts;
 pub mod ad_sets;

@@ -15,11 +15,11 @@ use crate::{
     client::{Client, Outgoing},
     deliver::Delivered,
     error::Error,
-    meta_error::Verdict,
+    meta_error::{MetaError, Verdict},
     on::On,
     outcome::{self, given, unknown},
     retry::{Next, Seen},
-    usage::{Headers, TRACE_ID},
+    usage::{self, Headers, TRACE_ID},
 };
 
 /// What is known of one item.
@@ -44,11 +44,20 @@ impl Slot {
     }
 }
 
+/// The next round of a batch.
+#[derive(Default)]
+struct Repeat {
+    /// Whether there may be one; not asked yet where no item wanted one.
+    may: Option<bool>,
+    /// The longest that an item wants to pause before it.
+    pause: Duration,
+}
+
 impl Client {
     /// Sends independent calls in batches of up to 50, smaller where a bucket can never hold that many.
     ///
-    /// The outer error means that nothing was sent (no lease, no permit). The inner ones are each call's own, in the
-    /// order given; once the first batch is out, whatever goes wrong is told per item.
+    /// The outer error means that nothing was sent (no lease, no permit), or nothing that may not be repeated. The inner
+    /// ones are each call's own, in the order given; once the first batch is out, whatever goes wrong is told per item.
     ///
     /// # Errors
     /// As [`Client::send`].
@@ -117,10 +126,44 @@ impl Client {
                     chunks.push_front(first);
                 }
                 Err(error) if results.is_empty() => return Err(error),
-                Err(error) => results.extend(chunk.iter().map(|call| Err(unsent(&error, call)))),
+                // Earlier batches are out, so the error of a later one is told to its own items.
+                Err(error) => results.extend(chunk.iter().map(|_| Err(error.copied()))),
             }
         }
         Ok(results)
+    }
+
+    /// One batch, once: `None` for what may be repeated, which each of those who wait for it does for itself. Nobody's good
+    /// answer waits for another's repeats.
+    pub(crate) async fn deliver_once(
+        &self,
+        on: &On,
+        calls: &[Outgoing],
+    ) -> Result<Vec<Option<Result<Got, Error>>>, Error> {
+        let mut results = Vec::with_capacity(calls.len());
+        for chunk in calls.chunks(self.items_max) {
+            let items: Vec<&Outgoing> = chunk.iter().collect();
+            match self.round(on, &items, None).await {
+                Ok(round) => {
+                    results.extend(round.into_iter().zip(chunk).map(|(seen, call)| self.told_once(seen, call)));
+                }
+                Err(error) if results.is_empty() => return Err(error),
+                Err(error) => results.extend(chunk.iter().map(|_| Some(Err(error.copied())))),
+            }
+        }
+        Ok(results)
+    }
+
+    fn told_once(&self, seen: Result<Got, Seen>, call: &Outgoing) -> Option<Result<Got, Error>> {
+        match seen {
+            Ok(got) => Some(Ok(got)),
+            Err(seen) => match self.patience.next(&seen, call.replay, 1) {
+                Next::Again(_) => None,
+                Next::GiveUnknown | Next::NewLease | Next::Give => {
+                    Some(Err(given(seen, &call.label, self.patience.throttled)))
+                }
+            },
+        }
     }
 
     /// One batch, and again what of it is safe to repeat.
@@ -148,10 +191,11 @@ impl Client {
                 Err(error) if tries == 1 => return Err(error),
                 Err(_) => break, // some were made: each that is open keeps what it was told
             };
-            let mut pause = Duration::ZERO;
+            let mut repeat = Repeat::default();
             for ((slot, call), seen) in slots.iter_mut().filter(|slot| slot.is_open()).zip(&open).zip(round) {
-                *slot = self.told(seen, call, tries, &mut pause);
+                *slot = self.told(seen, call, tries, &mut repeat);
             }
+            let pause = repeat.pause;
             if slots.iter().any(Slot::is_open) && !outcome::wait(on, pause).await {
                 break;
             }
@@ -159,14 +203,15 @@ impl Client {
         Ok(slots.into_iter().zip(calls).map(|(slot, call)| slot.end(call)).collect())
     }
 
-    fn told(&self, seen: Result<Got, Seen>, call: &Outgoing, tries: u32, pause: &mut Duration) -> Slot {
+    fn told(&self, seen: Result<Got, Seen>, call: &Outgoing, tries: u32, repeat: &mut Repeat) -> Slot {
         let seen = match seen {
             Ok(body) => return Slot::Closed(Ok(body)),
             Err(seen) => seen,
         };
         match self.patience.next(&seen, call.replay, tries) {
-            Next::Again(wanted) if self.may_repeat(&seen) => {
-                *pause = wanted.max(*pause);
+            // All items that go again go in one request, which is one repeat.
+            Next::Again(wanted) if *repeat.may.get_or_insert_with(|| self.may_repeat(&seen)) => {
+                repeat.pause = wanted.max(repeat.pause);
                 Slot::Open(Some(given(seen, &call.label, self.patience.throttled)))
             }
             Next::GiveUnknown => Slot::Closed(Err(unknown(seen, &call.label))),
@@ -185,7 +230,7 @@ impl Client {
     ) -> Result<Vec<Result<Got, Seen>>, Error> {
         let outer = batch::outer(items, &[]);
         let lost = |cause: String| items.iter().map(|_| Err(Seen::Lost(cause.clone()))).collect();
-        let delivered = match self.deliver(on, &outer, before).await {
+        let delivered = match Box::pin(self.deliver(on, &outer, before)).await {
             Ok(delivered) => delivered,
             Err(Error::OutcomeUnknown { cause, .. }) => return Ok(lost(cause)),
             Err(error) => return Err(error),
@@ -196,7 +241,8 @@ impl Client {
         };
         self.told_of_items(on, &delivered, &replies, items).await;
         let trace = delivered.reply.headers.value(TRACE_ID);
-        let mut seen: Vec<_> = replies.into_iter().map(|reply| split(reply, trace)).collect();
+        let split = |(reply, call): (Option<ItemReply>, &&Outgoing)| split(on, call, reply, trace);
+        let mut seen: Vec<_> = replies.into_iter().zip(items).map(split).collect();
         seen.resize_with(items.len(), || Err(Seen::Lost("Meta answered fewer items than were sent".to_owned())));
         Ok(seen)
     }
@@ -227,19 +273,17 @@ fn answer<T: DeserializeOwned>(body: Got, call: &Outgoing) -> Result<Answer<T>, 
     Ok(Answer { value: outcome::read(&body.bytes, call)?, trace_id: body.trace_id })
 }
 
-fn split(reply: Option<ItemReply>, batch_trace: Option<&str>) -> Result<Got, Seen> {
+fn split(on: &On, call: &Outgoing, reply: Option<ItemReply>, batch_trace: Option<&str>) -> Result<Got, Seen> {
     let Some(reply) = reply else { return Err(Seen::Lost("Meta did not finish this item of the batch".to_owned())) };
     match reply.error() {
-        Some(meta) => Err(Seen::Meta(Box::new(meta))),
+        Some(meta) => {
+            let regain = usage::regain(&outcome::report(on, call, reply.status(), Some(&meta), reply.headers()));
+            Err(Seen::Meta(Box::new(MetaError { regain, ..meta })))
+        }
         None => {
             let trace_id = reply.headers().value(TRACE_ID).or(batch_trace).map(str::to_owned);
             let etag = reply.headers().value("etag").map(str::to_owned);
             Ok(Got { status: reply.status(), bytes: Bytes::copy_from_slice(reply.body()), trace_id, etag })
         }
     }
-}
-
-/// Earlier batches are out, so the error of a later one is told to its own items.
-fn unsent(error: &Error, call: &Outgoing) -> Error {
-    Error::Unavailable { call: call.label.clone(), cause: format!("not sent: {error}"), meta: None }
 }

@@ -44,6 +44,8 @@ pub enum Verdict {
     Permission,
     /// The token is dead.
     Token,
+    /// Meta does not take the proof that we made with our app's secret: nothing in the request is wrong.
+    Proof,
     /// Meta restricted the account, the page or the app.
     Restricted,
     /// The version of the API is gone.
@@ -51,6 +53,15 @@ pub enum Verdict {
     /// More data than one answer holds: split the question.
     TooMuchData,
 }
+
+/// Meta says so in a few places, with status 200, instead of an error.
+#[derive(Deserialize)]
+struct Ack {
+    success: bool,
+}
+
+/// What only says that it failed is short; longer answers are not looked through for it.
+const FAILURE_BYTES_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -80,6 +91,14 @@ impl MetaError {
         if is_object && let Ok(Envelope { error }) = serde_json::from_slice::<Envelope>(body) {
             return Some(Self::from_body(status, error));
         }
+        if is_object && body.len() <= FAILURE_BYTES_MAX && serde_json::from_slice(body).is_ok_and(|it: Ack| !it.success)
+        {
+            return Some(Self {
+                status,
+                message: "Meta did not do it and does not say why".to_owned(),
+                ..Self::default()
+            });
+        }
         let success = (200..300).contains(&status) || status == 304;
         (!success).then(|| Self {
             status,
@@ -98,8 +117,8 @@ impl MetaError {
         Self {
             code: body.code,
             subcode: body.error_subcode,
-            message: body.message,
-            user_message,
+            message: without_tokens(&body.message),
+            user_message: user_message.map(|text| without_tokens(&text)),
             is_transient: body.is_transient.unwrap_or(false),
             blame: body.error_data.map(|data| blame(&data)).unwrap_or_default(),
             trace_id: body.fbtrace_id,
@@ -112,6 +131,9 @@ impl MetaError {
     pub fn verdict(&self) -> Verdict {
         if self.is_about_our_secret() {
             return Verdict::Rejected;
+        }
+        if self.is_about_our_proof() {
+            return Verdict::Proof;
         }
         match codes::known(self.code, self.subcode) {
             // One code for a hiccup and for a question that is too large; only the text tells them apart.
@@ -131,8 +153,8 @@ impl MetaError {
 
     /// What the caller does next, as the end of a sentence.
     pub fn advice(&self) -> &'static str {
-        if self.is_about_our_secret() {
-            return "the operator must set the app's secret";
+        if self.is_about_our_secret() || self.is_about_our_proof() {
+            return "the operator must set the app's secret (`UpdateMetaApp`)";
         }
         match (self.verdict(), codes::known(self.code, self.subcode)) {
             (Verdict::TooMuchData, Some(line)) if line.verdict != Verdict::TooMuchData => "ask for less at once",
@@ -149,6 +171,11 @@ impl MetaError {
         matches!(self.code, 1 | 101) && self.message.contains("client secret")
     }
 
+    /// A wrong or missing `appsecret_proof` has the code of a wrong parameter (Meta, "Securing Graph API calls").
+    fn is_about_our_proof(&self) -> bool {
+        self.code == 100 && self.subcode.is_none() && self.message.contains("appsecret_proof")
+    }
+
     /// How long to wait before a repeat makes sense, where Meta says so: in its usage headers, or by what the limit is.
     pub fn throttled_for(&self) -> Option<Duration> {
         self.regain.or(match (self.code, self.subcode) {
@@ -157,6 +184,26 @@ impl MetaError {
             _ => None,
         })
     }
+}
+
+/// Meta repeats a token that it cannot read, and what it says is stored and shown: `EAA` and letters, or an app's id and
+/// secret with a line between.
+pub(crate) fn without_tokens(text: &str) -> String {
+    let is_of_token = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '|' | '_' | '-');
+    let mut clean = String::with_capacity(text.len());
+    for part in text.split_inclusive(|letter| !is_of_token(letter)) {
+        let word = part.trim_end_matches(|letter| !is_of_token(letter));
+        let is_app_token = word.split_once('|').is_some_and(|(app, secret)| {
+            app.len() > 4 && app.bytes().all(|byte| byte.is_ascii_digit()) && !secret.is_empty()
+        });
+        if is_app_token || (word.starts_with("EAA") && word.len() >= 20) {
+            clean.push_str("[token]");
+            clean.push_str(part.get(word.len()..).unwrap_or_default());
+        } else {
+            clean.push_str(part);
+        }
+    }
+    clean
 }
 
 /// `error_data` is a JSON text inside the JSON, or an object; `blame_field_specs` is a list of paths.
@@ -205,6 +252,32 @@ mod tests {
         let text = "Please reduce the amount of data you're asking for, then retry your request";
         assert_eq!(of(MetaError { message: text.to_owned(), ..error(1, None) }), Verdict::TooMuchData);
         assert_eq!(of(MetaError { is_transient: true, ..error(100, None) }), Verdict::Rejected);
+    }
+
+    #[test]
+    fn a_wrong_proof_is_our_fault_and_not_that_of_the_request() {
+        let body = br#"{"error":{"message":"Invalid appsecret_proof provided in the API argument","type":"GraphMethodException","code":100}}"#;
+        let error = MetaError::parse(400, body).unwrap();
+        assert_eq!(error.verdict(), Verdict::Proof);
+        assert!(error.advice().contains("the operator"), "{}", error.advice());
+    }
+
+    #[test]
+    fn no_success_is_a_failure_though_the_status_says_otherwise() {
+        let error = MetaError::parse(200, br#"{"success":false}"#).unwrap();
+        assert_eq!((error.verdict(), error.code), (Verdict::Rejected, 0));
+        for success in [r#"{"success":true}"#, r#"{"id":"1"}"#, r#"{"success":"false"}"#] {
+            assert_eq!(MetaError::parse(200, success.as_bytes()), None, "{success}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_meta_repeats_is_not_passed_on() {
+        let token = format!("EAA{}", "b".repeat(40));
+        let said = without_tokens(&format!(
+            "Malformed access token {token}, of \"1234567|s3cret-x\" (EAA is short, a|b is none)"
+        ));
+        assert_eq!(said, "Malformed access token [token], of \"[token]\" (EAA is short, a|b is none)");
     }
 
     #[test]

@@ -248,14 +248,12 @@ impl Oauth {
             let mut call = call.clone();
             call.fields.extend(after.clone().map(|after| (Cow::Borrowed("after"), after)));
             let page = self.send(app, token, call).await?;
-            let (next, is_last) = (page.next().map(str::to_owned), page.is_last());
+            let next = page.next(after.as_deref()).map_err(broken)?.map(str::to_owned);
             rows.extend(page.data);
-            match next {
-                _ if is_last => return Ok(rows),
-                None => return Err(broken("a page that is not the last one has no cursor")),
-                Some(_) if next == after => return Err(broken("a page leads to itself")),
-                Some(_) => after = next,
+            if next.is_none() {
+                return Ok(rows);
             }
+            after = next;
         }
         Err(broken("the pages do not end"))
     }

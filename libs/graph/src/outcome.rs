@@ -15,6 +15,9 @@ use crate::{
     usage::{self, Headers, TRACE_ID},
 };
 
+/// Meta's code for an app that calls too often.
+const APP_THROTTLED: u32 = 4;
+
 /// Reads an answer. A create whose good answer cannot be read was executed all the same: somebody must look.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8], call: &Outgoing) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|source| match call.replay {
@@ -31,6 +34,9 @@ pub(crate) fn report(
     headers: &impl Headers,
 ) -> UsageReport {
     let code = |number: i64| u32::try_from(number).unwrap_or(0);
+    // Where no envelope came somebody before Meta spoke, and nothing is known of the quota save for 429: it says what Meta's
+    // code 4 says.
+    let is_metas = (200..300).contains(&status) || meta.is_none_or(|meta| meta.code != 0);
     // Only a code that says something about a quota matters to ratelimit; a wrong field is the caller's business.
     let meta = meta.filter(|meta| meta.verdict() == Verdict::Throttled);
     let mut report = UsageReport {
@@ -39,8 +45,8 @@ pub(crate) fn report(
             Asset::Dataset(_) => String::new(),
         },
         use_case: call.use_case.word().to_owned(),
-        http_status: u32::from(status),
-        code: meta.map_or(0, |meta| code(meta.code)),
+        http_status: if is_metas { u32::from(status) } else { 0 },
+        code: meta.map_or(0, |meta| if meta.code == 0 { APP_THROTTLED } else { code(meta.code) }),
         subcode: meta.and_then(|meta| meta.subcode).map_or(0, code),
         trace_id: headers.value(TRACE_ID).unwrap_or_default().to_owned(),
         ..UsageReport::default()
@@ -83,6 +89,7 @@ pub(crate) fn given(seen: Seen, call: &str, throttled: Duration) -> Error {
         Verdict::Missing => Error::Missing { call, meta },
         Verdict::Permission => Error::Permission { call, meta },
         Verdict::Token => Error::NeedsConsent { meta },
+        Verdict::Proof => Error::AppSecret { meta },
         Verdict::Restricted => Error::Restricted { meta },
         Verdict::VersionEnded => Error::VersionEnded { meta },
         Verdict::TooMuchData => Error::TooMuchData { call, meta },

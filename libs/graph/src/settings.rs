@@ -14,7 +14,7 @@ pub struct Settings {
     /// The Graph API without a version, which is the Meta app's or the tenant's (the source's `base_url` has both in one).
     /// Default: Meta's own.
     pub base_url: String,
-    /// How long one HTTP attempt may take from the first byte sent, in seconds. Not longer than `call_timeout_seconds`
+    /// How long one HTTP attempt may take, connecting included, in seconds. Not longer than `call_timeout_seconds`
     /// of `ratelimit`, which widens its counting windows by that; nothing checks it across processes. Default 60.
     pub call_timeout_seconds: u64,
     /// How long connecting may take, in seconds. Default 5.

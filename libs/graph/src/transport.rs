@@ -62,6 +62,9 @@ impl Transport {
             .connect_timeout(Duration::from_secs(settings.connect_timeout_seconds))
             .timeout(Duration::from_secs(settings.call_timeout_seconds))
             .pool_idle_timeout(Duration::from_secs(30))
+            // Behind a proxy nothing else notices that the far side is gone: all calls share the connection.
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
             .tcp_nodelay(true)
             .user_agent(concat!("adplane/", env!("CARGO_PKG_VERSION")));
         builder = match &settings.proxy {

@@ -39,16 +39,20 @@ impl Headers for Vec<ItemHeader> {
     }
 }
 
+/// Entries are read one by one, so that an odd one costs none of the others.
+type ByAccount = BTreeMap<String, Vec<serde_json::Value>>;
+
 /// Fills the usage part of a report.
 pub(crate) fn harvest(headers: &impl Headers, report: &mut UsageReport) {
     report.app_usage = read::<App>(headers, "x-app-usage").map(Into::into);
     report.ad_account_usage = read::<Account>(headers, "x-ad-account-usage").map(Into::into);
     report.insights_throttle = read::<Insights>(headers, "x-fb-ads-insights-throttle").map(Into::into);
     report.insights_reach_throttle = read::<Insights>(headers, "x-fb-ads-insights-reach-throttle").map(Into::into);
-    let use_cases = read::<BTreeMap<String, Vec<UseCase>>>(headers, "x-business-use-case-usage").unwrap_or_default();
+    let use_cases = read::<ByAccount>(headers, "x-business-use-case-usage").unwrap_or_default();
     report.business_use_cases = use_cases
         .into_iter()
-        .flat_map(|(id, entries)| entries.into_iter().map(move |entry| entry.told(id.clone())))
+        .flat_map(|(id, entries)| entries.into_iter().map(move |entry| (id.clone(), entry)))
+        .filter_map(|(id, entry)| Some(serde_json::from_value::<UseCase>(entry).ok()?.told(id)))
         .take(100)
         .collect();
 }
@@ -74,8 +78,13 @@ pub(crate) fn is_urgent(report: &UsageReport) -> bool {
 
 /// How long until the quota that a throttled call fell under has room again.
 pub(crate) fn regain(report: &UsageReport) -> Option<Duration> {
-    let of_use_case = report.business_use_cases.iter().filter(|usage| usage.r#type == report.use_case);
-    let minutes = of_use_case.map(|usage| usage.estimated_time_to_regain_access_minutes).max().unwrap_or(0);
+    // One header speaks of up to 32 accounts.
+    let speaks_of_account = report.business_use_cases.iter().any(|usage| usage.id == report.ad_account);
+    let of_call = report
+        .business_use_cases
+        .iter()
+        .filter(|usage| usage.r#type == report.use_case && (!speaks_of_account || usage.id == report.ad_account));
+    let minutes = of_call.map(|usage| usage.estimated_time_to_regain_access_minutes).max().unwrap_or(0);
     let account = report.ad_account_usage.as_ref().filter(|usage| usage.acc_id_util_basis_points >= 100 * 100);
     let seconds = account.map_or(0, |usage| usage.reset_time_duration_seconds);
     let longest = Duration::from_secs(u64::from(seconds)).max(Duration::from_mins(u64::from(minutes)));
@@ -139,7 +148,7 @@ impl From<App> for AppUsage {
 struct Account {
     acc_id_util_pct: Percent,
     reset_time_duration: Percent,
-    ads_api_access_tier: String,
+    ads_api_access_tier: Option<String>,
 }
 
 impl From<Account> for AdAccountUsage {
@@ -147,7 +156,7 @@ impl From<Account> for AdAccountUsage {
         Self {
             acc_id_util_basis_points: usage.acc_id_util_pct.basis_points,
             reset_time_duration_seconds: usage.reset_time_duration.whole(),
-            ads_api_access_tier: usage.ads_api_access_tier,
+            ads_api_access_tier: usage.ads_api_access_tier.unwrap_or_default(),
         }
     }
 }
@@ -157,7 +166,7 @@ impl From<Account> for AdAccountUsage {
 struct Insights {
     app_id_util_pct: Percent,
     acc_id_util_pct: Percent,
-    ads_api_access_tier: String,
+    ads_api_access_tier: Option<String>,
 }
 
 impl From<Insights> for InsightsThrottle {
@@ -165,7 +174,7 @@ impl From<Insights> for InsightsThrottle {
         Self {
             app_id_util_basis_points: usage.app_id_util_pct.basis_points,
             acc_id_util_basis_points: usage.acc_id_util_pct.basis_points,
-            ads_api_access_tier: usage.ads_api_access_tier,
+            ads_api_access_tier: usage.ads_api_access_tier.unwrap_or_default(),
         }
     }
 }
@@ -231,6 +240,10 @@ mod tests {
         );
         used.use_case = "ads_management".to_owned();
         assert_eq!(regain(&used), Some(Duration::from_mins(7)));
+        used.ad_account = "2".to_owned();
+        used.business_use_cases[1].id = "2".to_owned();
+        used.business_use_cases[1].r#type = "ads_management".to_owned();
+        assert_eq!(regain(&used), Some(Duration::from_mins(50)), "that of the account that was called");
         let full = r#"{"acc_id_util_pct":100,"reset_time_duration":90}"#;
         assert_eq!(regain(&report("x-ad-account-usage", full)), Some(Duration::from_secs(90)));
         let half = r#"{"acc_id_util_pct":50,"reset_time_duration":90}"#;
@@ -244,5 +257,11 @@ mod tests {
             assert!(usage.is_none_or(|usage| usage.call_count == 0), "{value}");
         }
         assert!(report("x-business-use-case-usage", r#"{"1":"x"}"#).business_use_cases.is_empty());
+        let some = r#"{"1":[{"type":null,"call_count":1},{"type":"ads_insights","call_count":7}]}"#;
+        assert_eq!(report("x-business-use-case-usage", some).business_use_cases.len(), 1, "one is lost, not all");
+        let tierless = r#"{"acc_id_util_pct":50,"ads_api_access_tier":null}"#;
+        let account = report("x-ad-account-usage", tierless).ad_account_usage.unwrap();
+        assert_eq!(account.acc_id_util_basis_points, 5_000);
+        assert!(report("x-fb-ads-insights-throttle", tierless).insights_throttle.is_some());
     }
 }

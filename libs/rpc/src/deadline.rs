@@ -23,6 +23,14 @@ pub fn current() -> Option<Instant> {
     context::of_call(|call| call.deadline).flatten()
 }
 
+/// Runs what several callers wait for, whichever of their tasks it runs on: it has its own deadlines and not that caller's.
+pub async fn shared<F: Future>(work: F) -> F::Output {
+    match context::of_call(Clone::clone) {
+        Some(call) => context::CALL.scope(context::Call { deadline: None, ..call }, work).await,
+        None => work.await,
+    }
+}
+
 /// What is left for this request; `None` where it has no deadline.
 pub fn remaining<T>(request: &Request<T>) -> Option<Duration> {
     let deadline = request.extensions().get::<Deadline>()?;

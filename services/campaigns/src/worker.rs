@@ -42,7 +42,7 @@ async fn run(context: Context, stop: CancellationToken) {
         let claimed =
             context.store.operations.claim(&[operations::APPLY, operations::LOOK], context.settings.lease()).await;
         match claimed {
-            Ok(Some(claimed)) => work(&context, claimed).await,
+            Ok(Some(claimed)) => Box::pin(work(&context, claimed)).await,
             other => {
                 if let Err(error) = other {
                     warn!(error = &error as &dyn std::error::Error, "no work can be claimed");

@@ -319,11 +319,8 @@ impl<C: Clock> Poller<C> {
 }
 
 /// The cursor of the next page. Fails where it is the one just used: its rows would count again, and for ever.
-fn cursor_after<T>(page: &Page<T>, used: Option<&str>) -> Result<Option<String>, Error> {
-    match page.next() {
-        next @ Some(_) if next == used => Err(Error::Endless),
-        next => Ok(next.map(str::to_owned)),
-    }
+pub(crate) fn cursor_after<T>(page: &Page<T>, used: Option<&str>) -> Result<Option<String>, Error> {
+    Ok(page.next(used).map_err(|_| Error::Endless)?.map(str::to_owned))
 }
 
 /// Sleeps, or wakes early to stop.

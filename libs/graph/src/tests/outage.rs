@@ -94,7 +94,7 @@ async fn a_meta_that_says_nothing_is_away_and_a_hasty_caller_says_nothing_about_
         tokio::join!(house.client.send(&on, read()), arrived).0.unwrap_err()
     };
     for _ in 0..5 {
-        let error = cut(9).await;
+        let error = cut(3).await;
         assert!(matches!(error, Error::Deadline { .. }), "{error:?}");
     }
     for _ in 0..3 {

@@ -85,7 +85,8 @@ impl<C: Clock> InsightService for InsightApi<C> {
             .map_err(Error::from)?;
         let (answer, asked, zone) = self.query(&caller, account, Some(&query), &page).await?;
         let now = self.clock.now();
-        let next = answer.next().map(|cursor| self.tokens.seal(&caller.tenant, &filter, cursor));
+        let next = crate::poller::cursor_after(&answer, page.after.as_deref())?
+            .map(|cursor| self.tokens.seal(&caller.tenant, &filter, &cursor));
         let time = Some(wire::timestamp(now));
         Ok(Response::new(pb::QueryInsightsResponse {
             rows: answer.data.into_iter().map(|read| row::encode(read, &asked.breakdowns)).collect(),
