@@ -164,7 +164,7 @@ async fn use_and_buckets_are_listed_and_what_is_mistyped_is_told() {
         (&["quota", "freeze", "act_1", "--until", "soon", "--reason", "x"], 2, "2026-11-22"),
         (&["quota", "unfreeze", account, "--reason", "again"], 3, "not frozen"),
         (&["quota", "exlain", "act_1"], 2, "explain"),
-        (&["quota", "policy", "gt", "act_1"], 2, "get"),
+        (&["quota", "policy", "lisst"], 2, "list"),
         (&["quota", "watch", "--resume-token", "nonsense"], 3, "resume_token"),
         (&["quota", "policy", "get", "act_77"], 5, "act_77"),
         (&["quota", "policy", "set", account, "--ceiling", "ads_insights=9000000"], 3, "only an operator"),

@@ -316,7 +316,9 @@ pub(crate) fn calls_of(scope: &Scope) -> String {
         Kind::App => format!("{} calls of the whole app metaApps/{app}", scope.use_case),
         Kind::User => format!("calls of users/{}", scope.id),
         Kind::Page => format!("calls for pages/{}", scope.id),
-        Kind::TenantShare => format!("calls of the share {}", scope.id),
+        Kind::TenantShare => scope.shared().map_or_else(String::new, |(tenant, shared)| {
+            format!("{} within the share of tenants/{tenant}", calls_of(&shared))
+        }),
         Kind::Mutation => "writes a second".to_owned(),
         Kind::BudgetChange if scope.use_case == SPEND_CAP => "spend cap changes".to_owned(),
         Kind::BudgetChange => format!("budget changes of ad set {}", scope.id),

@@ -246,7 +246,7 @@ impl PolicyBook {
             let without = known.by_operators(&after.name).with([Kept { policy: Policy::default(), ..after.clone() }]);
             for (app, account) in self.seen_through(&change.subject).await? {
                 let base = without.caps(&Scope::ad_account(app, &account, ADS_MANAGEMENT));
-                check_caps(&mut fields, after.policy.caps.over(base));
+                check_caps(&mut fields, after.policy.caps, base);
             }
         }
         fields.finish().map_err(Error::Field)
@@ -314,15 +314,17 @@ impl PolicyBook {
     }
 }
 
-/// Each class at most as much as the one before.
-fn check_caps(fields: &mut Fields, caps: ClassCaps) {
-    let rest = [("sync", caps.sync), ("bulk", caps.bulk), ("backfill", caps.backfill)];
-    let mut before = ("interactive", caps.interactive);
-    for (name, percent) in rest {
-        let field = format!("policy.class_caps.{name}_percent");
-        let words = format!("is {percent} in effect: must be at most the {} of {}", before.1, before.0);
-        fields.check(percent <= before.1, &field, words, "CAPS_DESCEND");
-        before = (name, percent);
+/// What is set is at most as much as a more urgent class has. What is not set is cut to that by itself.
+fn check_caps(fields: &mut Fields, set: SetCaps, base: ClassCaps) {
+    let of = |class| set.percent(class).unwrap_or(base.percent(class));
+    let mut before = Priority::Interactive;
+    for class in [Priority::Sync, Priority::Bulk, Priority::Backfill] {
+        let field = format!("policy.class_caps.{}_percent", class.word());
+        let words = format!("must be at most the {} of {}", of(before), before.word());
+        fields.check(set.percent(class).is_none_or(|percent| percent <= of(before)), &field, words, "CAPS_DESCEND");
+        if of(class) < of(before) {
+            before = class;
+        }
     }
 }
 
@@ -352,16 +354,6 @@ impl Change {
 }
 
 impl SetCaps {
-    fn over(self, base: ClassCaps) -> ClassCaps {
-        let of = |class| self.percent(class).unwrap_or(base.percent(class));
-        ClassCaps {
-            interactive: of(Priority::Interactive),
-            sync: of(Priority::Sync),
-            bulk: of(Priority::Bulk),
-            backfill: of(Priority::Backfill),
-        }
-    }
-
     fn beside(self, base: ClassCaps) -> [(&'static str, Option<u32>, u32); 4] {
         let [_, rest @ ..] = Priority::ALL;
         rest.map(|class| (class.word(), self.percent(class), base.percent(class)))

@@ -19,6 +19,7 @@ mod corrections;
 mod drills;
 mod epochs;
 mod model;
+mod policies;
 pub(crate) mod servers;
 mod window;
 

@@ -98,3 +98,13 @@ fn an_older_change_that_is_read_late_undoes_nothing() {
     assert!(!policies.learn(vec![row(1, 10)]));
     assert_eq!(policies.known().ceiling(&Ceilings::default(), &management(), None).limit, Some(20));
 }
+
+#[test]
+fn where_calls_wait_a_tenant_has_the_weight_of_the_account_then_of_the_app() {
+    let weighed = |weight| Policy { weights: [("acme".to_owned(), weight)].into(), ..Policy::default() };
+    let known = known(&[(OPERATORS, APP, weighed(2)), (OPERATORS, ACCOUNT, weighed(5))]);
+    let acme = "acme".parse().unwrap();
+    let weight = |account: &str| known.weight(&Scope::ad_account(1, account, ADS_MANAGEMENT), &acme);
+    assert_eq!([weight("2"), weight("3")], [Some(5), Some(2)]);
+    assert_eq!(known.weight(&Scope::of_app(9, ""), &acme), None);
+}

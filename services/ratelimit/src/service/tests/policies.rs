@@ -316,6 +316,12 @@ async fn a_policy_that_makes_no_sense_names_all_its_fields() {
     let caps = pb::QuotaPolicy { class_caps: Some(caps), ..running.policy() };
     let descends = refused(update(caps, &["class_caps"])).await;
     assert_eq!(descends, [("policy.class_caps.bulk_percent".to_owned(), "CAPS_DESCEND".to_owned())]);
+    let caps = pb::ClassCaps { sync_percent: Some(50), ..Default::default() };
+    let caps = pb::QuotaPolicy { class_caps: Some(caps), ..running.policy() };
+    running.set(update(caps, &["class_caps"]), "*").await.unwrap();
+    let shown = running.shown(&running.policy().name, "*").await.unwrap();
+    let counts = effect(&shown, "class_caps.backfill_percent");
+    assert_eq!(counts, ("50", pb::PolicyOrigin::Settings), "cut by itself");
     let weights = vec![pb::TenantWeight { tenant: "tenants/nobody".to_owned(), weight: 2 }];
     let unknown = pb::QuotaPolicy { weights, ..running.policy() };
     let unknown = refused(update(unknown, &["weights"])).await;
