@@ -16,7 +16,10 @@ use proto::{
     insights::v1::{CreateReportRequest, Query, TimeRange, query::Period},
     operations::v1::{GetOperationRequest, ListOperationsRequest},
     plans::v1::{ApplyPlanRequest, ListPlansRequest, Plan},
-    ratelimit::v1::{ExplainThrottleRequest, GetQuotaRequest, QueryUsageRequest},
+    ratelimit::v1::{
+        ExplainThrottleRequest, GetQuotaPolicyRequest, GetQuotaRequest, ListQuotaPoliciesRequest, QueryUsageRequest,
+        QuotaPolicy, UpdateQuotaPolicyRequest, WatchQuotasRequest,
+    },
 };
 use rpc::Code;
 
@@ -140,6 +143,14 @@ async fn measuring(client: &Client) -> Answers {
             request_id: "again".to_owned(), ..report(Some(work::last_week())) });
         "ratelimit" "scope": client.quotas(), get_quota(GetQuotaRequest::default());
         "ratelimit" "name": client.quotas(), explain_throttle(ExplainThrottleRequest::default());
+        "ratelimit" "resume_token": client.quotas(), watch_quotas(WatchQuotasRequest {
+            resume_token: "again".to_owned(), ..WatchQuotasRequest::default() });
+        "ratelimit" "name": client.quota_policies(), get_quota_policy(GetQuotaPolicyRequest::default());
+        "ratelimit" "page_size": client.quota_policies(), list_quota_policies(ListQuotaPoliciesRequest {
+            page_size: -1, page_token: String::new() });
+        "ratelimit" "update_mask": client.quota_policies(), update_quota_policy(UpdateQuotaPolicyRequest {
+            policy: Some(QuotaPolicy { name: AD_ACCOUNT.to_owned(), ..QuotaPolicy::default() }),
+            request_id: request_id(), ..UpdateQuotaPolicyRequest::default() });
         "ratelimit" "from_time": client.usage(), query_usage(QueryUsageRequest::default());
     }
 }
