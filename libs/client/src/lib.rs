@@ -12,6 +12,7 @@ use proto::auth::v1 as auth;
 use proto::campaigns::v1 as campaigns;
 use proto::conversions::v1 as conversions;
 use proto::gateway::v1 as gateway;
+use proto::graph::v1 as graph;
 use proto::insights::v1 as insights;
 use proto::operations::v1 as operations;
 use proto::plans::v1 as plans;
@@ -86,6 +87,7 @@ services! {
         ads => ad_service_client::AdServiceClient,
         creatives => creative_service_client::CreativeServiceClient,
         media => media_service_client::MediaServiceClient;
+    graph: graph => graph_service_client::GraphServiceClient;
     plans: plans => plan_service_client::PlanServiceClient;
     insights:
         insights => insight_service_client::InsightServiceClient,

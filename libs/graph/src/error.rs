@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::common::v1::ErrorReason;
 use rpc::{Code, Fault, Violation};
 
-use crate::meta_error::MetaError;
+use crate::{meta_error::MetaError, outcome, retry::Seen};
 
 /// Why a call to Meta did not give its answer.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +156,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// What Meta's error means, for a call of this name.
+    pub fn of(meta: MetaError, call: &str) -> Self {
+        let throttled = Duration::from_secs(60);
+        outcome::given(Seen::Meta(Box::new(meta)), call, throttled)
+    }
+
     /// Meta's own words, where Meta spoke.
     pub fn meta(&self) -> Option<&MetaError> {
         match self {

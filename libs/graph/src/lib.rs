@@ -40,6 +40,7 @@ pub mod oauth;
 pub mod objects;
 mod on;
 mod outcome;
+pub mod passthrough;
 mod permit;
 mod retry;
 mod settings;

@@ -22,6 +22,7 @@ mod context;
 mod crawl;
 mod creates;
 mod error;
+mod execute;
 mod freshness;
 mod looking;
 mod media;
@@ -52,6 +53,7 @@ use proto::{
         ad_set_service_server::AdSetServiceServer, campaign_service_server::CampaignServiceServer,
         creative_service_server::CreativeServiceServer, media_service_server::MediaServiceServer,
     },
+    graph::v1::graph_service_server::GraphServiceServer,
     operations::v1::operation_service_server::OperationServiceServer,
     plans::v1::plan_service_server::PlanServiceServer,
 };
@@ -136,6 +138,7 @@ fn server(context: &Context, verifier: Arc<Verifier>) -> rpc::Server {
         .add(AdServiceServer::new(api.clone()).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(CreativeServiceServer::new(api.clone()).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(MediaServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(GraphServiceServer::new(api.clone()))
         .add(PlanServiceServer::new(api).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(ChainServiceServer::new(chains).max_encoding_message_size(ROW_MESSAGE_BYTES_MAX))
         .add(OperationServiceServer::new(OperationApi::new(operations::SERVICE, rows, context.tokens.clone())))

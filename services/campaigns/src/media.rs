@@ -111,7 +111,7 @@ impl Context {
             request_id: None,
             detail: serde_json::json!({ "fbtrace_id": trace, "bytes": announced.bytes_total }),
         };
-        self.store.uploaded(entry).await?;
+        self.store.audited(entry).await?;
         Ok(Image {
             resource_name,
             width: image.width.unwrap_or(0),

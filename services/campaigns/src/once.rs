@@ -35,11 +35,23 @@ impl Context {
         asked: Option<Once>,
         work: BoxFuture<'static, Result<Value, Error>>,
     ) -> Result<Value, Error> {
+        let work = async move { Ok(work.await?.to_string().into_bytes()) };
+        let bytes = self.once_bytes(tenant, asked, Box::pin(work)).await?;
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// As [`Context::once`], for an answer that is no JSON.
+    pub(crate) async fn once_bytes(
+        &self,
+        tenant: &TenantId,
+        asked: Option<Once>,
+        work: BoxFuture<'static, Result<Vec<u8>, Error>>,
+    ) -> Result<Vec<u8>, Error> {
         let work = context::with_deadline(work);
         let Some(Once { request, method, fingerprint }) = asked else { return self.finish(work).await };
         match self.store.requests.begin(tenant.as_str(), request, method, fingerprint).await? {
             Begin::New => {}
-            Begin::Answered(bytes) => return Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Begin::Answered(bytes) => return Ok(bytes),
             Begin::InFlight => return Err(Error::InFlight(format!("request {request}"))),
             Begin::Reused => return Err(Error::RequestIdReused(request)),
         }
@@ -47,7 +59,7 @@ impl Context {
         self.finish(async move {
             let result = work.await;
             match &result {
-                Ok(graph) => requests.answer(tenant.as_str(), request, graph.to_string().as_bytes()).await?,
+                Ok(answer) => requests.answer(tenant.as_str(), request, answer).await?,
                 Err(_) => requests.abandon(tenant.as_str(), request).await?,
             }
             result

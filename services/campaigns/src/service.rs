@@ -5,6 +5,7 @@ mod ad_sets;
 mod ads;
 mod campaigns;
 mod creatives;
+mod graph;
 mod media;
 mod plans;
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use graph::objects::Kind;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -47,6 +49,19 @@ impl Store {
         let statement = client.prepare_cached(SQL).await?;
         let row = client.query_opt(&statement, &[&tenant.as_str(), &account(of), &kind.word(), &column(id)]).await?;
         row.as_ref().map(Object::try_from).transpose()
+    }
+
+    /// Which of these ids are objects of the tenant's account, of any kind.
+    pub(crate) async fn known(&self, tenant: &TenantId, of: AdAccountId, ids: &[u64]) -> Result<BTreeSet<u64>, Error> {
+        const SQL: &str = "
+            SELECT DISTINCT id
+              FROM objects
+             WHERE tenant_id = $1 AND account_id = $2 AND id = ANY ($3)";
+        let client = self.postgres.client().await?;
+        let statement = client.prepare_cached(SQL).await?;
+        let ids: Vec<i64> = ids.iter().copied().map(column).collect();
+        let rows = client.query(&statement, &[&tenant.as_str(), &account(of), &ids]).await?;
+        rows.iter().map(|row| Ok(row.try_get::<_, i64>(0)?.unsigned_abs())).collect()
     }
 
     /// A page of an account's objects.

@@ -92,8 +92,8 @@ impl Store {
         Ok(whole)
     }
 
-    /// Meta took a picture: the audit says so. Nothing of ours changes with it.
-    pub(crate) async fn uploaded(&self, entry: audit::Entry<'_>) -> Result<(), Error> {
+    /// Something was done at Meta, or is going to be: the audit says so. Nothing of ours changes with it.
+    pub(crate) async fn audited(&self, entry: audit::Entry<'_>) -> Result<(), Error> {
         let mut client = self.postgres.client().await?;
         let transaction = client.transaction().await?;
         audit::append(&transaction, entry).await?;

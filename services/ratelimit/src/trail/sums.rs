@@ -187,7 +187,11 @@ fn size(demand: &Demand) -> (i64, i64) {
         let of = charges.filter(|(bucket, _)| is_score(bucket.scope.kind, &bucket.scope.use_case) == score);
         of.map(|(_, cost)| i64::from(*cost)).max()
     };
-    let calls = most(false);
+    // The calls of one batch may fall under several use cases.
+    let of_use_cases = demand.charges.iter().filter(|(bucket, _)| {
+        bucket.scope.kind == Kind::AdAccount && !is_score(bucket.scope.kind, &bucket.scope.use_case)
+    });
+    let calls = most(false).max(Some(of_use_cases.map(|(_, cost)| i64::from(*cost)).sum()).filter(|calls| *calls > 0));
     (calls.unwrap_or(1), most(true).or(calls).unwrap_or(1))
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Scopes that a caller's token can hold.
-const SCOPES: [&str; 18] = [
+const SCOPES: [&str; 19] = [
     "audiences.read",
     "audiences.write",
     "audit.read",
@@ -13,6 +13,7 @@ const SCOPES: [&str; 18] = [
     "conversions.read",
     "conversions.write",
     "gateway.read",
+    "graph.execute",
     "insights.read",
     "insights.write",
     "operations.read",

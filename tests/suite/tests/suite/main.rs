@@ -8,6 +8,7 @@ mod audit;
 mod changes;
 mod door;
 mod ended;
+mod graph_calls;
 mod logins;
 mod lost_answers;
 mod main_job;
