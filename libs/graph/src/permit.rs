@@ -80,7 +80,7 @@ impl Permits {
         let asked = Instant::now();
         request.set_timeout(on.deadline.saturating_duration_since(asked.into_std()));
         let answer = QuotaServiceClient::new(self.ratelimit.channel())
-            .acquire(rpc::for_tenant(request, &on.tenant))
+            .acquire(addressed(request, on))
             .await
             .map_err(rpc::Upstream::from)?
             .into_inner();
@@ -99,7 +99,7 @@ impl Permits {
         let mut request = Request::new(ReleaseRequest { permits: vec![permit.value] });
         request.set_timeout(TELL_TIMEOUT);
         let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
-        if let Err(error) = ratelimit.release(rpc::for_tenant(request, &on.tenant)).await {
+        if let Err(error) = ratelimit.release(addressed(request, on)).await {
             warn!(error = error.message(), "an unsent permit could not be given back; it ages out");
         }
     }
@@ -117,7 +117,7 @@ impl Permits {
         let mut request = Request::new(SettleRequest { reports: reports.clone() });
         request.set_timeout(TELL_TIMEOUT);
         let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
-        if ratelimit.settle(rpc::for_tenant(request, &on.tenant)).await.is_err() {
+        if ratelimit.settle(addressed(request, on)).await.is_err() {
             self.keep(reports); // told with the next Acquire instead
         }
     }
@@ -134,6 +134,13 @@ impl Permits {
         let first = pending.len().saturating_sub(REPORTS_MAX);
         pending.split_off(first)
     }
+}
+
+/// All that concerns one account meets in one replica, where its calls wait in order; any replica would decide alike.
+fn addressed<T>(request: Request<T>, on: &On) -> Request<T> {
+    let mut request = rpc::for_tenant(request, &on.tenant);
+    request.extensions_mut().insert(rpc::Rendezvous::at(&on.asset.to_string()));
+    request
 }
 
 /// As long a label as ratelimit keeps.

@@ -32,7 +32,7 @@ pub use fault::{
     Code, ErrorReason, Fault, FieldError, Fields, Precondition, QuotaViolation, Upstream, Violation, row_error, status,
 };
 pub use operations::{Asked, CANCEL, OperationApi, OperationPage, OperationStore};
-pub use pool::Pool;
+pub use pool::{Pool, Rendezvous};
 pub use server::{Error, Server, carried, stopping};
 pub use token::{Claims, Keys, Rule, TokenError, Trust, TrustedIssuer, Verified, Verifier};
 

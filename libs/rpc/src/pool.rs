@@ -2,7 +2,7 @@
 //!
 //! tonic's own channel puts a queue and a task before every call and balances by chance. Here a call picks the less busy
 //! of two connections and goes out on it at once. Addresses are looked up again every few seconds, so new replicas get
-//! their share without a restart.
+//! their share without a restart. Calls that should meet in one replica say so ([`Rendezvous`]).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,10 +21,12 @@ use crate::fault::{self, ErrorReason, Fault};
 mod body;
 mod connection;
 mod endpoints;
+mod rendezvous;
 mod replay;
 
 use connection::{Connection, Failure};
 use endpoints::Endpoints;
+pub use rendezvous::Rendezvous;
 use replay::Replay;
 
 /// For how long a refused connection is tried again: a replica that restarts, or a service that starts with its peers.
@@ -101,11 +103,12 @@ impl Pool {
 
     async fn send(self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (parts, body) = self.addressed(request)?.into_parts();
+        let rendezvous = parts.extensions.get::<Rendezvous>().copied();
         let mut replay = Replay::new(parts, body);
         let refused_until = Instant::now() + REFUSED_FOR;
         let mut refusals = 0;
         loop {
-            let connection = self.pick().await?;
+            let connection = self.pick(rendezvous).await?;
             let sender = match connection.sender().await {
                 Ok(sender) => sender,
                 Err(cause) => {
@@ -132,10 +135,14 @@ impl Pool {
         }
     }
 
-    async fn pick(&self) -> Result<Arc<Connection>, Status> {
+    async fn pick(&self, rendezvous: Option<Rendezvous>) -> Result<Arc<Connection>, Status> {
         let unknown = || fault::status(&Error::Unknown { endpoint: self.endpoint() });
         let known = self.0.endpoints.known().await;
-        connection::less_busy(&known.connections).ok_or_else(unknown)
+        let picked = match rendezvous {
+            Some(rendezvous) => rendezvous.pick(&known.connections),
+            None => connection::less_busy(&known.connections),
+        };
+        picked.ok_or_else(unknown)
     }
 
     /// HTTP/2 needs the scheme and the authority, of which a generated client knows nothing.
