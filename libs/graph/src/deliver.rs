@@ -56,7 +56,9 @@ impl Client {
                 Err(error) => return Err(perhaps_sent(before_that, call).unwrap_or(error)),
             };
             match self.patience.next(&seen, call.replay, tries) {
-                Next::Again(pause) if self.may_repeat(&seen) && wait(on, pause).await => before_that = Some(seen),
+                Next::Again(pause) if self.may_repeat(&seen) && wait(on, pause).await => {
+                    before_that = before_that.or_else(|| Some(seen).filter(is_perhaps_sent));
+                }
                 Next::NewLease => {
                     let Seen::Meta(meta) = seen else { break };
                     if leased_anew || !self.leases.refused(on, &lease, &meta).await? {
@@ -178,13 +180,15 @@ impl Client {
 
 /// What is told of a write that an earlier try may have carried out.
 fn perhaps_sent(before_that: Option<Seen>, call: &Outgoing) -> Option<Error> {
-    let seen = before_that.filter(|_| !call.only_reads)?;
-    let perhaps = match &seen {
+    Some(given(before_that.filter(|_| !call.only_reads)?, &call.label, Duration::ZERO))
+}
+
+fn is_perhaps_sent(seen: &Seen) -> bool {
+    match seen {
         Seen::Lost(_) => true,
         Seen::Meta(meta) => meta.verdict() == Verdict::Transient,
         Seen::Unsent(_) => false,
-    };
-    perhaps.then(|| given(seen, &call.label, Duration::ZERO))
+    }
 }
 
 /// A read is of no use after the deadline: `None`. A write that has begun is not cut: its outcome would be unknown.

@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     meta_error::MetaError,
     on::On,
-    outcome,
+    outcome, passthrough,
     usage::{Headers, TRACE_ID},
 };
 
@@ -163,7 +163,8 @@ pub struct Replied {
 }
 
 impl Client {
-    /// Sends a batch whose calls may build on each other, once. `None` stands for a call that Meta did not finish, or
+    /// Sends a batch whose calls may build on each other; again only where all of it may be repeated. Links in the answers,
+    /// which hold the token, are left out. `None` stands for a call that Meta did not finish, or
     /// whose dependency failed: whether it was executed is not known, so look before sending it again.
     ///
     /// # Errors
@@ -190,7 +191,7 @@ impl Client {
 fn replied(reply: &ItemReply, whole: Option<&str>) -> Option<Replied> {
     let result = match reply.error() {
         Some(error) => Err(Box::new(error)),
-        None => Ok(serde_json::from_slice(reply.body()).ok()?),
+        None => Ok(passthrough::cleaned(serde_json::from_slice(reply.body()).ok()?)),
     };
     let trace_id = reply.headers().value(TRACE_ID).or(whole).map(str::to_owned);
     Some(Replied { status: reply.status(), result, trace_id })

@@ -158,8 +158,8 @@ impl Client {
         match seen {
             Ok(got) => Some(Ok(got)),
             Err(seen) => match self.patience.next(&seen, call.replay, 1) {
-                Next::Again(_) => None,
-                Next::GiveUnknown | Next::NewLease | Next::Give => {
+                Next::Again(_) if self.may_repeat(&seen) => None,
+                Next::Again(_) | Next::GiveUnknown | Next::NewLease | Next::Give => {
                     Some(Err(given(seen, &call.label, self.patience.throttled)))
                 }
             },

@@ -386,7 +386,7 @@ impl From<Debugged> for Inspection {
             granular_scopes: debugged.granular_scopes,
             expires_at: moment(debugged.expires_at),
             data_access_expires_at: moment(debugged.data_access_expires_at),
-            problem: debugged.error.map(|error| error.message),
+            problem: debugged.error.map(|error| crate::meta_error::without_tokens(&error.message)),
         }
     }
 }

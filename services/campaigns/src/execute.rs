@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use graph::{Batch, Item, MetaError, Replied, Verb, passthrough, passthrough::Start};
+use graph::{
+    Batch, Item, MetaError, Replied, Verb,
+    passthrough::{self, Passed, Start},
+};
 use prost::Message;
 use proto::{
     common::v1::RowError,
@@ -52,12 +55,18 @@ impl Checked {
     /// Fails with all that is wrong, by the request's own fields.
     pub(crate) fn new(account: AdAccountId, asked: Vec<Asked>) -> Result<Self, Error> {
         let (mut findings, mut items) = (Findings::default(), Vec::with_capacity(asked.len()));
-        let (mut objects, mut changes) = (BTreeMap::new(), Vec::new());
+        let (mut objects, mut changes, mut listing) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        let is_mixed = asked.iter().any(|it| it.verb == Verb::Get) && asked.iter().any(|it| it.verb != Verb::Get);
+        // The answer to a change is kept for its repeats; what was read has no place there.
+        findings.check(!is_mixed, "calls", "must be all reads or all changes: send the others by themselves", "MIXED");
         for (place, asked) in asked.into_iter().enumerate() {
-            match passthrough::call(account, asked.verb, &asked.path, &asked.params) {
-                Ok((call, start)) => {
+            match passthrough::call(account, asked.verb, &asked.path, &asked.params, &listing) {
+                Ok(Passed { call, start, lists }) => {
                     if let Start::Object(id) = start {
                         objects.insert(format!("calls[{place}].path"), id);
+                    }
+                    if lists && !asked.name.is_empty() {
+                        listing.insert(asked.name.clone());
                     }
                     if call.is_write() {
                         changes.push((place, format!("{} {}", asked.verb.as_str(), asked.path)));

@@ -49,6 +49,8 @@ async fn metas_own_calls_go_together_are_charged_each_and_stay_in_the_account() 
     ];
     let answers = results(&client, batch(calls)).await;
     let first = body(&answers[0])["data"][0]["id"].clone();
+    let paging = &body(&answers[0])["paging"];
+    assert!(paging["cursors"]["after"].is_string() && paging.get("next").is_none(), "{paging}");
     assert!(body(&answers[1])["data"].as_array().unwrap().iter().all(|ad_set| ad_set["campaign_id"] == first));
     assert_eq!(body(&answers[2])["id"], known.as_str());
     let error = answers[3].error.as_ref().unwrap();
@@ -97,6 +99,8 @@ async fn elsewhere(client: &Client, account: &str, suite: &Suite) {
         ("calls[0].path", get(format!("{account}/assigned_users"), &[])),
         ("calls[0].params.access_token", get(account, &[("access_token", "mine")])),
         ("calls[0].params.fields", get(account, &[("fields", "business{owned_ad_accounts{name}}")])),
+        ("calls[0].path", get("{result=first:$.data[0].name}/ads", &[])),
+        ("calls[0].params.fields", get(account, &[("fields", "name,assigned_users")])),
         ("calls", BatchCall { depends_on: "nobody".to_owned(), ..get(account, &[]) }),
     ] {
         let refusal = refused(client.graph().execute_batch(batch(vec![call])).await).unwrap();
