@@ -1,8 +1,10 @@
 //! Asking Redis, behind the memory of what it refused.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use storage::redis::Shard;
 use tokio::time::Instant;
 
 use crate::demand::{Bucket, Demand};
@@ -17,8 +19,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Decides demands. One per replica.
 pub(crate) struct Counter {
-    /// Redis did not answer; it is asked again then.
-    away_until: Mutex<Option<Instant>>,
+    /// The server that keeps a shard did not answer; it is asked again then.
+    away_until: Mutex<HashMap<Shard, Instant>>,
     store: Arc<Store>,
     refusals: Refusals,
 }
@@ -38,7 +40,7 @@ impl Counter {
         if let Some(refusal) = self.refusals.standing(demand) {
             return Ok(Outcome::Refused(refusal));
         }
-        let asked = if self.is_away() { Err(Error::away()) } else { self.store.acquire(demand).await };
+        let asked = if self.is_away(demand.app) { Err(Error::away()) } else { self.store.acquire(demand).await };
         let outcome = match asked {
             Err(error) if error.is_redis_away() => self.take_without_redis(demand, error).await?,
             asked => asked?,
@@ -51,27 +53,29 @@ impl Counter {
 
     /// What was written as allowed and is not spent may go all the same.
     async fn take_without_redis(&self, demand: &Demand, error: Error) -> Result<Outcome, Error> {
-        self.ask_again_later();
+        self.ask_again_later(demand.app);
         self.store.acquire_without_redis(demand).await.ok_or(error)
     }
 
-    fn ask_again_later(&self) {
+    fn ask_again_later(&self, app: u64) {
         let mut away = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
-        away.get_or_insert_with(|| Instant::now() + ASK_AGAIN);
+        away.entry(self.store.shard(app)).or_insert_with(|| Instant::now() + ASK_AGAIN);
     }
 
-    fn is_away(&self) -> bool {
-        let mut away = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if away.is_some_and(|until| until <= Instant::now()) {
-            *away = None;
+    /// Did the server of an app's counters not answer a moment ago? Other servers of a cluster are none of its business.
+    pub(crate) fn is_away(&self, app: u64) -> bool {
+        let (mut away, shard) = (self.away_until.lock().unwrap_or_else(PoisonError::into_inner), self.store.shard(app));
+        if away.get(&shard).is_some_and(|until| *until <= Instant::now()) {
+            away.remove(&shard);
         }
-        away.is_some()
+        away.contains_key(&shard)
     }
 
-    /// Corrects buckets of one app; nobody waits for a Redis that did not answer a moment ago. What was refused before is forgotten only then: a refusal that is noted meanwhile
-    /// may be of the old state.
+    /// Corrects buckets of one app; nobody waits for a Redis that did not answer a moment ago. What was refused before is
+    /// forgotten only then: a refusal that is noted meanwhile may be of the old state.
     pub(crate) async fn settle(&self, corrections: &[(Bucket, Correction)]) -> Result<(), Error> {
-        let settled = if self.is_away() { Err(Error::away()) } else { self.store.settle(corrections).await };
+        let is_away = corrections.first().is_some_and(|(bucket, _)| self.is_away(bucket.scope.app));
+        let settled = if is_away { Err(Error::away()) } else { self.store.settle(corrections).await };
         self.refusals.forget(corrections.iter().map(|(bucket, _)| bucket.key.as_str()));
         settled
     }

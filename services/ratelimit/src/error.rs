@@ -51,7 +51,7 @@ pub enum Error {
     #[error("{0}")]
     OperatorOnly(&'static str),
     /// Each freeze is said again every second.
-    #[error("a thousand freezes hold already; end some of them first")]
+    #[error("200 freezes of yours hold already; end some of them first")]
     TooManyFreezes,
     /// There is nothing to thaw.
     #[error("{name} is not frozen")]

@@ -139,7 +139,9 @@ impl Journal {
 
     /// Without Redis: whether what was written before covers the demand.
     pub(crate) fn hold_open(&self, demand: &Demand, when: When) -> bool {
-        self.ledger().hold_open(when, &charges(demand), demand.priority == Priority::Safety)
+        let bound = demand.charges.iter().filter(|(bucket, _)| bucket.cap(demand.priority).is_some());
+        let charges: Vec<_> = bound.filter_map(|(bucket, cost)| Some((terms(bucket)?, *cost))).collect();
+        self.ledger().hold_open(when, &charges, demand.priority == Priority::Safety)
     }
 
     /// What was written under an epoch and is not spent.

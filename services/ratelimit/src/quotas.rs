@@ -1,6 +1,6 @@
 //! The use cases: take, tell, give back, show.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +75,26 @@ pub(crate) struct Filter {
 /// A bucket and how it stands.
 pub(crate) type Shown = (Bucket, Standing);
 
+/// Which apps' corrections did not get through, and why the first of them did not.
+struct Unsettled {
+    error: Error,
+    apps: BTreeSet<u64>,
+}
+
+/// Reports that are being told. What is left of them when it goes, also because its caller went, is told with the next.
+struct Untold<'a> {
+    quotas: &'a Quotas,
+    reports: Vec<UsageReport>,
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        if !self.reports.is_empty() {
+            self.quotas.keep_untold(std::mem::take(&mut self.reports));
+        }
+    }
+}
+
 /// Everything that a replica of ratelimit does.
 pub(crate) struct Quotas {
     counter: Arc<Counter>,
@@ -141,8 +161,8 @@ impl Quotas {
     /// Applies the reports and decides. Reports that may change this very decision are applied before it; others go to
     /// Redis beside it, in no order, so that most calls cost one trip.
     pub(crate) async fn acquire(&self, tenant: &TenantId, ask: Acquire, deadline: Instant) -> Result<Decision, Error> {
-        let reports = self.with_untold(&ask.reports);
-        let findings = usage::read(&reports, &self.permits);
+        let mut untold = self.with_untold(&ask.reports);
+        let findings = usage::read(&untold.reports, &self.permits);
         self.learn_tiers(&findings).await;
         let demand = self.demand(tenant, &ask).await?;
         let origin = Origin::of(tenant.as_str(), &ask.asker, &demand);
@@ -160,9 +180,20 @@ impl Quotas {
         } else {
             tokio::join!(self.correct(findings), decide())
         };
-        if settled.as_ref().is_err_and(Error::is_redis_away) {
-            self.keep_untold(reports);
-        }
+        let settled = match settled {
+            Ok(()) => {
+                untold.reports.clear();
+                Ok(())
+            }
+            Err(Unsettled { error, apps }) => {
+                let is_of = |report: &UsageReport| {
+                    let findings = usage::read(std::slice::from_ref(report), &self.permits);
+                    findings.corrections.iter().any(|(scope, _)| apps.contains(&scope.app))
+                };
+                untold.reports.retain(|report| error.is_redis_away() && is_of(report));
+                Err(error)
+            }
+        };
         if let Ok(Outcome::Admitted(admission)) = &outcome {
             self.forget_uses_before(demand.app, admission.epoch);
         }
@@ -177,7 +208,7 @@ impl Quotas {
     pub(crate) async fn settle(&self, reports: &[UsageReport]) -> Result<(), Error> {
         let findings = usage::read(reports, &self.permits);
         self.learn_tiers(&findings).await;
-        self.correct(findings).await
+        self.correct(findings).await.map_err(|unsettled| unsettled.error)
     }
 
     /// Gives permits back; answers how many. Values that are no permits of ours count as none.
@@ -281,25 +312,32 @@ impl Quotas {
         keys.any(|key| demand.charges.iter().any(|(bucket, _)| bucket.key == key))
     }
 
-    async fn correct(&self, findings: Findings) -> Result<(), Error> {
+    async fn correct(&self, findings: Findings) -> Result<(), Unsettled> {
         let mut by_app: BTreeMap<u64, Vec<(Bucket, Correction)>> = BTreeMap::new();
         let mut blames = HashMap::new();
         for (scope, correction) in findings.corrections {
             let (app, blame) = (scope.app, findings.blames.get(&scope));
-            let bucket = self.bucket(scope).await?;
+            let bucket = match self.bucket(scope).await {
+                Ok(bucket) => bucket,
+                Err(error) => return Err(Unsettled { error, apps: [app].into() }),
+            };
             blames.extend(blame.map(|blame| (bucket.key.clone(), blame)));
             by_app.entry(app).or_default().push((bucket, correction));
         }
-        for corrections in by_app.values() {
-            self.counter.settle(corrections).await?;
+        let mut failed: Option<Unsettled> = None;
+        for (app, corrections) in &by_app {
+            if let Err(error) = self.counter.settle(corrections).await {
+                failed.get_or_insert_with(|| Unsettled { error, apps: BTreeSet::new() }).apps.insert(*app);
+            }
         }
         if let Some(trail) = &self.trail {
             trail.answered(&findings.answers);
-            for (bucket, correction) in by_app.values().flatten() {
+            let is_settled = |app: &u64| failed.as_ref().is_none_or(|failed| !failed.apps.contains(app));
+            for (bucket, correction) in by_app.iter().filter(|(app, _)| is_settled(app)).flat_map(|(_, told)| told) {
                 trail.told(bucket, correction, blames.get(&bucket.key).copied());
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     pub(crate) async fn look(&self, buckets: Vec<Bucket>) -> Result<Vec<Shown>, Error> {
@@ -313,6 +351,9 @@ impl Quotas {
     }
 
     async fn note_use(&self, tenant: &TenantId, demand: &Demand) -> Result<(), Error> {
+        if self.counter.is_away(demand.app) {
+            return Ok(());
+        }
         let keys = self.to_note(tenant, demand);
         if keys.is_empty() {
             return Ok(());
@@ -335,10 +376,10 @@ impl Quotas {
         }
     }
 
-    fn with_untold(&self, reports: &[UsageReport]) -> Vec<UsageReport> {
+    fn with_untold(&self, reports: &[UsageReport]) -> Untold<'_> {
         let mut all = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
         all.extend_from_slice(reports);
-        all
+        Untold { quotas: self, reports: all }
     }
 
     /// The newest of them.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use storage::Redis;
+use storage::redis::Shard;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -59,7 +60,7 @@ pub(crate) use horizon::Anchor;
 pub(crate) use horizon::Horizon;
 pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
 pub(crate) use policies::PolicyRows;
-use scripts::{Script, Scripts};
+use scripts::{OneAtATime, Script, Scripts};
 
 /// How long a percent of CPU or wall time counts when no newer report comes: then calls bring a new one.
 const GATE_MS: i64 = 60_000;
@@ -82,8 +83,8 @@ pub(crate) struct Store {
     epochs: Mutex<HashMap<u64, i64>>,
     /// Of each app, what was left when Redis was last out of reach.
     fences: Mutex<HashMap<u64, Arc<epoch::Fence>>>,
-    /// One task agrees on an epoch, the others wait for it.
-    agreeing: tokio::sync::Mutex<()>,
+    /// One task agrees on an epoch of a shard, the others wait for it.
+    agreeing: OneAtATime,
 }
 
 impl Store {
@@ -102,8 +103,13 @@ impl Store {
             evicted,
             epochs: Mutex::default(),
             fences: Mutex::default(),
-            agreeing: tokio::sync::Mutex::default(),
+            agreeing: OneAtATime::default(),
         })
+    }
+
+    /// Where the counters of an app are.
+    pub(crate) fn shard(&self, app: u64) -> Shard {
+        self.scripts.shard(&epoch_key(app))
     }
 
     #[cfg(test)]

@@ -11,6 +11,9 @@ use crate::store::Store;
 /// How old a remembered tier may be before Redis is asked again; other replicas learn too.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
+/// How soon Redis is asked again where it did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
 /// As many accounts as are remembered; beyond, all are asked for again.
 const KEPT_MAX: usize = 100_000;
 
@@ -51,10 +54,10 @@ impl Tiers {
                 self.remember(key, tier.map_or(Known::Unnamed, Known::Named));
                 Ok(tier)
             }
-            // What was known is the best there is, and the calls that go without Redis must not wait for this again.
+            // What was known is the best there is, and the calls that go without Redis must not wait for this each time.
             Err(error) if error.is_redis_away() => {
                 let known = remembered.map_or(Known::Unnamed, |(known, _)| known);
-                self.remember(key, known);
+                self.remember_since(key, known, Instant::now().checked_sub(FRESH_FOR.saturating_sub(ASK_AGAIN)));
                 Ok(known.tier())
             }
             Err(error) => Err(error),
@@ -77,10 +80,14 @@ impl Tiers {
     }
 
     fn remember(&self, account: Account, known: Known) {
+        self.remember_since(account, known, Some(Instant::now()));
+    }
+
+    fn remember_since(&self, account: Account, known: Known, since: Option<Instant>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
-        kept.insert(account, (known, Instant::now()));
+        kept.extend(since.map(|since| (account, (known, since))));
     }
 }

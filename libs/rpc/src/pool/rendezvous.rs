@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_replica_that_takes_no_connections_is_passed_over_until_nobody_else_does() {
         let connections = replicas(&[1, 2]);
-        let name = (0..).map(|number| number.to_string()).find(|name| port(name, &connections) == 1).unwrap();
+        let name = (0..1_000).map(|number| number.to_string()).find(|name| port(name, &connections) == 1).unwrap();
         connections[0].address.rest(true);
         assert_eq!(port(&name, &connections), 2);
         connections[2].address.rest(true);

@@ -101,8 +101,6 @@ impl PolicyBook {
                 break;
             }
             news = true;
-        }
-        if news {
             self.quotas.reconsider_all();
         }
         Ok(news)

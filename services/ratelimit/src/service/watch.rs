@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -27,6 +27,8 @@ use crate::wire;
 
 /// As many streams as one replica holds: each looks at all its buckets again and again.
 const WATCHERS_MAX: usize = 200;
+/// As many of them as one tenant has: nobody's watchers keep others out.
+const WATCHERS_OF_TENANT_MAX: usize = 20;
 /// As many messages as wait for a reader, beside what its connection holds.
 const WAITING_MAX: usize = 64;
 /// As many buckets as are looked at for one page.
@@ -64,7 +66,41 @@ pub(crate) struct Watching {
     pages: PageTokens,
     pace: Pace,
     room: Arc<Semaphore>,
+    seats: Seats,
     tasks: TaskTracker,
+}
+
+/// How many streams each tenant has.
+type Seats = Arc<Mutex<HashMap<TenantId, usize>>>;
+
+/// One of a tenant's streams.
+struct Seat {
+    seats: Seats,
+    tenant: TenantId,
+}
+
+impl Seat {
+    fn take(seats: &Seats, tenant: &TenantId) -> Option<Self> {
+        let mut taken = seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.entry(tenant.clone()).or_default();
+        if *own >= WATCHERS_OF_TENANT_MAX {
+            return None;
+        }
+        *own += 1;
+        Some(Self { seats: Arc::clone(seats), tenant: tenant.clone() })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.tenant) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.remove(&self.tenant);
+            }
+        }
+    }
 }
 
 /// What one stream is about.
@@ -79,11 +115,12 @@ pub(crate) struct Subject {
 
 impl Watching {
     pub(crate) fn new(quotas: Arc<Quotas>, pages: PageTokens, pace: Pace, tasks: TaskTracker) -> Self {
-        Self { quotas, pages, pace, room: Arc::new(Semaphore::new(WATCHERS_MAX)), tasks }
+        Self { quotas, pages, pace, room: Arc::new(Semaphore::new(WATCHERS_MAX)), seats: Seats::default(), tasks }
     }
 
     /// The stream from the first bucket that was not told on. What makes its messages ends with its reader.
     pub(crate) fn stream(&self, subject: Subject) -> Result<BoxStream<'static, Told>, Error> {
+        let seat = Seat::take(&self.seats, &subject.tenant).ok_or(Error::TooManyWatchers)?;
         let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Error::TooManyWatchers)?;
         let now = Instant::now();
         let watch = Watch {
@@ -98,7 +135,7 @@ impl Watching {
             changed: VecDeque::new(),
             next_checkpoint: now,
             ends: now + self.pace.life,
-            _room: room,
+            _room: (room, seat),
         };
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let cut = Arc::new(AtomicBool::new(false));
@@ -143,7 +180,7 @@ struct Watch {
     changed: VecDeque<(String, pb::Quota)>,
     next_checkpoint: Instant,
     ends: Instant,
-    _room: OwnedSemaphorePermit,
+    _room: (OwnedSemaphorePermit, Seat),
 }
 
 impl Watch {

@@ -79,7 +79,7 @@ impl Fence {
 
     /// Takes all costs, if all that everybody may spend is within the ceilings and `held` says that the journal has them.
     fn take(&self, demand: &Demand, held: impl FnOnce() -> bool) -> bool {
-        let counted = || demand.charges.iter().filter(|(bucket, _)| bucket.ceiling.limit.is_some());
+        let counted = || demand.charges.iter().filter(|(bucket, _)| bucket.cap(demand.priority).is_some());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let covers = |(bucket, cost): &(Bucket, u32)| {
             self.has_room(bucket) && open.get(&bucket.key).is_some_and(|left| *left >= u64::from(*cost))
@@ -104,7 +104,7 @@ impl Store {
     /// Brings this replica from the epoch that it charged under to the one that holds, opening the next one where counters
     /// may be missing.
     pub(super) async fn agree(&self, app: u64, before: Option<i64>) -> Result<(), Error> {
-        let _one = self.agreeing.lock().await;
+        let _one = self.agreeing.enter(self.shard(app)).await;
         if self.known_epoch(app) != before {
             return Ok(());
         }
@@ -235,7 +235,7 @@ impl Store {
     }
 
     async fn fence(&self, demand: &Demand, epoch: i64) -> Result<Arc<Fence>, Error> {
-        let _one = self.agreeing.lock().await;
+        let _one = self.agreeing.enter(self.shard(demand.app)).await;
         let (app, now_ms, asked) = (demand.app, self.horizon.now_ms(), Instant::now());
         if let Some(fence) = self.fence_of(app, epoch) {
             return Ok(fence); // of whoever came first

@@ -15,8 +15,10 @@ use crate::error::Error;
 use crate::scope::Scope;
 use crate::trail::{Blame, Event, EventKind};
 
-/// As many freezes as hold at once.
-const HELD_MAX: i64 = 1_000;
+/// As many freezes as one tenant holds at once; operators always find room.
+const HELD_MAX: i64 = 200;
+/// As many thawed ones as a replica that starts thaws again.
+const THAWED_MAX: i64 = 1_000;
 
 /// The rows. Clones share a pool.
 #[derive(Clone)]
@@ -80,31 +82,33 @@ impl FreezeRows {
         repeat: &Repeat,
     ) -> Result<(), Error> {
         const SQL: &str = "
-            INSERT INTO freezes (tenant_id, name, until_ms, reason, actor, operators)
-            VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO freezes (tenant_id, name, until_ms, reason, actor, operators, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $8)
             ON CONFLICT (name) DO UPDATE
                SET tenant_id = EXCLUDED.tenant_id,
                    until_ms = EXCLUDED.until_ms,
                    reason = EXCLUDED.reason,
                    actor = EXCLUDED.actor,
                    operators = EXCLUDED.operators,
-                   updated_at = clock_timestamp()
+                   updated_at = EXCLUDED.updated_at
              WHERE EXCLUDED.operators
                 OR freezes.until_ms <= $7
                 OR (NOT freezes.operators AND freezes.tenant_id = EXCLUDED.tenant_id)";
         const HELD: &str = "
             SELECT count(*)
               FROM freezes
-             WHERE until_ms > $1
-               AND name <> $2";
+             WHERE tenant_id = $1
+               AND until_ms > $2
+               AND name <> $3";
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let Frozen { tenant, name, until_ms, reason, actor, operators } = frozen;
-        let held: i64 = get(&transaction.query_one(HELD, &[&now_ms, name]).await?, "count")?;
-        if *until_ms > 0 && held >= HELD_MAX {
+        let held: i64 = get(&transaction.query_one(HELD, &[tenant, &now_ms, name]).await?, "count")?;
+        if *until_ms > 0 && held >= HELD_MAX && !operators {
             return Err(Error::TooManyFreezes);
         }
-        let values: [&(dyn ToSql + Sync); 7] = [tenant, name, until_ms, reason, actor, operators, &now_ms];
+        let now = timestamp(now_ms)?;
+        let values: [&(dyn ToSql + Sync); 8] = [tenant, name, until_ms, reason, actor, operators, &now_ms, &now];
         if transaction.execute(SQL, &values).await? == 0 {
             return Err(Error::OperatorOnly("somebody else froze it; only an operator may change that"));
         }
@@ -151,10 +155,8 @@ impl FreezeRows {
             SELECT name, until_ms
               FROM freezes
              WHERE until_ms > $1
-                OR (until_ms = 0 AND updated_at > clock_timestamp() - interval '1 minute')
-             ORDER BY until_ms DESC
-             LIMIT 2 * $2::bigint";
-        let rows = self.client().await?.query(SQL, &[&now_ms, &HELD_MAX]).await?;
+                OR (until_ms = 0 AND updated_at > $2::timestamptz - interval '1 minute')";
+        let rows = self.client().await?.query(SQL, &[&now_ms, &timestamp(now_ms)?]).await?;
         rows.iter().map(|row| Ok((get(row, "name")?, get(row, "until_ms")?))).collect()
     }
 
@@ -166,7 +168,7 @@ impl FreezeRows {
              WHERE until_ms = 0
              ORDER BY updated_at DESC
              LIMIT $1";
-        let rows = self.client().await?.query(SQL, &[&HELD_MAX]).await?;
+        let rows = self.client().await?.query(SQL, &[&THAWED_MAX]).await?;
         rows.iter().map(|row| Ok((get(row, "name")?, 0))).collect()
     }
 

@@ -8,11 +8,12 @@
 //! with another run id.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use storage::Redis;
 use storage::redis::{Connection, Shard};
+use tokio::sync::OwnedMutexGuard;
 use tracing::{info, warn};
 
 use crate::error::Error;
@@ -83,7 +84,18 @@ pub(crate) struct Scripts {
     redis: Redis,
     /// By where they were loaded.
     loaded: RwLock<HashMap<Shard, Arc<Loaded>>>,
-    loading: tokio::sync::Mutex<()>,
+    loading: OneAtATime,
+}
+
+/// One task at a time for each shard: a server that does not answer holds up nobody who needs another.
+#[derive(Default)]
+pub(crate) struct OneAtATime(Mutex<HashMap<Shard, Arc<tokio::sync::Mutex<()>>>>);
+
+impl OneAtATime {
+    pub(crate) async fn enter(&self, shard: Shard) -> OwnedMutexGuard<()> {
+        let of_shard = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(shard).or_default());
+        of_shard.lock_owned().await
+    }
 }
 
 impl Scripts {
@@ -93,7 +105,11 @@ impl Scripts {
         for (address, server) in redis.info_of_all("server").await? {
             check_server(&server, &memory.remove(&address).unwrap_or_default())?;
         }
-        Ok(Self { redis, loaded: RwLock::default(), loading: tokio::sync::Mutex::new(()) })
+        Ok(Self { redis, loaded: RwLock::default(), loading: OneAtATime::default() })
+    }
+
+    pub(crate) fn shard(&self, key: &str) -> Shard {
+        self.redis.shard(key)
     }
 
     /// The connection, for plain commands.
@@ -188,7 +204,7 @@ impl Scripts {
 
     /// What is loaded, if that is not what is missing there. One task loads, the others wait for it.
     async fn load_but(&self, shard: Shard, missing: Option<&Arc<Loaded>>) -> Result<Arc<Loaded>, Error> {
-        let _one = self.loading.lock().await;
+        let _one = self.loading.enter(shard).await;
         if let Some(known) = self.known(shard)
             && missing.is_none_or(|missing| !Arc::ptr_eq(missing, &known))
         {

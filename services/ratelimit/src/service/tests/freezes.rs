@@ -4,7 +4,9 @@ use proto::ratelimit::v1::quota_policy_service_client::QuotaPolicyServiceClient;
 use uuid::Uuid;
 
 use super::*;
+use crate::error::Error;
 use crate::store::tests::{START_MS, eventually};
+use crate::store::{FreezeRows, Frozen, Repeat};
 
 impl Running {
     fn policies(&self) -> QuotaPolicyServiceClient<rpc::Channel> {
@@ -101,6 +103,47 @@ async fn a_freeze_outlives_a_loss_of_redis_because_it_is_said_again() {
     let bucket = running.bench.rules.bucket(Scope::ad_account(900, &running.account, ADS_MANAGEMENT), None);
     running.bench.store.freeze(&[(bucket, 0)]).await.unwrap(); // as if it had been forgotten
     eventually(async || running.reason(pb::Priority::Sync).await == Some(pb::WaitReason::Frozen)).await;
+}
+
+#[tokio::test]
+async fn a_freeze_can_be_ended_though_no_call_came_for_days() {
+    let running = Running::start().await;
+    running.permit(1).await;
+    let until_time = Some(prost_types::Timestamp { seconds: START_MS / 1_000 + 7 * 86_400, nanos: 0 });
+    let freeze = pb::FreezeScopeRequest { until_time, ..running.freeze() };
+    running.policies().freeze_scope(running.writes(freeze, &running.tenant)).await.unwrap();
+    running.bench.turn(Duration::from_hours(48));
+    let stranger = running.policies().unfreeze_scope(running.writes(running.thaw(), "stranger")).await.unwrap_err();
+    assert_eq!(stranger.code(), Code::NotFound);
+    assert_eq!(running.reason(pb::Priority::Interactive).await, Some(pb::WaitReason::Frozen));
+    running.bench.turn(Duration::from_hours(48));
+    running.policies().unfreeze_scope(running.writes(running.thaw(), &running.tenant)).await.unwrap();
+    eventually(async || running.reason(pb::Priority::Interactive).await.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_tenant_loses_the_race_against_an_operator_who_freezes_too() {
+    let running = Running::start().await;
+    let rows = FreezeRows::new(storage::Postgres::connect(&running.bench.postgres).await.unwrap());
+    let put = async |tenant: &str, until_ms: i64, operators: bool| {
+        let repeat = Repeat { request_id: Uuid::new_v4(), method: "FreezeScope", fingerprint: [0; 32] };
+        rows.begin(&tenant.parse().unwrap(), &repeat).await.unwrap();
+        let frozen = Frozen {
+            tenant: tenant.to_owned(),
+            name: format!("adAccounts/act_{}", running.account),
+            until_ms,
+            reason: "race".to_owned(),
+            actor: "callers/test".to_owned(),
+            operators,
+        };
+        rows.put(&frozen, START_MS, &[], &repeat).await
+    };
+    // Each read before the other wrote.
+    put("acme", START_MS + 60_000, false).await.unwrap();
+    put("system", START_MS + 60_000, true).await.unwrap();
+    assert!(matches!(put("acme", 0, false).await, Err(Error::OperatorOnly(_))));
+    put("system", 0, true).await.unwrap();
+    put("acme", START_MS + 60_000, false).await.unwrap();
 }
 
 #[tokio::test]

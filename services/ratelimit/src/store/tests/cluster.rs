@@ -76,6 +76,18 @@ impl Cluster {
         panic!("nobody keeps anything of {app}");
     }
 
+    /// An app whose counters another server keeps, and its first admission.
+    async fn elsewhere(&self, than: usize) -> (Bench, Admission) {
+        let mut bench = self.bench().await;
+        loop {
+            let first = admitted(&take(&bench, 1).await).clone();
+            if self.keeper(bench.app).await != than {
+                return (bench, first);
+            }
+            bench.app += 1_000_000;
+        }
+    }
+
     /// Moves the slot of an app, with all that is in it.
     async fn moves(&self, app: u64, from: usize, to: usize) {
         let slot = slot_of(app).to_string();
@@ -146,17 +158,33 @@ async fn a_cluster_decides_for_each_app_where_its_counters_are() {
 #[tokio::test]
 async fn an_app_whose_server_restarts_empty_is_rebuilt_and_the_others_go_on() {
     let mut cluster = Cluster::start().await;
-    let (lost, mut other) = (cluster.bench().await, cluster.bench().await);
-    let (first, second) = (admitted(&take(&lost, 200).await).clone(), admitted(&take(&other, 1).await).clone());
+    let lost = cluster.bench().await;
+    let first = admitted(&take(&lost, 200).await).clone();
     let keeper = cluster.keeper(lost.app).await;
-    while cluster.keeper(other.app).await == keeper {
-        other.app += 1_000_000;
-        admitted(&take(&other, 1).await);
-    }
+    let (other, second) = cluster.elsewhere(keeper).await;
     cluster.0[keeper].restart_empty().await;
     assert_eq!(admitted(&take(&other, 1).await).epoch, second.epoch);
     is_right(&lost, 1).await;
     assert!(lost.store.known_epoch(lost.app).unwrap() > first.epoch);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_away_for_its_own_apps_only() {
+    let mut cluster = Cluster::start().await;
+    let lost = cluster.bench().await;
+    admitted(&take(&lost, 1).await);
+    let keeper = cluster.keeper(lost.app).await;
+    let (other, first) = cluster.elsewhere(keeper).await;
+    // One replica serves both.
+    let counter = counter::Counter::new(Arc::clone(&lost.store));
+    let demand = |bench: &Bench| bench.demand(bench.account(ADS_MANAGEMENT), 1, Priority::Interactive);
+    admitted(&counter.take(&demand(&other)).await.unwrap());
+    cluster.0[keeper].kill();
+    // What was written ahead may go for a while.
+    eventually(async || counter.take(&demand(&lost)).await.is_err()).await;
+    assert!(!counter.is_away(other.app));
+    assert_eq!(admitted(&counter.take(&demand(&other)).await.unwrap()).epoch, first.epoch);
+    assert_eq!(other.standing(other.account(ADS_MANAGEMENT)).await.own, 3, "it was counted where it is kept");
 }
 
 #[tokio::test]
