@@ -11,6 +11,10 @@ use crate::{
     world::{APP, First, TOKEN, World, bearing, import, uuid},
 };
 
+/// What a worker does by the turned clock is never a matter of age alone; beside the storm of ten thousand refreshes a
+/// single one once took longer than others wait.
+const WORKING: Duration = Duration::from_secs(400);
+
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 const SYSTEM_USER: &str = "5000000000000002";
 const SCOPES: &str = "ads_management,ads_read,business_management";
@@ -65,7 +69,7 @@ impl World {
         name: &str,
         wanted: impl Fn(&pb::Connection) -> bool,
     ) -> pb::Connection {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + WORKING;
         loop {
             let seen = self.connection(first, name).await;
             if wanted(&seen) {

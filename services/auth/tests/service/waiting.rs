@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Far longer than anything takes, and less than the two minutes that a token is held in memory: what is awaited is never
 /// a matter of age alone.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(400);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 /// Between two looks, so that looking does not take the processor from what is looked for.
 const PAUSE: Duration = Duration::from_millis(20);
 
