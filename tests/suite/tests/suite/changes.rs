@@ -22,6 +22,7 @@ use proto::{
     },
     common::v1::{Freshness, freshness},
     conversions::v1::SendEventsRequest,
+    graph::v1::{BatchCall, BatchMethod, ExecuteBatchRequest},
     insights::v1::CreateReportRequest,
     operations::v1::CancelOperationRequest,
     ratelimit::v1::{FreezeScopeRequest, QuotaPolicy, UnfreezeScopeRequest, UpdateQuotaPolicyRequest},
@@ -49,6 +50,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("campaigns.v1.MediaService/AppendUpload", "campaigns", "image.create"),
     ("plans.v1.PlanService/CreatePlan", "campaigns", "plans.create"),
     ("plans.v1.PlanService/ApplyPlan", "campaigns", "plans.apply"),
+    ("graph.v1.GraphService/ExecuteBatch", "campaigns", "graph.execute"),
     ("insights.v1.ReportService/CreateReport", "insights", "insights.reports.create"),
     ("audiences.v1.AudienceService/CreateAudience", "audiences", "audience.create"),
     ("audiences.v1.AudienceService/DeleteAudience", "audiences", "audience.delete"),
@@ -139,8 +141,25 @@ async fn every_change_is_in_the_audit_under_its_action() {
     };
     witness.sees("SendEvents", client.events().send_events(send)).await.unwrap();
     quota(&client, &mut witness).await;
+    label(&client, &mut witness).await;
     assert_eq!(witness.seen, ACTIONS.iter().map(|row| row.0).collect(), "each was called");
     suite.stop().await.unwrap();
+}
+
+async fn label(client: &Client, witness: &mut Witness<'_>) {
+    let call = BatchCall {
+        method: BatchMethod::Post.into(),
+        path: format!("{}/adlabels", AD_ACCOUNT.trim_start_matches("adAccounts/")),
+        params: [("name".to_owned(), "witnessed".to_owned())].into(),
+        ..BatchCall::default()
+    };
+    let batch = ExecuteBatchRequest {
+        parent: AD_ACCOUNT.to_owned(),
+        calls: vec![call],
+        request_id: request_id(),
+        validate_only: false,
+    };
+    witness.sees("ExecuteBatch", client.graph().execute_batch(batch)).await.unwrap();
 }
 
 async fn quota(client: &Client, witness: &mut Witness<'_>) {
