@@ -66,7 +66,10 @@ impl Client {
                     }
                     leased_anew = true;
                 }
-                Next::Again(_) | Next::Give => return Err(given(seen, &call.label, self.patience.throttled)),
+                Next::Again(_) | Next::Give => {
+                    let told = if is_unexecuted(&seen) { perhaps_sent(before_that, call) } else { None };
+                    return Err(told.unwrap_or_else(|| given(seen, &call.label, self.patience.throttled)));
+                }
                 Next::GiveUnknown => return Err(unknown(seen, &call.label)),
             }
         }
@@ -181,6 +184,15 @@ impl Client {
 /// What is told of a write that an earlier try may have carried out.
 fn perhaps_sent(before_that: Option<Seen>, call: &Outgoing) -> Option<Error> {
     Some(given(before_that.filter(|_| !call.only_reads)?, &call.label, Duration::ZERO))
+}
+
+/// It says of this try alone that nothing was done.
+fn is_unexecuted(seen: &Seen) -> bool {
+    match seen {
+        Seen::Unsent(_) => true,
+        Seen::Meta(meta) => meta.verdict() == Verdict::Throttled,
+        Seen::Lost(_) => false,
+    }
 }
 
 fn is_perhaps_sent(seen: &Seen) -> bool {

@@ -9,6 +9,7 @@ use crate::{
     call::Call,
     client::{Client, Outgoing},
     error::Error,
+    many,
     meta_error::MetaError,
     on::On,
     outcome, passthrough,
@@ -181,15 +182,16 @@ impl Client {
         let replies: Vec<Option<ItemReply>> = outcome::read(&delivered.reply.body, &outer)?;
         self.told_of_items(on, &delivered, &replies, &items).await;
         let whole = delivered.reply.headers.value(TRACE_ID);
-        let mut replied: Vec<_> = replies.into_iter().map(|reply| replied(&reply?, whole)).collect();
+        let replied = |(reply, call): (Option<ItemReply>, &&Outgoing)| replied(on, call, &reply?, whole);
+        let mut replied: Vec<_> = replies.into_iter().zip(&items).map(replied).collect();
         replied.resize_with(calls.len(), || None);
         Ok(replied)
     }
 }
 
 /// `None` too where a good answer cannot be read: what it made is not known.
-fn replied(reply: &ItemReply, whole: Option<&str>) -> Option<Replied> {
-    let result = match reply.error() {
+fn replied(on: &On, call: &Outgoing, reply: &ItemReply, whole: Option<&str>) -> Option<Replied> {
+    let result = match many::blamed(on, call, reply) {
         Some(error) => Err(Box::new(error)),
         None => Ok(passthrough::cleaned(serde_json::from_slice(reply.body()).ok()?)),
     };

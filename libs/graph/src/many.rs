@@ -273,13 +273,17 @@ fn answer<T: DeserializeOwned>(body: Got, call: &Outgoing) -> Result<Answer<T>, 
     Ok(Answer { value: outcome::read(&body.bytes, call)?, trace_id: body.trace_id })
 }
 
+/// Why an item failed, with how long to wait where its own headers say.
+pub(crate) fn blamed(on: &On, call: &Outgoing, reply: &ItemReply) -> Option<MetaError> {
+    let meta = reply.error()?;
+    let regain = usage::regain(&outcome::report(on, call, reply.status(), Some(&meta), reply.headers()));
+    Some(MetaError { regain, ..meta })
+}
+
 fn split(on: &On, call: &Outgoing, reply: Option<ItemReply>, batch_trace: Option<&str>) -> Result<Got, Seen> {
     let Some(reply) = reply else { return Err(Seen::Lost("Meta did not finish this item of the batch".to_owned())) };
-    match reply.error() {
-        Some(meta) => {
-            let regain = usage::regain(&outcome::report(on, call, reply.status(), Some(&meta), reply.headers()));
-            Err(Seen::Meta(Box::new(MetaError { regain, ..meta })))
-        }
+    match blamed(on, call, &reply) {
+        Some(meta) => Err(Seen::Meta(Box::new(meta))),
         None => {
             let trace_id = reply.headers().value(TRACE_ID).or(batch_trace).map(str::to_owned);
             let etag = reply.headers().value("etag").map(str::to_owned);

@@ -38,6 +38,7 @@ mod horizon;
 mod outcome;
 mod peek;
 mod policies;
+mod repeats;
 mod scripts;
 mod terms;
 #[cfg(test)]
@@ -51,7 +52,7 @@ pub(crate) use allowances::{Allowances, Written};
 pub(crate) use chains::Chains;
 pub(crate) use domains::{Counted, Hit};
 use flights::{Asked, Flights};
-pub(crate) use freezes::{FreezeRows, Frozen, Repeat};
+pub(crate) use freezes::{FreezeRows, Frozen};
 pub(crate) use history::{
     Columns, Group, History, Losses, RefusedRow, Spent, Step, Told, UsageQuery, UsageRow, Viewer,
 };
@@ -60,6 +61,7 @@ pub(crate) use horizon::Anchor;
 pub(crate) use horizon::Horizon;
 pub(crate) use outcome::{Admission, Outcome, Reason, Refusal, Standing};
 pub(crate) use policies::PolicyRows;
+pub(crate) use repeats::Repeat;
 use scripts::{OneAtATime, Script, Scripts};
 
 /// How long a percent of CPU or wall time counts when no newer report comes: then calls bring a new one.

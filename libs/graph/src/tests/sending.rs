@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{House, create, meta::Said, on};
-use crate::{Call, Error};
+use crate::{Call, Error, Replay};
 
 fn read() -> Call<Value> {
     Call::get("/7").fields(&["id", "name"])
@@ -42,4 +42,15 @@ async fn a_throttled_call_says_how_long_the_headers_say() {
     let error = house.client.send(&on(), create()).await.unwrap_err();
     let Error::Throttled { retry_after, .. } = error else { panic!("{error:?}") };
     assert_eq!(retry_after, Duration::from_mins(9));
+}
+
+#[tokio::test]
+async fn a_write_that_was_perhaps_done_is_not_told_as_refused() {
+    let house = House::open_with(|settings| settings.tries_max = 2).await;
+    house.meta.next(Said::error(500, 2, None));
+    house.meta.next(Said::error(400, 4, None));
+    let change: Call<Value> = Call::post("/7", Replay::Safe).field("daily_budget", 5_000);
+    let error = house.client.send(&on(), change).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { meta: Some(_), .. }), "{error:?}");
+    assert_eq!(house.meta.count(), 2);
 }

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tracing::debug;
 
+use super::rendezvous;
 use super::replay::ReplayBody;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,6 +25,8 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Where a replica listens.
 pub(super) struct Address {
     pub(super) socket: SocketAddr,
+    /// Of its text, for [`super::Rendezvous`].
+    pub(super) hash: u64,
     /// It did not take the last connection: others are asked first, until it is looked up again or takes one.
     is_resting: AtomicBool,
 }
@@ -62,7 +65,7 @@ impl Drop for InFlight {
 
 impl Address {
     pub(super) fn new(socket: SocketAddr) -> Self {
-        Self { socket, is_resting: AtomicBool::new(false) }
+        Self { socket, hash: rendezvous::hash(socket.to_string().as_bytes()), is_resting: AtomicBool::new(false) }
     }
 
     pub(super) fn rest(&self, is_resting: bool) {

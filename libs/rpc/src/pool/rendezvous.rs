@@ -1,9 +1,8 @@
 //! Which replica serves calls about the same thing, chosen by every caller alike and without asking anybody.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::connection::{self, Connection};
+use super::connection::{self, Address, Connection};
 
 /// What a call is about, in the request's extensions: calls about the same meet at one replica, as long as that takes
 /// connections. It chooses where a call goes and nothing else; where replicas come and go it moves the calls of few.
@@ -19,20 +18,21 @@ impl Rendezvous {
     /// The less busy connection to the replica whose address and this name weigh most together.
     pub(super) fn pick(self, connections: &[Arc<Connection>]) -> Option<Arc<Connection>> {
         let awake = || connections.iter().filter(|connection| !connection.is_resting());
-        let Some(best) = awake().map(|connection| connection.address.socket).max_by_key(|it| self.weight(*it)) else {
+        let addresses = awake().map(|connection| &connection.address);
+        let Some(best) = addresses.max_by_key(|address| self.weight(address)) else {
             return connection::less_busy(connections);
         };
-        let of_best = awake().filter(|connection| connection.address.socket == best);
+        let of_best = awake().filter(|connection| Arc::ptr_eq(&connection.address, best));
         of_best.min_by_key(|connection| connection.in_flight()).cloned()
     }
 
-    fn weight(self, socket: SocketAddr) -> u64 {
-        mixed(hash(socket.to_string().as_bytes()) ^ self.0)
+    fn weight(self, address: &Address) -> u64 {
+        mixed(address.hash ^ self.0)
     }
 }
 
 /// FNV-1a: the same in every process, whichever version of ours and of the compiler made it.
-fn hash(bytes: &[u8]) -> u64 {
+pub(super) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
@@ -48,7 +48,6 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::pool::connection::Address;
 
     /// Two connections to each of these replicas.
     fn replicas(ports: &[u16]) -> Vec<Arc<Connection>> {

@@ -38,15 +38,13 @@ impl PolicyApi {
     /// Once for each request; a repeat is answered by what holds now.
     async fn update(&self, by: &Actor, change: &Change, repeat: Option<Repeat>) -> Result<Kept, Error> {
         let Some(repeat) = repeat else { return self.book.set(by, change, None).await };
-        let rows = self.book.rows();
-        if rows.begin(&by.tenant, &repeat).await? {
+        let repeats = self.book.rows().repeats();
+        if repeats.begin(&by.tenant, &repeat).await? {
             return self.book.kept(by, &change.subject).await;
         }
         let set = self.book.set(by, change, Some(&repeat)).await;
-        if set.is_err()
-            && let Err(error) = rows.abandon(&by.tenant, &repeat).await
-        {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a refused request keeps its id for two minutes");
+        if set.is_err() {
+            repeats.abandon(&by.tenant, &repeat).await;
         }
         set
     }
@@ -55,15 +53,13 @@ impl PolicyApi {
     async fn set(&self, by: &Actor, freeze: &Freeze, repeat: Option<Repeat>) -> Result<Frozen, Error> {
         let Some(repeat) = repeat else { return self.freezes.set(by, freeze, None).await };
         let rows = self.freezes.rows();
-        if rows.begin(&by.tenant, &repeat).await? {
+        if rows.repeats().begin(&by.tenant, &repeat).await? {
             let held = rows.get(&freeze.subject.name()).await?;
             return held.ok_or(Error::Corrupt("a freeze"));
         }
         let set = self.freezes.set(by, freeze, Some(&repeat)).await;
-        if set.is_err()
-            && let Err(error) = rows.abandon(&by.tenant, &repeat).await
-        {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a refused request keeps its id for two minutes");
+        if set.is_err() {
+            rows.repeats().abandon(&by.tenant, &repeat).await;
         }
         set
     }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use storage::requests::{Begin, Requests};
 use storage::{Postgres, audit};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 use vocabulary::ids::TenantId;
 
 use super::history::{append_event, get, timestamp};
+use super::repeats::{Repeat, Repeats};
 use crate::error::Error;
 use crate::scope::Scope;
 use crate::trail::{Blame, Event, EventKind};
@@ -24,7 +23,7 @@ const THAWED_MAX: i64 = 1_000;
 #[derive(Clone)]
 pub(crate) struct FreezeRows {
     postgres: Postgres,
-    requests: Requests,
+    repeats: Repeats,
 }
 
 /// A freeze, or with 0 as its end one that was ended.
@@ -38,38 +37,17 @@ pub(crate) struct Frozen {
     pub(crate) operators: bool,
 }
 
-/// How a repeat of a request is known, and what it is answered.
-#[derive(Debug, Clone)]
-pub(crate) struct Repeat {
-    pub(crate) request_id: Uuid,
-    pub(crate) method: &'static str,
-    pub(crate) fingerprint: [u8; 32],
-}
-
 impl FreezeRows {
     pub(crate) fn new(postgres: Postgres) -> Self {
-        Self { requests: Requests::new(postgres.clone()), postgres }
+        Self { repeats: Repeats::new(postgres.clone()), postgres }
     }
 
     async fn client(&self) -> Result<storage::Client, Error> {
         self.postgres.client().await.map_err(Error::Postgres)
     }
 
-    /// Whether a request was done before.
-    pub(crate) async fn begin(&self, tenant: &TenantId, repeat: &Repeat) -> Result<bool, Error> {
-        let Repeat { request_id, method, fingerprint } = repeat;
-        let begun = self.requests.begin(tenant.as_str(), *request_id, method, *fingerprint).await;
-        match begun.map_err(Error::Postgres)? {
-            Begin::New => Ok(false),
-            Begin::Answered(_) => Ok(true),
-            Begin::InFlight => Err(Error::InFlight(*request_id)),
-            Begin::Reused => Err(Error::RequestIdReused(*request_id)),
-        }
-    }
-
-    /// Nothing came of the request.
-    pub(crate) async fn abandon(&self, tenant: &TenantId, repeat: &Repeat) -> Result<(), Error> {
-        self.requests.abandon(tenant.as_str(), repeat.request_id).await.map_err(Error::Postgres)
+    pub(crate) fn repeats(&self) -> &Repeats {
+        &self.repeats
     }
 
     /// Writes a freeze, in one transaction with what tells of it. Fails where somebody else froze it meanwhile, and where
@@ -115,8 +93,7 @@ impl FreezeRows {
         for bucket in buckets {
             append_event(&transaction, &event(frozen, now_ms, bucket)).await?;
         }
-        let answered = self.requests.answer_in(&transaction, tenant, repeat.request_id, b"done").await;
-        answered.map_err(Error::Postgres)?;
+        self.repeats.done(&transaction, tenant, repeat).await?;
         let entry = audit::Entry {
             tenant,
             actor,

@@ -1,14 +1,12 @@
 //! Policies in PostgreSQL, each change with its entry in the audit and its answer.
 
 use serde_json::json;
-use storage::requests::{Begin, Requests};
 use storage::{Postgres, audit};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use vocabulary::ids::TenantId;
 
-use super::freezes::Repeat;
 use super::history::{Viewer, get};
+use super::repeats::{Repeat, Repeats};
 use crate::error::Error;
 use crate::policies::Kept;
 
@@ -21,33 +19,20 @@ const USERS_MAX: i64 = 1_000;
 #[derive(Clone)]
 pub(crate) struct PolicyRows {
     postgres: Postgres,
-    requests: Requests,
+    repeats: Repeats,
 }
 
 impl PolicyRows {
     pub(crate) fn new(postgres: Postgres) -> Self {
-        Self { requests: Requests::new(postgres.clone()), postgres }
+        Self { repeats: Repeats::new(postgres.clone()), postgres }
     }
 
     async fn client(&self) -> Result<storage::Client, Error> {
         self.postgres.client().await.map_err(Error::Postgres)
     }
 
-    /// Whether a request was done before.
-    pub(crate) async fn begin(&self, tenant: &TenantId, repeat: &Repeat) -> Result<bool, Error> {
-        let Repeat { request_id, method, fingerprint } = repeat;
-        let begun = self.requests.begin(tenant.as_str(), *request_id, method, *fingerprint).await;
-        match begun.map_err(Error::Postgres)? {
-            Begin::New => Ok(false),
-            Begin::Answered(_) => Ok(true),
-            Begin::InFlight => Err(Error::InFlight(*request_id)),
-            Begin::Reused => Err(Error::RequestIdReused(*request_id)),
-        }
-    }
-
-    /// Nothing came of the request.
-    pub(crate) async fn abandon(&self, tenant: &TenantId, repeat: &Repeat) -> Result<(), Error> {
-        self.requests.abandon(tenant.as_str(), repeat.request_id).await.map_err(Error::Postgres)
+    pub(crate) fn repeats(&self) -> &Repeats {
+        &self.repeats
     }
 
     /// Writes a policy over the version that it names, in one transaction with what tells of it; answers false where
@@ -88,8 +73,7 @@ impl PolicyRows {
             let apps: Vec<i64> = apps.iter().map(|app| i64::try_from(*app).unwrap_or(i64::MAX)).collect();
             transaction.execute(EXACT, &[&apps, &exact_from_ms]).await?;
         }
-        let answered = self.requests.answer_in(&transaction, audited, repeat.request_id, b"done").await;
-        answered.map_err(Error::Postgres)?;
+        self.repeats.done(&transaction, audited, repeat).await?;
         let entry = audit::Entry {
             tenant: audited,
             actor,

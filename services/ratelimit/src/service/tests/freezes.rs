@@ -127,7 +127,7 @@ async fn a_tenant_loses_the_race_against_an_operator_who_freezes_too() {
     let rows = FreezeRows::new(storage::Postgres::connect(&running.bench.postgres).await.unwrap());
     let put = async |tenant: &str, until_ms: i64, operators: bool| {
         let repeat = Repeat { request_id: Uuid::new_v4(), method: "FreezeScope", fingerprint: [0; 32] };
-        rows.begin(&tenant.parse().unwrap(), &repeat).await.unwrap();
+        rows.repeats().begin(&tenant.parse().unwrap(), &repeat).await.unwrap();
         let frozen = Frozen {
             tenant: tenant.to_owned(),
             name: format!("adAccounts/act_{}", running.account),
