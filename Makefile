@@ -62,9 +62,10 @@ test-chart: build test-tools
 test-upgrade: build
 	@sh tests/faults/upgrade.sh "$(OLD)"
 
-# Into target/bench/*.json and a table. A release build, of what is measured alone.
+# Into target/bench/*.json and a table. A release build, of what is measured alone. SUITES are those to run; none is all.
+# `quota` builds its peer itself, from a crate that is no member of this workspace.
 bench:
-	$(CARGO) run --locked --release -p bench
+	$(CARGO) run --locked --release -p bench -- $(SUITES)
 
 lint: $(TOOLS)/buf/bin/buf
 	$(CARGO) fmt --check

@@ -12,8 +12,7 @@ mod auth_suite;
 mod cpu;
 mod figure;
 mod load;
-mod quota_servers;
-mod quota_suite;
+mod quota;
 mod report;
 mod sandbox_suite;
 mod server;
@@ -41,7 +40,7 @@ struct Suite {
 const SUITES: &[Suite] = &[
     Suite { name: "sandbox", run: sandbox_suite::run },
     Suite { name: "auth", run: auth_suite::run },
-    Suite { name: "quota", run: quota_suite::run },
+    Suite { name: "quota", run: quota::run },
 ];
 
 fn main() -> ExitCode {

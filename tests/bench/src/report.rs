@@ -29,15 +29,15 @@ pub(crate) fn table(figures: &[Figure]) -> anyhow::Result<()> {
         );
         let baseline = figure.baseline.map_or_else(String::new, |spread| spread.median.to_string());
         let ratio = figure.ratio().map_or_else(String::new, |ratio| format!("{}.{:02}", ratio / 100, ratio % 100));
-        let verdict = match figure.reached() {
-            Some(true) => "reached",
-            Some(false) => "NOT REACHED",
-            None => "not measured",
-        };
-        let (name, goal, unit) = (figure.name, figure.goal.words(), figure.unit);
+        let (name, goal, verdict, unit) = (figure.name, figure.goal.words(), figure.verdict(), figure.unit);
         writeln!(out, "{name:34} {spread:>26} {baseline:>10} {ratio:>7} {goal:>10}  {verdict:13} {unit}")?;
     }
     Ok(())
+}
+
+/// Says why a line is missing.
+pub(crate) fn left_out(what: &str, why: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{what} is left out: {why}")?)
 }
 
 /// Writes `target/bench/SUITE.json`.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth_servers, quota_servers};
+use crate::{auth_servers, quota};
 
 /// A running server. Dropped, it is gone.
 pub(crate) struct Server {
@@ -29,6 +29,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `bench serve KIND` and waits until it is ready.
     pub(crate) fn start(kind: &str) -> anyhow::Result<Self> {
+        Self::start_with(kind, &Value::Null)
+    }
+
+    /// The same, telling it something in a line, such as where others are.
+    pub(crate) fn start_with(kind: &str, told: &Value) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?;
         let mut child = Command::new(program)
             .args(["serve", kind])
@@ -36,6 +41,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting the server {kind}"))?;
+        writeln!(child.stdin.as_mut().context("its input")?, "{told}")?;
         let mut stdout = BufReader::new(child.stdout.take().context("its output")?);
         let mut line = String::new();
         stdout.read_line(&mut line)?;
@@ -63,6 +69,9 @@ impl Drop for Server {
 
 /// The child's side: serves until its standard input ends, that is, until its parent is gone.
 pub(crate) fn serve(kind: &str) -> anyhow::Result<()> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let told: Value = serde_json::from_str(&line).context("what the parent tells")?;
     std::thread::spawn(|| {
         drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
         std::process::exit(0);
@@ -73,12 +82,8 @@ pub(crate) fn serve(kind: &str) -> anyhow::Result<()> {
         "sandbox" => runtime.block_on(sandbox()),
         "lease-echo" => runtime.block_on(auth_servers::echo()),
         "auth" => runtime.block_on(auth_servers::auth()),
-        "quota" => runtime.block_on(quota_servers::quota()),
-        "quota-script" => runtime.block_on(quota_servers::script()),
-        "quota-increment" => runtime.block_on(quota_servers::increment()),
-        "quota-echo" => runtime.block_on(quota_servers::echo()),
         "auth-storm" => runtime.block_on(auth_servers::storm()),
-        _ => bail!("there is no server {kind:?}"),
+        kind => runtime.block_on(quota::serve(kind, &told)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What one thing cost in several rounds, in nanoseconds.
+/// What one thing came to in several rounds, in the unit of its figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: u64,
@@ -21,6 +21,11 @@ impl Spread {
     /// How many times as much as `other`, in hundredths, rounded up.
     pub(crate) fn hundredths_of(self, other: Self) -> u64 {
         self.median.saturating_mul(100).div_ceil(other.median.max(1))
+    }
+
+    /// The same, rounded down.
+    pub(crate) fn whole_hundredths_of(self, other: Self) -> u64 {
+        self.median.saturating_mul(100) / other.median.max(1)
     }
 }
 
@@ -42,5 +47,6 @@ mod tests {
         assert_eq!(of(10).hundredths_of(of(10)), 100);
         assert_eq!(of(50_001).hundredths_of(of(10_000)), 501);
         assert_eq!(of(7).hundredths_of(of(0)), 700);
+        assert_eq!(of(19_999).whole_hundredths_of(of(10_000)), 199);
     }
 }

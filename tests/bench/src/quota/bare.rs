@@ -1,66 +1,22 @@
-//! Ratelimit with PostgreSQL and Redis, and what it is compared with: bare servers of the same RPC.
-
-use std::path::Path;
+//! What ratelimit is compared with: bare servers of the same RPC, each alone with a Redis.
 
 use anyhow::Context as _;
 use proto::ratelimit::v1 as pb;
 use proto::ratelimit::v1::acquire_response::Decision;
 use proto::ratelimit::v1::quota_service_server::{QuotaService, QuotaServiceServer};
-use ratelimit::{Ceilings, Profile, Settings};
-use runtime::{Process, settings::Secret};
+use rpc::testing::Issuer;
 use storage::redis::Connection;
-use storage::{Postgres, PostgresSettings, Redis, RedisSettings};
+use storage::{Redis, RedisSettings};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::auth_servers::{self, SECRET};
-use crate::server::{FREE, said};
+use super::CEILING;
+use super::replica::{quiet, ready};
+use crate::server::FREE;
 
-/// Never reached: the path that admits is the dear one.
-pub(crate) const CEILING: u32 = 1_000_000;
-
-/// Ratelimit, with auth beside it for its keys.
-pub(crate) async fn quota() -> anyhow::Result<()> {
-    let (folder, process) = (tempfile::tempdir()?, Process::detached());
-    let auth = auth_servers::start(folder.path(), &process, false).await?;
-    let settings = settings(folder.path(), &auth.address).await?;
-    let listener = TcpListener::bind(FREE).await?;
-    let address = listener.local_addr()?;
-    let served = process.tasks.spawn(ratelimit::serve_on(listener, settings, process.clone()));
-    ready(&address.to_string(), &auth.token)?;
-    served.await?
-}
-
-async fn settings(folder: &Path, auth: &str) -> anyhow::Result<Settings> {
-    let write = |name: &str, text: &str| -> anyhow::Result<_> {
-        let file = folder.join(name);
-        std::fs::write(&file, text)?;
-        Ok(file)
-    };
-    let postgres = PostgresSettings::at(devstack::shared().create_database().await?).in_schema(ratelimit::SCHEMA);
-    let migrated = Postgres::connect(&postgres).await?;
-    storage::migrations::run(&migrated, ratelimit::SCHEMA, &ratelimit::migrations()).await?;
-    Ok(Settings {
-        admin_listen: FREE.into(),
-        redis: RedisSettings::at(devstack::shared().redis_url()),
-        postgres,
-        auth: rpc::PeerSettings {
-            endpoint: auth.to_owned(),
-            service_secret_file: write("ratelimit-secret", SECRET)?,
-            ..rpc::PeerSettings::default()
-        },
-        permit_key_file: Secret::in_file(write("permit_key", "a key for permits of the benchmark")?),
-        page_key_file: Secret::in_file(write("pages", "a key for pages of the benchmark")?),
-        ceilings: Ceilings {
-            profile: Profile::Source,
-            source_calls_per_hour: CEILING,
-            source_insights_per_hour: CEILING,
-            source_app_calls_per_hour: CEILING,
-            ..Ceilings::default()
-        },
-        ..Settings::default()
-    })
-}
+/// The window of the limiters here.
+const HOUR_SECONDS: u32 = 3_600;
 
 /// One `EVALSHA` of ratelimit's own script for each request, and nothing else.
 pub(crate) async fn script() -> anyhow::Result<()> {
@@ -69,51 +25,79 @@ pub(crate) async fn script() -> anyhow::Result<()> {
     let run_id = redis.info(redis.shard(""), "server").await?.remove("run_id").context("a run id")?;
     let text = format!(
         "local RUN_ID = '{run_id}'\n{}\n{}",
-        include_str!("../../../services/ratelimit/src/store/bucket.lua"),
-        include_str!("../../../services/ratelimit/src/store/acquire.lua"),
+        include_str!("../../../../services/ratelimit/src/store/bucket.lua"),
+        include_str!("../../../../services/ratelimit/src/store/acquire.lua"),
     );
     let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(&mut connection).await?;
     redis::cmd("SET").arg("{app:1}:epoch").arg(format!("1:{run_id}:0:2")).exec_async(&mut connection).await?;
-    serve(Bare { connection, decides: By::Script(hash) }).await
+    serve(Bare::by(connection, By::Script(hash))).await
 }
 
-/// Looks, decides, then increments: what limiters over Redis usually do.
+/// One `EVALSHA` of plain GCRA.
+pub(crate) async fn gcra() -> anyhow::Result<()> {
+    let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
+    let mut connection = redis.connection();
+    let text = include_str!("gcra.lua");
+    let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(&mut connection).await?;
+    serve(Bare::by(connection, By::Gcra(hash))).await
+}
+
+/// Looks, decides, then increments, by hand: leaner than any limiter that people use.
 pub(crate) async fn increment() -> anyhow::Result<()> {
     let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
-    serve(Bare { connection: redis.connection(), decides: By::Increment }).await
+    serve(Bare::by(redis.connection(), By::Increment)).await
 }
 
 /// Answers with a refusal, and asks nobody.
 pub(crate) async fn echo() -> anyhow::Result<()> {
     let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
-    serve(Bare { connection: redis.connection(), decides: By::Nothing }).await
+    serve(Bare::by(redis.connection(), By::Nothing)).await
+}
+
+/// The same behind everything that a request of ours passes, with its telemetry on.
+pub(crate) async fn behind_the_stack() -> anyhow::Result<()> {
+    let _telemetry = runtime::telemetry::init("bench", &quiet());
+    let redis = Redis::connect(&RedisSettings::at(devstack::shared().redis_url())).await?;
+    let bare = Bare { opens: true, ..Bare::by(redis.connection(), By::Nothing) };
+    let issuer = Issuer::new();
+    let listener = TcpListener::bind(FREE).await?;
+    ready(&listener.local_addr()?.to_string(), &issuer.service_token("campaigns"), &stores())?;
+    let sampling = rpc::trace::Sampling::ratio(quiet().sample_ratio);
+    let server = rpc::Server::new("bench", issuer.verifier()).sampling(sampling).add(QuotaServiceServer::new(bare));
+    Ok(server.serve(listener, CancellationToken::new()).await?)
 }
 
 async fn serve(bare: Bare) -> anyhow::Result<()> {
     let listener = TcpListener::bind(FREE).await?;
-    ready(&listener.local_addr()?.to_string(), "")?;
+    ready(&listener.local_addr()?.to_string(), "", &stores())?;
     let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
     let server = tonic::transport::Server::builder().add_service(QuotaServiceServer::new(bare));
     Ok(server.serve_with_incoming(incoming).await?)
 }
 
-fn ready(address: &str, token: &str) -> anyhow::Result<()> {
-    let stores = devstack::shared().stack().pids();
-    said(&serde_json::json!({"sandbox": format!("http://{address}"), "token": token, "stores": stores}).to_string())
+fn stores() -> Vec<u32> {
+    devstack::shared().stack().pids()
 }
 
 struct Bare {
     connection: Connection,
     decides: By,
+    /// Whether it asks who calls, as a method of ours does.
+    opens: bool,
 }
 
 enum By {
     Script(String),
+    Gcra(String),
     Increment,
     Nothing,
 }
 
 impl Bare {
+    fn by(connection: Connection, decides: By) -> Self {
+        Self { connection, decides, opens: false }
+    }
+
     async fn decide(&self, charges: &[pb::Charge]) -> redis::RedisResult<bool> {
         let mut connection = self.connection.clone();
         let keys: Vec<String> = charges.iter().filter_map(|charge| Some(key(charge.scope.as_ref()?))).collect();
@@ -128,6 +112,16 @@ impl Bare {
                 let decided = answer.get(2).and_then(redis::Value::as_sequence).and_then(<[_]>::first);
                 Ok(decided == Some(&redis::Value::Int(1)))
             }
+            By::Gcra(hash) => {
+                let mut script = redis::cmd("EVALSHA");
+                script.arg(hash).arg(keys.len()).arg(&keys);
+                let hour = u64::from(HOUR_SECONDS) * 1_000_000;
+                for charge in charges {
+                    script.arg(charge.cost).arg(hour / u64::from(CEILING)).arg(hour);
+                }
+                let wait: i64 = script.query_async(&mut connection).await?;
+                Ok(wait == 0)
+            }
             By::Increment => {
                 let used: Vec<Option<u32>> = redis::cmd("MGET").arg(&keys).query_async(&mut connection).await?;
                 if used.iter().flatten().any(|used| *used >= CEILING) {
@@ -136,7 +130,7 @@ impl Bare {
                 let mut pipe = redis::pipe();
                 for key in &keys {
                     pipe.cmd("INCRBY").arg(key).arg(1).ignore();
-                    pipe.cmd("EXPIRE").arg(key).arg(3_600).ignore();
+                    pipe.cmd("EXPIRE").arg(key).arg(HOUR_SECONDS).ignore();
                 }
                 pipe.query_async::<()>(&mut connection).await?;
                 Ok(true)
@@ -164,7 +158,7 @@ fn key(scope: &pb::Scope) -> String {
 #[tonic::async_trait]
 impl QuotaService for Bare {
     async fn acquire(&self, request: Request<pb::AcquireRequest>) -> Result<Response<pb::AcquireResponse>, Status> {
-        let request = request.into_inner();
+        let request = if self.opens { rpc::open(request)?.1 } else { request.into_inner() };
         // The load ends at an answer that it did not expect.
         let admitted = self.decide(&request.charges).await.unwrap_or(false);
         let decision = if admitted {
