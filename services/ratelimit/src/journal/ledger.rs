@@ -2,8 +2,11 @@
 //!
 //! Per bucket and stretch of time there is one line: what was written to PostgreSQL as allowed, and what of it is spent.
 //! Nothing is charged in Redis that was not written before, so what was written is the most that can have been spent.
+//!
+//! A replica may have hundreds of thousands of lines, and every decision waits for the ledger: what is to be written is
+//! found without a look at the others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How long after a stretch its line is lowered to what was spent: longer than any answer of Redis takes.
 const GRACE_MS: i64 = 30_000;
@@ -74,13 +77,11 @@ struct Line {
     wanted: u64,
 }
 
-/// What was spent in a stretch that is over.
-#[derive(Debug, Clone)]
-struct Ended {
-    row: Allowance,
-    /// More than was written, so that PostgreSQL has to know at once. Less can wait for late answers.
-    is_more: bool,
-}
+/// From when on the row of a stretch that is over is to be written, and which row: its end, epoch and key.
+type Due = (i64, i64, i64, String);
+
+/// Where more was spent than was written PostgreSQL has to know at once.
+const AT_ONCE: i64 = i64::MIN;
 
 /// All lines of a replica.
 #[derive(Debug, Default)]
@@ -91,8 +92,12 @@ pub(crate) struct Ledger {
     /// The newest epoch of each app, for the same reason.
     epochs: HashMap<u64, i64>,
     lines: HashMap<String, Line>,
+    /// No line ends before.
+    next_end_ms: i64,
+    /// The keys of the lines that want more than was written, and of some that did.
+    wanting: HashSet<String>,
     /// Over, and written as something else than was spent.
-    ended: Vec<Ended>,
+    ended: BTreeMap<Due, Allowance>,
 }
 
 impl Ledger {
@@ -108,6 +113,7 @@ impl Ledger {
             let line = self.line(when, terms);
             if line.left() < u64::from(*cost) {
                 line.want(u64::from(*cost) + line.step);
+                self.wants(terms.key);
                 covered = false;
             }
         }
@@ -146,9 +152,10 @@ impl Ledger {
 
     /// PostgreSQL has taken over an epoch of which it refused the rows before: they have to be written again.
     pub(crate) fn adopted(&mut self, app: u64, epoch: i64) {
-        for line in self.lines.values_mut().filter(|line| (line.app, line.epoch) == (app, epoch)) {
+        for (key, line) in self.lines.iter_mut().filter(|(_, line)| (line.app, line.epoch) == (app, epoch)) {
             line.wanted = line.wanted.max(line.spent);
             line.written = 0;
+            self.wanting.insert(key.clone());
         }
     }
 
@@ -168,11 +175,16 @@ impl Ledger {
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
         self.end_lines(now_ms);
-        self.ended.retain(|ended| ended.row.until_ms > now_ms);
-        let raise = self.lines.iter().filter(|(_, line)| line.wanted > line.written);
-        let raise = raise.map(|(key, line)| line.allowance(key, line.wanted));
-        let over = self.ended.iter().filter(|ended| ended.is_more || ended.row.ends_ms + GRACE_MS <= now_ms);
-        raise.chain(over.map(|ended| ended.row.clone())).collect()
+        let lines = &self.lines;
+        let wants = |key: &String| lines.get(key).filter(|line| line.wanted > line.written);
+        self.wanting.retain(|key| wants(key).is_some());
+        let raise = self.wanting.iter().filter_map(|key| wants(key).map(|line| line.allowance(key, line.wanted)));
+        let mut rows: Vec<Allowance> = raise.collect();
+        let later = self.ended.split_off(&(now_ms + 1, i64::MIN, i64::MIN, String::new()));
+        self.ended.retain(|_, row| row.until_ms > now_ms);
+        rows.extend(self.ended.values().cloned());
+        self.ended.extend(later);
+        rows
     }
 
     /// These rows were written.
@@ -180,7 +192,7 @@ impl Ledger {
         for written in allowances {
             match self.running(written) {
                 Some(line) => line.written = line.written.max(written.points),
-                None => self.ended.retain(|ended| ended.row != *written),
+                None => self.end(written),
             }
         }
     }
@@ -191,8 +203,23 @@ impl Ledger {
         for refused in allowances {
             match self.running(refused) {
                 Some(line) => line.wanted = line.written,
-                None => self.ended.retain(|ended| ended.row != *refused),
+                None => self.end(refused),
             }
+        }
+    }
+
+    /// A row that stands as it was spent is nobody's matter any more.
+    fn end(&mut self, row: &Allowance) {
+        for due in [due(row, true), due(row, false)] {
+            if self.ended.get(&due) == Some(row) {
+                self.ended.remove(&due);
+            }
+        }
+    }
+
+    fn wants(&mut self, key: &str) {
+        if !self.wanting.contains(key) {
+            self.wanting.insert(key.to_owned());
         }
     }
 
@@ -215,6 +242,7 @@ impl Ledger {
             line.spent += u64::from(*cost);
             if line.left() < line.step.div_ceil(2) {
                 line.want(line.step);
+                self.wants(terms.key);
                 held = Held::Low;
             }
         }
@@ -224,6 +252,7 @@ impl Ledger {
     /// The line of the running stretch; one of an older stretch or epoch ends here.
     fn line(&mut self, when: When, terms: &Terms<'_>) -> &mut Line {
         let ends_ms = ends_ms(terms, when.now_ms);
+        self.next_end_ms = self.next_end_ms.min(ends_ms);
         let line = self.lines.entry(terms.key.to_owned()).or_insert_with(|| Line::new(when, terms, ends_ms));
         if (line.epoch, line.ends_ms) != (when.epoch, ends_ms) {
             self.ended.extend(line.ended(terms.key));
@@ -234,14 +263,20 @@ impl Ledger {
     }
 
     fn end_lines(&mut self, now_ms: i64) {
-        let ended = &mut self.ended;
+        if now_ms < self.next_end_ms {
+            return;
+        }
+        let (ended, mut next_end_ms) = (&mut self.ended, i64::MAX);
         self.lines.retain(|key, line| {
             let runs = line.ends_ms > now_ms;
-            if !runs {
+            if runs {
+                next_end_ms = next_end_ms.min(line.ends_ms);
+            } else {
                 ended.extend(line.ended(key));
             }
             runs
         });
+        self.next_end_ms = next_end_ms;
     }
 }
 
@@ -261,9 +296,9 @@ impl Line {
         self.wanted = self.wanted.max(self.spent + more);
     }
 
-    fn ended(&self, key: &str) -> Option<Ended> {
-        let is_more = self.spent > self.written;
-        (self.written != self.spent).then(|| Ended { row: self.allowance(key, self.spent), is_more })
+    fn ended(&self, key: &str) -> Option<(Due, Allowance)> {
+        let row = (self.written != self.spent).then(|| self.allowance(key, self.spent))?;
+        Some((due(&row, self.spent > self.written), row))
     }
 
     fn allowance(&self, key: &str, points: u64) -> Allowance {
@@ -278,6 +313,12 @@ impl Line {
             points,
         }
     }
+}
+
+/// When a row is to be written where more was spent than was written, and else: late answers may still change that.
+fn due(row: &Allowance, is_more: bool) -> Due {
+    let from_ms = if is_more { AT_ONCE } else { row.ends_ms + GRACE_MS };
+    (from_ms, row.ends_ms, row.epoch, row.key.clone())
 }
 
 /// When the running stretch of a bucket ends.
