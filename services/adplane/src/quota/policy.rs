@@ -65,6 +65,9 @@ pub(crate) struct Settings {
     /// What falls back to the settings
     #[arg(long, value_delimiter = ',')]
     clear: Vec<Clearable>,
+    /// For an operator: changes what this tenant set, which binds all who use the ad account
+    #[arg(long, value_name = "TENANT")]
+    of: Option<String>,
     /// Only checks it
     #[arg(long)]
     dry_run: bool,
@@ -127,12 +130,7 @@ async fn get(client: &Client, name: &str) -> Result<QuotaPolicy> {
 
 async fn list(door: &Door) -> Result<()> {
     let client = door.open()?;
-    let all = list_all(async |page_token| {
-        let request = ListQuotaPoliciesRequest { page_size: 1_000, page_token };
-        let page = client.quota_policies().list_quota_policies(request).await?.into_inner();
-        Ok((page.policies, page.next_page_token))
-    });
-    let all: Vec<QuotaPolicy> = all.try_collect().await?;
+    let all = all(&client).await?;
     door.output().rows(&["name", "by", "sets", "changed", "by whom"], &all, |policy| {
         let by = if policy.tenant.is_empty() { "operators" } else { &policy.tenant };
         let when = moment(policy.update_time.as_ref());
@@ -140,10 +138,29 @@ async fn list(door: &Door) -> Result<()> {
     })
 }
 
+async fn all(client: &Client) -> Result<Vec<QuotaPolicy>> {
+    let all = list_all(async |page_token| {
+        let request = ListQuotaPoliciesRequest { page_size: 1_000, page_token };
+        let page = client.quota_policies().list_quota_policies(request).await?.into_inner();
+        Ok((page.policies, page.next_page_token))
+    });
+    Ok(all.try_collect().await?)
+}
+
+/// What a tenant set.
+async fn of_tenant(client: &Client, name: &str, tenant: &str) -> Result<QuotaPolicy> {
+    let tenant = if tenant.starts_with("tenants/") { tenant.to_owned() } else { format!("tenants/{tenant}") };
+    let set = all(client).await?.into_iter().find(|policy| policy.name == name && policy.tenant == tenant);
+    set.with_context(|| format!("{tenant} set nothing for {name}; see `adplane quota policy list`"))
+}
+
 /// Reads what is set and writes it back changed: what somebody else sets meanwhile is not overwritten but refused.
 async fn set(settings: Settings) -> Result<()> {
     let (client, name) = (settings.door.open()?, full(&settings.name));
-    let mut policy = get(&client, &name).await?;
+    let mut policy = match &settings.of {
+        Some(tenant) => of_tenant(&client, &name, tenant).await?,
+        None => get(&client, &name).await?,
+    };
     policy.effective.clear();
     let paths = settings.apply(&mut policy);
     anyhow::ensure!(!paths.is_empty(), "nothing to set: name a --ceiling, --cap, --weight, ... or what to --clear");

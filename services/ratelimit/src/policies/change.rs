@@ -8,6 +8,7 @@ use rpc::{FieldError, Fields};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use vocabulary::ids::TenantId;
 use vocabulary::page::PageRequest;
 
 use super::effect::Settled;
@@ -47,6 +48,8 @@ pub(crate) enum Field {
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) subject: Subject,
+    /// Whose; nothing is said where it is the caller's own.
+    pub(crate) tenant: Option<TenantId>,
     pub(crate) policy: Policy,
     pub(crate) fields: Vec<Field>,
     /// Empty: whatever version there is.
@@ -109,7 +112,7 @@ impl PolicyBook {
     /// What is set by those who ask, and what counts in effect.
     pub(crate) async fn get(&self, by: &Actor, subject: &Subject) -> Result<(Kept, Vec<EffectiveValue>), Error> {
         self.require_known(by, subject).await?;
-        let kept = self.kept(by, subject).await?;
+        let kept = self.kept(by.layer(), subject).await?;
         let effective = self.effective(by, subject).await?;
         Ok((kept, effective))
     }
@@ -125,11 +128,12 @@ impl PolicyBook {
 
     /// Sets it, once for each request. Without a repeat it is only checked.
     pub(crate) async fn set(&self, by: &Actor, change: &Change, repeat: Option<&Repeat>) -> Result<Kept, Error> {
+        let layer = change.layer(by)?;
         self.require_known(by, &change.subject).await?;
         self.read().await?;
         let mut tries = 0;
         loop {
-            let before = self.kept(by, &change.subject).await?;
+            let before = self.kept(layer, &change.subject).await?;
             tries += 1;
             if tries > TRIES || (!change.etag.is_empty() && change.etag != before.etag()) {
                 return Err(Error::Stale { name: before.name.clone(), etag: before.etag() });
@@ -141,13 +145,14 @@ impl PolicyBook {
             let exact_from_ms = self.quotas.counter().store().now_ms() + HEARD_MS;
             if self.rows.put(&after, by.tenant.as_str(), (&limited, exact_from_ms), repeat).await? {
                 self.read().await?;
-                return self.kept(by, &change.subject).await;
+                return self.kept(layer, &change.subject).await;
             }
         }
     }
 
-    pub(crate) async fn kept(&self, by: &Actor, subject: &Subject) -> Result<Kept, Error> {
-        let (whose, name) = (by.layer(), subject.name());
+    /// What is set by operators, or by a tenant.
+    pub(crate) async fn kept(&self, whose: &str, subject: &Subject) -> Result<Kept, Error> {
+        let name = subject.name();
         Ok(self.rows.get(whose, &name).await?.unwrap_or_else(|| Kept::nothing(whose, &name)))
     }
 
@@ -229,12 +234,12 @@ impl PolicyBook {
     async fn check(&self, by: &Actor, change: &Change, after: &Kept) -> Result<(), Error> {
         let mut fields = Fields::new();
         let known = self.quotas.rules().policies().known();
-        if by.operator {
+        if after.by == OPERATORS {
             if change.fields.contains(&Field::Weights) {
                 self.check_weights(&mut fields, &change.subject, &after.policy).await?;
             }
         } else {
-            if let Subject::App(_) = change.subject {
+            if let (Subject::App(_), false) = (&change.subject, by.operator) {
                 return Err(Error::OperatorOnly("only an operator may set the policy of a whole Meta app"));
             }
             self.check_tightens(&mut fields, change, &known.by_operators(&after.name)).await?;
@@ -334,6 +339,15 @@ impl Actor {
 }
 
 impl Change {
+    /// Whose policy it changes. What a tenant set binds all who use the account, so an operator may end it.
+    pub(crate) fn layer<'a>(&'a self, by: &'a Actor) -> Result<&'a str, Error> {
+        match &self.tenant {
+            Some(tenant) if by.operator || *tenant == by.tenant => Ok(tenant.as_str()),
+            Some(_) => Err(Error::OperatorOnly("only an operator may change what another tenant set")),
+            None => Ok(by.layer()),
+        }
+    }
+
     /// What it makes of a policy.
     fn of(&self, before: &Policy) -> Policy {
         let (mut after, new) = (before.clone(), self.policy.clone());

@@ -40,7 +40,7 @@ impl PolicyApi {
         let Some(repeat) = repeat else { return self.book.set(by, change, None).await };
         let repeats = self.book.rows().repeats();
         if repeats.begin(&by.tenant, &repeat).await? {
-            return self.book.kept(by, &change.subject).await;
+            return self.book.kept(change.layer(by)?, &change.subject).await;
         }
         let set = self.book.set(by, change, Some(&repeat)).await;
         if set.is_err() {

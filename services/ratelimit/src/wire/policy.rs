@@ -67,10 +67,14 @@ pub(crate) fn change(
     let holds = borrow_max_percent.is_none_or(|percent| percent <= 100);
     fields.check(holds, "policy.borrow_max_percent", "must be 0 to 100", "PERCENT");
     let named = paths(&mut fields, mask);
+    let tenant = match policy.tenant.as_str() {
+        "" => None,
+        name => fields.parse("policy.tenant", names::tenant(name), "RESOURCE_NAME"),
+    };
     fields.finish()?;
     let subject = subject.ok_or_else(|| FieldError::required("policy.name"))?;
     let set = Policy { profile, ceilings, caps, weights, borrow_max_percent, headers };
-    Ok(Change { subject, policy: set, fields: named, etag: policy.etag })
+    Ok(Change { subject, tenant, policy: set, fields: named, etag: policy.etag })
 }
 
 fn paths(fields: &mut Fields, mask: Option<prost_types::FieldMask>) -> Vec<Field> {

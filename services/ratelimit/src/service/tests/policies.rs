@@ -130,7 +130,7 @@ async fn another_replica_hears_of_it_by_itself() {
     let counter = Arc::new(Counter::new(running.bench.replica().await));
     let (rules, process) = (running.bench.rules.clone(), runtime::Process::detached());
     let waiting = Waiting::new(Arc::clone(&counter), rules.clone(), process.tasks.clone(), process.stop.clone());
-    let other = Arc::new(Quotas::new(counter, waiting, rules, Permits::new(&[7; 32])));
+    let other = Arc::new(Quotas::new(counter, waiting, rules, &[7; 32]));
     let book = PolicyBook::open(rows, used, Arc::clone(&other)).await.unwrap();
     process.tasks.spawn(book.run(process.stop.clone()));
     let _stop = process.stop.clone().drop_guard();
@@ -348,4 +348,24 @@ async fn after_a_first_ceiling_the_journal_is_exact_only_from_then_on() {
     let audited = "SELECT count(*) FROM audit_entries WHERE action = 'quota.policy.update' AND resource = $1";
     let audited = client.query_one(audited, &[&running.policy().name]).await.unwrap();
     assert_eq!(audited.get::<_, i64>(0), 2);
+}
+
+#[tokio::test]
+async fn an_operator_ends_what_a_tenant_set_for_an_account_and_no_other_tenant_does() {
+    let running = Running::start().await;
+    running.permit(40).await;
+    running.set(running.lowered(50), &running.tenant).await.unwrap();
+    let whose = format!("tenants/{}", running.tenant);
+    let ended = || update(pb::QuotaPolicy { tenant: whose.clone(), ..running.policy() }, &["ceilings"]);
+    let error = running.set(ended(), "stranger").await.unwrap_err();
+    assert_eq!(error.code(), Code::PermissionDenied, "{error:?}");
+    let own = running.set(running.lowered(1_000), "*").await.unwrap();
+    assert_eq!(own.tenant, "");
+    assert_eq!(running.quota(&running.tenant).await.limit, Some(50));
+    let set = running.set(ended(), "*").await.unwrap();
+    assert_eq!((set.tenant.as_str(), set.ceilings.len()), (whose.as_str(), 0));
+    assert_eq!(running.quota(&running.tenant).await.limit, Some(1_000));
+    let forged = update(pb::QuotaPolicy { tenant: "acme".to_owned(), ..running.policy() }, &["ceilings"]);
+    let wrong = running.set(forged, "*").await.unwrap_err();
+    assert_eq!(violations(&wrong)[0].0, "policy.tenant");
 }
