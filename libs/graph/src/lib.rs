@@ -42,6 +42,7 @@ mod on;
 mod outcome;
 pub mod passthrough;
 mod permit;
+mod reserve;
 mod retry;
 mod settings;
 #[cfg(test)]
@@ -61,4 +62,5 @@ pub use error::Error;
 pub use expand::{Edge, Fields};
 pub use meta_error::{MetaError, Verdict};
 pub use on::{Asset, On, Priority};
+pub use reserve::Reservation;
 pub use settings::Settings;

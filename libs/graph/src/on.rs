@@ -4,6 +4,8 @@ use std::{fmt, time::Instant};
 
 use vocabulary::ids::{AdAccountId, DatasetId, TenantId};
 
+use crate::reserve::Reservation;
+
 /// What a call needs rights on: it decides which connection's token is leased and which account pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Asset {
@@ -52,4 +54,6 @@ pub struct On {
     pub deadline: Instant,
     /// What for, as auth's table has it: the domain and a word, such as `campaigns.write`.
     pub purpose: &'static str,
+    /// What was held for it before. `None` for most calls.
+    pub reservation: Option<Reservation>,
 }

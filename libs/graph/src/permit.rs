@@ -6,16 +6,19 @@ use std::{
 };
 
 use proto::ratelimit::v1::{
-    AcquireRequest, Charge, Priority as WirePriority, ReleaseRequest, SettleRequest, UsageReport, Wait, WaitReason,
-    acquire_response::Decision, quota_service_client::QuotaServiceClient,
+    AcquireRequest, Charge, Priority as WirePriority, ReleaseRequest, ReserveRequest, SettleRequest, UsageReport, Wait,
+    WaitReason, acquire_response::Decision, quota_service_client::QuotaServiceClient,
+    reserve_response::Decision as Reserved,
 };
 use tokio::time::Instant;
 use tonic::Request;
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::{
     error::Error,
     on::{On, Priority},
+    reserve::Reservation,
     usage,
 };
 
@@ -73,7 +76,9 @@ impl Permits {
         let reports = self.take_pending();
         let mut told = Told { permits: self, reports: reports.clone() };
         let (call, purpose) = (bounded(call), on.purpose.to_owned());
-        let ask = AcquireRequest { charges, priority: wire(on.priority).into(), reports, call, purpose };
+        let priority = wire(on.priority).into();
+        let reservation = on.reservation.as_ref().map(|Reservation(value)| value.to_vec()).unwrap_or_default();
+        let ask = AcquireRequest { charges, priority, reports, call, purpose, reservation };
         let mut request = Request::new(ask);
         // Meta counts the call when it arrives, ratelimit when it let it through. What the answer takes from there to here
         // must not make the call later, so the permit's time runs from the request.
@@ -96,11 +101,42 @@ impl Permits {
 
     /// Gives back a permit that was provably not sent. A failure costs points and admits nothing more.
     pub(crate) async fn release(&self, on: &On, permit: Permit) {
-        let mut request = Request::new(ReleaseRequest { permits: vec![permit.value] });
+        let mut request = Request::new(ReleaseRequest { permits: vec![permit.value], ..ReleaseRequest::default() });
         request.set_timeout(TELL_TIMEOUT);
         let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
         if let Err(error) = ratelimit.release(addressed(request, on)).await {
             warn!(error = error.message(), "an unsent permit could not be given back; it ages out");
+        }
+    }
+
+    /// Holds the charges under a name for so long.
+    pub(crate) async fn reserve(
+        &self,
+        on: &On,
+        name: Uuid,
+        charges: Vec<Charge>,
+        lasts: Duration,
+    ) -> Result<Reservation, Error> {
+        let (priority, until) = (wire(on.priority).into(), Some((SystemTime::now() + lasts).into()));
+        let mut request = Request::new(ReserveRequest { charges, priority, until, reservation_id: name.to_string() });
+        request.set_timeout(TELL_TIMEOUT);
+        let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
+        let answer = ratelimit.reserve(addressed(request, on)).await.map_err(rpc::Upstream::from)?.into_inner();
+        match answer.decision {
+            Some(Reserved::Reservation(reservation)) => Ok(Reservation(reservation.value.into())),
+            Some(Reserved::Wait(wait)) => Err(refused(&wait)),
+            None => Err(Error::Setup("ratelimit answered without a decision".to_owned())),
+        }
+    }
+
+    /// Gives back what a reservation still holds.
+    pub(crate) async fn give_back(&self, on: &On, reservation: &Reservation) {
+        let reservations = vec![reservation.0.to_vec()];
+        let mut request = Request::new(ReleaseRequest { reservations, ..ReleaseRequest::default() });
+        request.set_timeout(TELL_TIMEOUT);
+        let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
+        if let Err(error) = ratelimit.release(addressed(request, on)).await {
+            warn!(error = error.message(), "a reservation could not be given back; it lapses");
         }
     }
 

@@ -51,6 +51,7 @@ pub(crate) fn on_account(account: u64, priority: Priority) -> On {
         priority,
         deadline: Instant::now() + Duration::from_secs(30),
         purpose: "campaigns.write",
+        reservation: None,
     }
 }
 

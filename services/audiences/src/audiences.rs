@@ -369,6 +369,7 @@ pub(crate) fn on(
         priority,
         deadline: Instant::now() + Duration::from_secs(seconds),
         purpose,
+        reservation: None,
     }
 }
 

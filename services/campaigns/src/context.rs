@@ -105,5 +105,6 @@ pub(crate) fn deadline() -> Instant {
 }
 
 fn on(tenant: &TenantId, account: AdAccountId, priority: Priority, purpose: &'static str, deadline: Instant) -> On {
-    On { tenant: tenant.clone(), asset: Asset::AdAccount(account), priority, deadline, purpose }
+    let (tenant, asset) = (tenant.clone(), Asset::AdAccount(account));
+    On { tenant, asset, priority, deadline, purpose, reservation: None }
 }

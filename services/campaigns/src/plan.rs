@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod diff;
 mod making;
 mod nodes;
+mod reserving;
 #[cfg(test)]
 pub(crate) mod samples;
 pub(crate) mod steps;

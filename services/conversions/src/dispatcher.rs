@@ -76,6 +76,7 @@ impl Door for graph::Client {
             priority: Priority::Sync,
             deadline: Instant::now() + Duration::from_secs(WAIT_SECONDS_MAX),
             purpose: "conversions.write",
+            reservation: None,
         };
         let call = graph::events::send(claim.dataset, &events, test_event_code);
         let received = graph::Client::send(self, &on, call).await?;

@@ -239,6 +239,7 @@ impl<C: Clock> Poller<C> {
             priority: Priority::Bulk,
             deadline: Instant::now() + CALL,
             purpose: "insights.read",
+            reservation: None,
         }
     }
 

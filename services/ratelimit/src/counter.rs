@@ -11,7 +11,7 @@ use crate::demand::{Bucket, Demand};
 use crate::error::Error;
 use crate::permit::{Charged, Permit};
 use crate::refusals::Refusals;
-use crate::store::{Admission, Outcome, Store};
+use crate::store::{Admission, Outcome, Refusal, Store};
 use crate::usage::Correction;
 
 /// How soon Redis is asked again after it did not answer: until then nobody waits for it.
@@ -78,6 +78,14 @@ impl Counter {
         let settled = if is_away { Err(Error::away()) } else { self.store.settle(corrections).await };
         self.refusals.forget(corrections.iter().map(|(bucket, _)| bucket.key.as_str()));
         settled
+    }
+
+    /// Holds the demand's costs for its reservation; answers why not. Nobody waits for a Redis that did not answer a moment ago.
+    pub(crate) async fn hold(&self, demand: &Demand, until_ms: i64) -> Result<Option<Refusal>, Error> {
+        if self.is_away(demand.app) {
+            return Err(Error::away());
+        }
+        self.store.hold(demand, until_ms).await
     }
 
     /// These buckets may have room now, whatever was refused before.

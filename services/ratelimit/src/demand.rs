@@ -9,6 +9,7 @@ use vocabulary::ids::TenantId;
 use crate::ceilings::{Ceiling, Ceilings, Tier};
 use crate::policies::{Known, Policies};
 use crate::priority::Priority;
+use crate::reservation::ReservationId;
 use crate::scope::{Kind, Scope};
 use crate::window::Window;
 
@@ -31,6 +32,8 @@ pub(crate) struct Demand {
     pub(crate) priority: Priority,
     /// The version of the policies by which it has its ceilings.
     pub(crate) ruled: i64,
+    /// Whose held points it takes first; [`ReservationId::NONE`] where it takes nobody's.
+    pub(crate) reservation: ReservationId,
     /// Each bucket once.
     pub(crate) charges: Vec<(Bucket, u32)>,
 }
@@ -114,7 +117,8 @@ impl Rules {
             let entry = by_key.entry(bucket.key.clone()).or_insert_with(|| (bucket, 0));
             entry.1 = entry.1.saturating_add(cost);
         }
-        Demand { app, priority, ruled: known.version(), charges: by_key.into_values().collect() }
+        let (ruled, charges) = (known.version(), by_key.into_values().collect());
+        Demand { app, priority, ruled, reservation: ReservationId::NONE, charges }
     }
 
     /// The same of a tenant, which takes from its share of whatever is shared, too.

@@ -38,6 +38,7 @@ mod policies;
 mod priority;
 mod quotas;
 mod refusals;
+mod reservation;
 mod scope;
 mod service;
 mod settings;
@@ -75,7 +76,6 @@ use crate::{
     demand::Rules,
     explain::Explainer,
     freezes::Freezes,
-    permit::Permits,
     policies::PolicyBook,
     quotas::Quotas,
     service::{Api, Pace, PolicyApi, UsageApi, Watching},
@@ -170,9 +170,10 @@ async fn apis(settings: &Settings, process: &runtime::Process, journal: &Cancell
     let counter = Arc::new(Counter::new(store));
     let rules = Rules::new(settings.ceilings.clone(), settings.travel()).with_weights(settings.weights());
     let waiting = Waiting::new(Arc::clone(&counter), rules.clone(), process.tasks.clone(), process.stop.clone());
-    let permits = Permits::new(settings.permit_key_file.read()?.expose_secret().as_bytes());
+    let key = settings.permit_key_file.read()?;
     let pages = PageTokens::new(settings.page_key_file.read()?.expose_secret().as_bytes());
-    let quotas = Arc::new(Quotas::new(counter, waiting, rules, permits).with_trail(Arc::clone(&trail)));
+    let quotas =
+        Arc::new(Quotas::new(counter, waiting, rules, key.expose_secret().as_bytes()).with_trail(Arc::clone(&trail)));
     let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
     let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
     let book = PolicyBook::open(policies, rows.clone(), Arc::clone(&quotas)).await?;

@@ -8,9 +8,13 @@ use crate::trail::Origin;
 
 const TAG_BYTES: usize = 32;
 
-/// Signs and checks permits with one key, which all replicas share.
+/// Signs messages with one key, which all replicas share.
 #[derive(Clone)]
-pub(crate) struct Permits(hmac::Key);
+pub(crate) struct Signer(hmac::Key);
+
+/// Signs and checks permits.
+#[derive(Clone)]
+pub(crate) struct Permits(Signer);
 
 /// What a permit says.
 #[derive(Clone, PartialEq, Message)]
@@ -52,25 +56,46 @@ pub(crate) struct Charged {
     pub(crate) cost: u32,
 }
 
-impl Permits {
+impl Signer {
     /// `key` should be 32 random bytes or more.
     pub(crate) fn new(key: &[u8]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// The permit as its holder gets it.
-    pub(crate) fn sign(&self, permit: &Permit) -> Vec<u8> {
-        let mut value = permit.encode_to_vec();
+    /// What it signs is nothing to the signer of the same key for anything else.
+    pub(crate) fn only_for(key: &[u8], what: &[u8]) -> Self {
+        Self::new(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), what).as_ref())
+    }
+
+    pub(crate) fn sign(&self, message: &impl Message) -> Vec<u8> {
+        let mut value = message.encode_to_vec();
         let tag = hmac::sign(&self.0, &value);
         value.extend_from_slice(tag.as_ref());
         value
     }
 
-    /// `None` for everything that this key did not sign.
-    pub(crate) fn open(&self, value: &[u8]) -> Option<Permit> {
+    /// `None` for everything that this signer did not sign.
+    pub(crate) fn open<M: Message + Default>(&self, value: &[u8]) -> Option<M> {
         let (body, tag) = value.split_at_checked(value.len().checked_sub(TAG_BYTES)?)?;
         hmac::verify(&self.0, body, tag).ok()?;
-        Permit::decode(body).ok()
+        M::decode(body).ok()
+    }
+}
+
+impl Permits {
+    /// `key` should be 32 random bytes or more.
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(Signer::new(key))
+    }
+
+    /// The permit as its holder gets it.
+    pub(crate) fn sign(&self, permit: &Permit) -> Vec<u8> {
+        self.0.sign(permit)
+    }
+
+    /// `None` for everything that this key did not sign.
+    pub(crate) fn open(&self, value: &[u8]) -> Option<Permit> {
+        self.0.open(value)
     }
 }
 

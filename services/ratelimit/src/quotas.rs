@@ -16,12 +16,17 @@ use crate::demand::{Bucket, Demand, Rules};
 use crate::error::Error;
 use crate::permit::{Permit, Permits};
 use crate::priority::Priority;
+use crate::reservation::Reservations;
 use crate::scope::{Kind, Scope};
 use crate::store::{Outcome, Reason, Standing};
 use crate::tiers::Tiers;
 use crate::trail::{Asker, Origin, Trail};
 use crate::usage::{self, Correction, Findings};
 use crate::waiting::Waiting;
+
+mod reserving;
+
+pub(crate) use reserving::{Reserve, Reserved};
 
 /// How often a tenant's use of a bucket is written down.
 const NOTED_FOR: Duration = Duration::from_secs(600);
@@ -44,6 +49,8 @@ pub(crate) struct Acquire {
     pub(crate) priority: Priority,
     pub(crate) reports: Vec<UsageReport>,
     pub(crate) asker: Asker,
+    /// As its holder has it; empty where the call is under none.
+    pub(crate) reservation: Vec<u8>,
 }
 
 /// What it gets.
@@ -101,6 +108,7 @@ pub(crate) struct Quotas {
     waiting: Waiting,
     rules: Rules,
     permits: Permits,
+    reservations: Reservations,
     tiers: Tiers,
     noted: Mutex<HashMap<(TenantId, String), Instant>>,
     /// The epoch of each app's last decision.
@@ -111,12 +119,14 @@ pub(crate) struct Quotas {
 }
 
 impl Quotas {
-    pub(crate) fn new(counter: Arc<Counter>, waiting: Waiting, rules: Rules, permits: Permits) -> Self {
+    /// `key` signs permits and reservations; all replicas have the same.
+    pub(crate) fn new(counter: Arc<Counter>, waiting: Waiting, rules: Rules, key: &[u8]) -> Self {
         Self {
             counter,
             waiting,
             rules,
-            permits,
+            permits: Permits::new(key),
+            reservations: Reservations::new(key),
             tiers: Tiers::default(),
             noted: Mutex::default(),
             epochs: Mutex::default(),
@@ -164,7 +174,8 @@ impl Quotas {
         let mut untold = self.with_untold(&ask.reports);
         let findings = usage::read(&untold.reports, &self.permits);
         self.learn_tiers(&findings).await;
-        let demand = self.demand(tenant, &ask).await?;
+        let reservation = self.reservation(tenant, &ask)?;
+        let demand = Demand { reservation, ..self.demand(tenant, ask.app, ask.priority, &ask.charges).await? };
         let origin = Origin::of(tenant.as_str(), &ask.asker, &demand);
         let decide = async || {
             let began = Instant::now();
@@ -272,12 +283,18 @@ impl Quotas {
         Ok((self.look(buckets).await?, last))
     }
 
-    async fn demand(&self, tenant: &TenantId, ask: &Acquire) -> Result<Demand, Error> {
-        let mut charges = Vec::with_capacity(ask.charges.len());
-        for (scope, cost) in &ask.charges {
+    async fn demand(
+        &self,
+        tenant: &TenantId,
+        app: u64,
+        priority: Priority,
+        costs: &[(Scope, u32)],
+    ) -> Result<Demand, Error> {
+        let mut charges = Vec::with_capacity(costs.len());
+        for (scope, cost) in costs {
             charges.push((scope.clone(), self.tier(scope).await?, *cost));
         }
-        Ok(self.rules.demand_of(tenant, ask.app, ask.priority, charges))
+        Ok(self.rules.demand_of(tenant, app, priority, charges))
     }
 
     pub(crate) async fn bucket(&self, scope: Scope) -> Result<Bucket, Error> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::demand::Demand;
 use crate::priority::Priority;
+use crate::reservation::ReservationId;
 use crate::store::{Reason, Refusal};
 
 /// As many buckets as are remembered; beyond, those whose time is over are dropped, and then nothing is added.
@@ -56,7 +57,10 @@ impl Refusals {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let against = |(number, (bucket, cost)): (i64, &(crate::demand::Bucket, u32))| {
             let refused = kept.get(&bucket.key)?;
-            let applies = refused.until > now && demand.priority >= refused.priority && *cost >= refused.cost;
+            // What is held for this very demand is no room for those who were refused.
+            let is_free = refused.reason == Reason::Ceiling && demand.reservation != ReservationId::NONE;
+            let is_as_much = demand.priority >= refused.priority && *cost >= refused.cost;
+            let applies = refused.until > now && is_as_much && !is_free;
             applies.then(|| Refusal { epoch: 0, wait: refused.until - now, binding: number, reason: refused.reason })
         };
         (1..).zip(&demand.charges).filter_map(against).max_by_key(|refusal| refusal.wait)

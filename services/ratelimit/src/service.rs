@@ -76,9 +76,21 @@ impl QuotaService for Api {
     async fn release(&self, request: Request<pb::ReleaseRequest>) -> Result<Response<pb::ReleaseResponse>, Status> {
         let (caller, request) = rpc::open_untenanted(request)?;
         caller.require_service()?;
-        let permits = wire::permits(request).map_err(Error::Field)?;
+        let pb::ReleaseRequest { permits, reservations } = wire::released(request).map_err(Error::Field)?;
+        self.quotas.unreserve(&reservations).await?;
         let released = self.quotas.release(&permits).await?;
         Ok(Response::new(pb::ReleaseResponse { released }))
+    }
+
+    async fn reserve(&self, request: Request<pb::ReserveRequest>) -> Result<Response<pb::ReserveResponse>, Status> {
+        let (caller, request) = rpc::open(request)?;
+        caller.require_service()?;
+        caller.require_working_tenant()?;
+        let until = request.until;
+        let now_ms = self.quotas.counter().store().now_ms();
+        let ask = wire::reserve(request, now_ms).map_err(Error::Field)?;
+        let reserved = self.quotas.reserve(&caller.tenant, &ask).await?;
+        Ok(Response::new(wire::reserved(reserved, until)))
     }
 
     async fn get_quota(&self, request: Request<pb::GetQuotaRequest>) -> Result<Response<pb::GetQuotaResponse>, Status> {

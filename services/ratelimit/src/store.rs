@@ -34,6 +34,7 @@ mod epoch;
 mod flights;
 mod freezes;
 mod history;
+mod holds;
 mod horizon;
 mod outcome;
 mod peek;

@@ -21,6 +21,7 @@ use crate::counter::Counter;
 use crate::demand::{Demand, Rules};
 use crate::error::Error;
 use crate::priority::Priority;
+use crate::reservation::ReservationId;
 use crate::store::{Outcome, Reason, Refusal};
 
 mod turns;
@@ -117,8 +118,12 @@ impl Waiting {
         }
     }
 
-    /// Somebody as urgent already waits for one of the buckets: who comes later must not overtake.
+    /// Somebody as urgent already waits for one of the buckets: who comes later must not overtake. Who has points held waits
+    /// behind nobody, for nobody else can have them.
     fn behind(&self, demand: &Demand) -> Option<Refusal> {
+        if demand.reservation != ReservationId::NONE {
+            return None;
+        }
         let queues = self.lock();
         let now = Instant::now();
         let ahead = (1..).zip(&demand.charges).filter_map(|(number, (bucket, _))| {
@@ -280,6 +285,9 @@ impl Waiting {
 impl Queue {
     fn place(&mut self, waiter: &Waiter, arrival: u64, weight: u32) -> Place {
         let priority = waiter.demand.priority;
+        if waiter.demand.reservation != ReservationId::NONE {
+            return (priority, 0, arrival);
+        }
         let cost = waiter.demand.charges.iter().map(|(_, cost)| *cost).max().unwrap_or(1);
         (priority, self.turns.entry(priority).or_default().next(&waiter.tenant, cost, weight), arrival)
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proto::ratelimit::v1 as pb;
 use rpc::{FieldError, Fields};
+use uuid::Uuid;
 use vocabulary::names;
 
 use tokio::time::Instant;
 
 use crate::ceilings::Profile;
 use crate::priority::Priority;
-use crate::quotas::{Acquire, Decision, Filter, Shown};
+use crate::quotas::{Acquire, Decision, Filter, Reserve, Reserved, Shown};
 use crate::scope::{Kind, Scope};
 use crate::store::{Reason, Standing};
 use crate::trail::Asker;
@@ -23,30 +24,30 @@ pub(crate) mod policy;
 const CHARGES_MAX: usize = 16;
 const REPORTS_MAX: usize = 100;
 const PERMITS_MAX: usize = 100;
+/// Sixteen buckets of the longest names take less.
+const RESERVATION_BYTES_MAX: usize = 4_096;
 const CALL_MAX: usize = 80;
 const PURPOSE_MAX: usize = 40;
 
 /// More than any call costs; keeps sums far from what a cell can hold.
 const COST_MAX: u32 = 1_000_000;
 
+/// For as long as the longest window of calls: what is held longer would starve others.
+const RESERVED_MS_MAX: i64 = 3_600_000;
+
+/// The caller's clock is not that of the buckets.
+const RESERVED_SLACK_MS: i64 = 5_000;
+
 impl TryFrom<pb::AcquireRequest> for Acquire {
     type Error = FieldError;
 
     fn try_from(wire: pb::AcquireRequest) -> Result<Self, FieldError> {
         let mut fields = Fields::new();
-        let count = wire.charges.len();
-        fields.check((1..=CHARGES_MAX).contains(&count), "charges", "must be 1 to 16", "CHARGES_COUNT");
         fields.check(wire.reports.len() <= REPORTS_MAX, "reports", "must be at most 100", "REPORTS_COUNT");
         let priority = fields.take(priority(wire.priority()));
-        let mut charges = Vec::with_capacity(count.min(CHARGES_MAX));
-        for (index, charge) in wire.charges.into_iter().enumerate().take(CHARGES_MAX) {
-            let checked = charge_of(charge).map_err(|error| error.within(&format!("charges[{index}].")));
-            charges.extend(fields.take(checked));
-        }
-        let apps: BTreeSet<u64> = charges.iter().map(|(scope, _)| scope.app).collect();
-        let scopes: BTreeSet<&Scope> = charges.iter().map(|(scope, _)| scope).collect();
-        fields.check(apps.len() <= 1, "charges", "must all be of one Meta app", "ONE_META_APP");
-        fields.check(scopes.len() == charges.len(), "charges", "must name each scope once", "SCOPE_TWICE");
+        let (app, charges) = charges(&mut fields, wire.charges);
+        let few = wire.reservation.len() <= RESERVATION_BYTES_MAX;
+        fields.check(few, "reservation", "must be at most 4 KiB", "RESERVATION_BYTES");
         fields.check(is_label(&wire.call, CALL_MAX), "call", "must be at most 80 characters of ASCII", "CALL");
         fields.check(
             is_label(&wire.purpose, PURPOSE_MAX),
@@ -56,11 +57,65 @@ impl TryFrom<pb::AcquireRequest> for Acquire {
         );
         fields.finish()?;
         let asker = Asker { caller: String::new(), purpose: wire.purpose, call: wire.call };
-        match (apps.first(), priority) {
-            (Some(app), Some(priority)) => Ok(Self { app: *app, charges, priority, reports: wire.reports, asker }),
+        let (reports, reservation) = (wire.reports, wire.reservation);
+        match (app, priority) {
+            (Some(app), Some(priority)) => Ok(Self { app, charges, priority, reports, asker, reservation }),
             _ => Err(FieldError::required("charges")),
         }
     }
+}
+
+/// What is to be charged or held, and the one app of it.
+fn charges(fields: &mut Fields, wire: Vec<pb::Charge>) -> (Option<u64>, Vec<(Scope, u32)>) {
+    let count = wire.len();
+    fields.check((1..=CHARGES_MAX).contains(&count), "charges", "must be 1 to 16", "CHARGES_COUNT");
+    let mut charges = Vec::with_capacity(count.min(CHARGES_MAX));
+    for (index, charge) in wire.into_iter().enumerate().take(CHARGES_MAX) {
+        let checked = charge_of(charge).map_err(|error| error.within(&format!("charges[{index}].")));
+        charges.extend(fields.take(checked));
+    }
+    let apps: BTreeSet<u64> = charges.iter().map(|(scope, _)| scope.app).collect();
+    let scopes: BTreeSet<&Scope> = charges.iter().map(|(scope, _)| scope).collect();
+    fields.check(apps.len() <= 1, "charges", "must all be of one Meta app", "ONE_META_APP");
+    fields.check(scopes.len() == charges.len(), "charges", "must name each scope once", "SCOPE_TWICE");
+    (apps.first().copied(), charges)
+}
+
+/// What is to be held. `now_ms` is the time of the buckets.
+pub(crate) fn reserve(wire: pb::ReserveRequest, now_ms: i64) -> Result<Reserve, FieldError> {
+    let mut fields = Fields::new();
+    let priority = fields.take(priority(wire.priority()));
+    let is_safety = priority == Some(Priority::Safety);
+    fields.check(!is_safety, "priority", "must be a class below SAFETY, for which nothing is held", "SAFETY");
+    let until_ms = wire.until.and_then(|until| history::millis("until", until).ok());
+    let soon = now_ms + 1..=now_ms + RESERVED_MS_MAX + RESERVED_SLACK_MS;
+    let is_soon = until_ms.is_some_and(|until_ms| soon.contains(&until_ms));
+    fields.check(is_soon, "until", "must be a moment within the next hour", "RESERVED_UNTIL");
+    let name = Uuid::try_parse(&wire.reservation_id).ok();
+    fields.check(name.is_some(), "reservation_id", "must be a UUID", "UUID");
+    let (app, charges) = charges(&mut fields, wire.charges);
+    fields.finish()?;
+    match (app, priority, until_ms, name) {
+        (Some(app), Some(priority), Some(until_ms), Some(name)) => {
+            Ok(Reserve { app, charges, priority, until_ms, name })
+        }
+        _ => Err(FieldError::required("charges")),
+    }
+}
+
+/// What became of a reservation until `until`.
+pub(crate) fn reserved(reserved: Reserved, until: Option<prost_types::Timestamp>) -> pb::ReserveResponse {
+    use pb::reserve_response::Decision;
+    let decision = match reserved {
+        Reserved::Held(value) => Decision::Reservation(pb::Reservation { value, until }),
+        Reserved::Wait { delay, scope, reason } => Decision::Wait(wait(delay, scope.as_ref(), reason)),
+    };
+    pb::ReserveResponse { decision: Some(decision) }
+}
+
+fn wait(delay: Duration, scope: Option<&Scope>, reason: Reason) -> pb::Wait {
+    let reason = pb::WaitReason::from(reason).into();
+    pb::Wait { delay: duration(delay), binding_scope: scope.map(pb::Scope::from), reason }
 }
 
 fn is_label(text: &str, most: usize) -> bool {
@@ -143,12 +198,17 @@ pub(crate) fn reports(wire: pb::SettleRequest) -> Result<Vec<pb::UsageReport>, F
     Ok(wire.reports)
 }
 
-/// The permits of a Release, counted.
-pub(crate) fn permits(wire: pb::ReleaseRequest) -> Result<Vec<Vec<u8>>, FieldError> {
+/// A Release, its permits and reservations counted.
+pub(crate) fn released(wire: pb::ReleaseRequest) -> Result<pb::ReleaseRequest, FieldError> {
     let mut fields = Fields::new();
-    fields.check((1..=PERMITS_MAX).contains(&wire.permits.len()), "permits", "must be 1 to 100", "PERMITS_COUNT");
+    let pb::ReleaseRequest { permits, reservations } = &wire;
+    let some = !permits.is_empty() || !reservations.is_empty();
+    fields.check(some, "permits", "must be some, or reservations", "PERMITS_COUNT");
+    fields.check(permits.len() <= PERMITS_MAX, "permits", "must be at most 100", "PERMITS_COUNT");
+    let few = reservations.len() <= PERMITS_MAX;
+    fields.check(few, "reservations", "must be at most 100", "RESERVATIONS_COUNT");
     fields.finish()?;
-    Ok(wire.permits)
+    Ok(wire)
 }
 
 impl TryFrom<pb::QuotaFilter> for Filter {
@@ -179,11 +239,7 @@ pub(crate) fn acquired(decision: Decision, received: Instant, send_before: Durat
             pb::AcquireResponse { decision: Some(pb::acquire_response::Decision::Permit(permit)), epoch }
         }
         Decision::Wait { delay, scope, reason, epoch } => pb::AcquireResponse {
-            decision: Some(pb::acquire_response::Decision::Wait(pb::Wait {
-                delay: duration(delay),
-                binding_scope: scope.as_ref().map(pb::Scope::from),
-                reason: pb::WaitReason::from(reason).into(),
-            })),
+            decision: Some(pb::acquire_response::Decision::Wait(wait(delay, scope.as_ref(), reason))),
             epoch,
         },
     }
@@ -240,7 +296,7 @@ pub(crate) fn quota(shown: &Shown) -> pb::Quota {
         scope: Some((&bucket.scope).into()),
         limit,
         used: standing.own,
-        held: 0,
+        held: standing.held,
         others: standing.others,
         headroom: limit.map(|limit| headroom(limit, standing)),
         observed_percent: standing.observed_percent,
@@ -283,6 +339,9 @@ fn why(ceiling: &str, standing: &Standing) -> String {
     }
     if let Some(percent) = standing.gate_percent.filter(|percent| *percent >= Priority::Backfill.gate_percent()) {
         clauses.push(format!("Meta reports {percent} % of CPU or wall time used, so less urgent calls stop"));
+    }
+    if standing.held > 0 {
+        clauses.push(format!("{} of it are held for plans under way and other reservations", standing.held));
     }
     clauses.join("; ")
 }

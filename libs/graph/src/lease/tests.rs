@@ -111,6 +111,7 @@ fn on() -> On {
         priority: Priority::Interactive,
         deadline: Instant::now() + Duration::from_secs(60),
         purpose: "campaigns.read",
+        reservation: None,
     }
 }
 

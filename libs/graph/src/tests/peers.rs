@@ -29,6 +29,10 @@ pub(crate) struct Inside {
     pub(crate) acquired: Mutex<Vec<ratelimit::AcquireRequest>>,
     /// What Meta said, as it was told at once.
     pub(crate) settled: Mutex<Vec<ratelimit::UsageReport>>,
+    /// What was to be held.
+    pub(crate) reserved: Mutex<Vec<ratelimit::ReserveRequest>>,
+    /// Reservations that came back.
+    pub(crate) returned: Mutex<Vec<Vec<u8>>>,
     /// Permits that came back unsent.
     pub(crate) released: AtomicUsize,
     /// How many permits may be given. None is missing by default.
@@ -62,6 +66,8 @@ impl Peers {
             lent: (token, secret),
             acquired: Mutex::default(),
             settled: Mutex::default(),
+            reserved: Mutex::default(),
+            returned: Mutex::default(),
             released: AtomicUsize::default(),
             permits: Semaphore::new(Semaphore::MAX_PERMITS),
             wait: Mutex::default(),
@@ -177,8 +183,25 @@ impl QuotaService for Peers {
         &self,
         request: Request<ratelimit::ReleaseRequest>,
     ) -> Result<Response<ratelimit::ReleaseResponse>, Status> {
-        self.released.fetch_add(request.into_inner().permits.len(), Ordering::SeqCst);
+        let request = request.into_inner();
+        self.released.fetch_add(request.permits.len(), Ordering::SeqCst);
+        self.returned.lock().unwrap().extend(request.reservations);
         Ok(Response::new(ratelimit::ReleaseResponse::default()))
+    }
+
+    async fn reserve(
+        &self,
+        request: Request<ratelimit::ReserveRequest>,
+    ) -> Result<Response<ratelimit::ReserveResponse>, Status> {
+        self.reserved.lock().unwrap().push(request.into_inner());
+        let decision = match self.wait.lock().unwrap().clone() {
+            Some(wait) => ratelimit::reserve_response::Decision::Wait(wait),
+            None => ratelimit::reserve_response::Decision::Reservation(ratelimit::Reservation {
+                value: b"held".to_vec(),
+                until: None,
+            }),
+        };
+        Ok(Response::new(ratelimit::ReserveResponse { decision: Some(decision) }))
     }
 
     async fn get_quota(

@@ -54,3 +54,36 @@ async fn a_write_that_was_perhaps_done_is_not_told_as_refused() {
     assert!(matches!(error, Error::Unavailable { meta: Some(_), .. }), "{error:?}");
     assert_eq!(house.meta.count(), 2);
 }
+
+#[tokio::test]
+async fn calls_of_a_job_name_what_was_held_for_it() {
+    let house = House::open().await;
+    let name = uuid::Uuid::new_v4();
+    let reservation = house.client.reserve(&on(), name, (2, 3), Duration::from_mins(5)).await.unwrap();
+    let asked = house.peers.reserved.lock().unwrap().remove(0);
+    assert_eq!(asked.reservation_id, name.to_string());
+    assert!(asked.charges.iter().all(|charge| charge.cost == 5), "{:?}", asked.charges);
+    let job = crate::On { reservation: Some(reservation.clone()), ..on() };
+    house.client.send(&job, create()).await.unwrap();
+    house.client.send(&job, read()).await.unwrap();
+    let acquired = std::mem::take(&mut *house.peers.acquired.lock().unwrap());
+    let under: Vec<&[u8]> = acquired.iter().map(|ask| ask.reservation.as_slice()).collect();
+    assert_eq!(under, [b"held", b"held"]);
+    house.client.give_back(&on(), &reservation).await;
+    assert_eq!(*house.peers.returned.lock().unwrap(), [b"held"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_held_says_when_or_that_it_never_can() {
+    use proto::ratelimit::v1::{Wait, WaitReason};
+    let house = House::open().await;
+    let delay = Some(prost_types::Duration { seconds: 90, nanos: 0 });
+    for (reason, never) in [(WaitReason::Ceiling, false), (WaitReason::CostAboveCeiling, true)] {
+        *house.peers.wait.lock().unwrap() = Some(Wait { delay, reason: reason.into(), ..Wait::default() });
+        let held = house.client.reserve(&on(), uuid::Uuid::new_v4(), (1, 1), Duration::from_mins(5)).await;
+        match held.unwrap_err() {
+            Error::Quota { retry_after, .. } => assert!(!never && retry_after == Duration::from_secs(90)),
+            error => assert!(never && matches!(error, Error::CostAboveCeiling { .. }), "{error:?}"),
+        }
+    }
+}

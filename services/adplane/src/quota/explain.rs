@@ -60,7 +60,10 @@ fn buckets(states: &[BucketState]) -> Vec<String> {
     let mut table = vec![row(["bucket", "used", "", "safety", "interactive", "sync", "bulk", "backfill"])];
     for state in states {
         let quota = state.quota.clone().unwrap_or_default();
-        let used = (quota.used + quota.others).to_string();
+        let used = match quota.held {
+            0 => (quota.used + quota.others).to_string(),
+            held => format!("{} + {held} held", quota.used + quota.others),
+        };
         let of = quota.limit.map_or(used.clone(), |limit| format!("{used} of {limit}"));
         let mut cells = vec![bucket(&quota.scope.clone().unwrap_or_default()), of, bar(&quota)];
         for class in [Priority::Safety, Priority::Interactive, Priority::Sync, Priority::Bulk, Priority::Backfill] {

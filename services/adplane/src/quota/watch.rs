@@ -87,8 +87,10 @@ fn line(told: &WatchQuotasResponse) -> String {
         Some(limit) => format!("{used} of {limit} {}", unit(&quota)),
         None => format!("{used} {}", unit(&quota)),
     };
+    let held = (quota.held > 0).then(|| format!("{} held", quota.held));
     let closed = quota.closed_until.as_ref().map(|until| format!("closed until {}", moment(Some(until))));
-    let parts = [bucket(&scope), scope.meta_app.clone(), used, bar(&quota), closed.unwrap_or_default()];
+    let (held, closed) = (held.unwrap_or_default(), closed.unwrap_or_default());
+    let parts = [bucket(&scope), scope.meta_app.clone(), used, held, bar(&quota), closed];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
 }
 

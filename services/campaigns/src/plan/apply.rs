@@ -80,13 +80,15 @@ impl Fault for Cancelled {
 /// One run over one plan.
 pub(crate) struct Run<'a> {
     pub(super) context: &'a Context,
-    held: &'a Held,
+    pub(super) held: &'a Held,
     pub(super) tenant: TenantId,
     pub(super) actor: &'a str,
     pub(super) stored: Stored,
-    plan: Plan,
+    pub(super) plan: Plan,
     /// Nodes that Meta refused in this run. An earlier run's are tried again.
     refused: HashSet<String>,
+    /// The quota that is held for it.
+    pub(super) reservation: Option<graph::Reservation>,
 }
 
 impl<'a> Run<'a> {
@@ -94,11 +96,23 @@ impl<'a> Run<'a> {
     pub(crate) async fn new(context: &'a Context, held: &'a Held, input: &'a Input) -> Result<Self, Error> {
         let tenant: TenantId = held.claimed.tenant.parse().map_err(|_| Error::NotFound("tenant".to_owned()))?;
         let (stored, plan) = context.stored_plan(&tenant, input.account, input.plan).await?;
-        Ok(Self { context, held, tenant, actor: &input.actor, stored, plan, refused: HashSet::new() })
+        let (actor, refused) = (&input.actor, HashSet::new());
+        Ok(Self { context, held, tenant, actor, stored, plan, refused, reservation: None })
     }
 
     /// Goes as far as it can.
     pub(crate) async fn run(&mut self) -> Result<End, Error> {
+        if let Some(end) = self.reserve().await? {
+            return Ok(end);
+        }
+        let end = self.make_all().await;
+        if !matches!(end, Ok(End::Later(..))) {
+            self.give_back().await;
+        }
+        end
+    }
+
+    async fn make_all(&mut self) -> Result<End, Error> {
         if let Some(end) = self.label().await? {
             return Ok(end);
         }
@@ -293,12 +307,13 @@ impl<'a> Run<'a> {
         self.held.parts(parts, total);
     }
 
-    async fn intents(&self) -> Result<Vec<Intent>, Error> {
+    pub(super) async fn intents(&self) -> Result<Vec<Intent>, Error> {
         Ok(self.context.store.intents_of_plan(&self.tenant, self.stored.id).await?)
     }
 
     pub(super) fn on(&self) -> graph::On {
-        self.context.applying(&self.tenant, self.stored.account)
+        let reservation = self.reservation.clone();
+        graph::On { reservation, ..self.context.applying(&self.tenant, self.stored.account) }
     }
 
     /// What waiting helps is waited for, as long as the patience lasts.

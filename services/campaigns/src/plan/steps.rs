@@ -86,8 +86,17 @@ fn part(step: &PlanStep, ended: bool) -> OperationPart {
     part
 }
 
-/// What is left to pay for.
-pub(crate) fn estimate(plan: &Plan, stored: &Stored, intents: &[Intent], labelled: bool) -> PlanEstimate {
+/// The calls that are left to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) reads: usize,
+    pub(crate) writes: usize,
+    /// HTTP requests, a batch being one.
+    requests: usize,
+}
+
+/// What is left to make.
+pub(crate) fn left(plan: &Plan, stored: &Stored, intents: &[Intent], labelled: bool) -> Left {
     let done = |id: &str| intents.iter().any(|intent| intent.temporary_id == id && intent.state == State::Done);
     let open = |kind| nodes(plan).into_iter().filter(|node| node.kind == kind && !done(node.temporary_id)).count();
     let label = usize::from(labelled && stored.label.is_none());
@@ -96,6 +105,12 @@ pub(crate) fn estimate(plan: &Plan, stored: &Stored, intents: &[Intent], labelle
     let (creatives, ads) = (open(Kind::Creative), open(Kind::Ad));
     let writes = label + campaign + ad_sets + creatives + ads;
     let requests = label + reads + campaign + ad_sets + creatives.div_ceil(BATCH) + ads.div_ceil(BATCH);
+    Left { reads, writes, requests }
+}
+
+/// What is left to pay for.
+pub(crate) fn estimate(plan: &Plan, stored: &Stored, intents: &[Intent], labelled: bool) -> PlanEstimate {
+    let Left { reads, writes, requests } = left(plan, stored, intents, labelled);
     let costs = objects::costs(stored.account, reads, writes);
     let requests = i64::try_from(requests).unwrap_or(i64::MAX);
     PlanEstimate {

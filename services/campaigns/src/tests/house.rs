@@ -34,6 +34,7 @@ pub(crate) struct House {
     asked: Arc<Mutex<Vec<ratelimit::Priority>>>,
     /// Whoever holds it keeps permits from being given.
     pub(crate) permits: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) quota: Arc<Quota>,
     process: runtime::Process,
 }
 
@@ -59,8 +60,9 @@ impl House {
         let mut settings = Settings { graph, settle_seconds: 1, ..Settings::default() };
         change(&mut settings);
         let process = runtime::Process::detached();
-        let (asked, permits) = (Arc::default(), Arc::default());
-        let peer = peer(Lenient { asked: Arc::clone(&asked), permits: Arc::clone(&permits) }).await;
+        let (asked, permits, quota) = (Arc::default(), Arc::default(), Arc::<Quota>::default());
+        let peer =
+            peer(Lenient { asked: Arc::clone(&asked), permits: Arc::clone(&permits), quota: Arc::clone(&quota) }).await;
         let context = Context {
             store: Store::new(postgres),
             graph: graph::Client::connect(&settings.graph, peer.clone(), peer).unwrap(),
@@ -73,7 +75,7 @@ impl House {
             wake: Arc::new(Notify::new()),
         };
         let caller = Caller::resumed("acme".parse().unwrap(), "callers/test", Scopes::All);
-        Self { context, meta, caller, asked, permits, process }
+        Self { context, meta, caller, asked, permits, quota, process }
     }
 
     /// How urgent the calls to Meta since the last question were.
@@ -110,6 +112,20 @@ impl House {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("{name} did not end");
+    }
+
+    /// What an operation says once it waits for something.
+    pub(crate) async fn waiting(&self, name: &str) -> proto::operations::v1::OperationMetadata {
+        let id = names::operation(name).unwrap().id;
+        for _ in 0..600 {
+            let stored = self.context.store.operations.get("acme", id).await.unwrap().unwrap();
+            let metadata = crate::operations::read(&stored).unwrap().metadata.unwrap_or_default();
+            if !metadata.waiting_on.is_empty() {
+                return metadata;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{name} did not wait");
     }
 
     pub(crate) async fn only_operation(&self) -> String {
@@ -167,9 +183,23 @@ async fn peer(lenient: Lenient) -> Peer {
     Peer::connect(&format!("http://{address}"), ServiceIdentity::fixed("test")).unwrap()
 }
 
+/// What ratelimit was told, and is to answer.
+#[derive(Default)]
+pub(crate) struct Quota {
+    /// What was to be held.
+    pub(crate) reserved: Mutex<Vec<ratelimit::ReserveRequest>>,
+    /// Under which reservation each permit was asked for.
+    pub(crate) under: Mutex<Vec<Vec<u8>>>,
+    /// Reservations that came back.
+    pub(crate) returned: Mutex<Vec<Vec<u8>>>,
+    /// The answer to the next reservation.
+    pub(crate) wait: Mutex<Option<ratelimit::Wait>>,
+}
+
 /// Lends and permits whatever is asked for.
 #[derive(Clone)]
 struct Lenient {
+    quota: Arc<Quota>,
     asked: Arc<Mutex<Vec<ratelimit::Priority>>>,
     permits: Arc<tokio::sync::Mutex<()>>,
 }
@@ -224,6 +254,7 @@ impl QuotaService for Lenient {
         request: Request<ratelimit::AcquireRequest>,
     ) -> Result<Response<ratelimit::AcquireResponse>, Status> {
         self.asked.lock().unwrap().push(request.get_ref().priority());
+        self.quota.under.lock().unwrap().push(request.get_ref().reservation.clone());
         let _given = self.permits.lock().await;
         let send_before = Some(prost_types::Duration { seconds: 5, nanos: 0 });
         let permit = ratelimit::Permit { value: vec![1], send_before };
@@ -240,9 +271,26 @@ impl QuotaService for Lenient {
 
     async fn release(
         &self,
-        _: Request<ratelimit::ReleaseRequest>,
+        request: Request<ratelimit::ReleaseRequest>,
     ) -> Result<Response<ratelimit::ReleaseResponse>, Status> {
+        self.quota.returned.lock().unwrap().extend(request.into_inner().reservations);
         Ok(Response::new(ratelimit::ReleaseResponse::default()))
+    }
+
+    async fn reserve(
+        &self,
+        request: Request<ratelimit::ReserveRequest>,
+    ) -> Result<Response<ratelimit::ReserveResponse>, Status> {
+        let request = request.into_inner();
+        self.quota.reserved.lock().unwrap().push(request);
+        let decision = match self.quota.wait.lock().unwrap().take() {
+            Some(wait) => ratelimit::reserve_response::Decision::Wait(wait),
+            None => ratelimit::reserve_response::Decision::Reservation(ratelimit::Reservation {
+                value: b"held".to_vec(),
+                until: None,
+            }),
+        };
+        Ok(Response::new(ratelimit::ReserveResponse { decision: Some(decision) }))
     }
 
     async fn get_quota(

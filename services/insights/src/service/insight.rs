@@ -58,6 +58,7 @@ impl<C: Clock> InsightApi<C> {
             priority: Priority::Interactive,
             deadline: rpc::deadline::current().unwrap_or_else(|| Instant::now() + Duration::from_secs(30)),
             purpose: "insights.read",
+            reservation: None,
         };
         let found = self.graph.send(&on, meta::account(account)).await;
         let found = found.map_err(|error| Error::from(error).hide(names::of_ad_account(account)))?;

@@ -134,6 +134,21 @@ fn classes_that_wait_are_named_and_who_only_keeps_its_pace_is_not() {
 }
 
 #[test]
+fn what_is_held_for_plans_is_told_beside_what_is_spent() {
+    let standing = Standing { own: 100, held: 191, ..Standing::default() };
+    let wait = Some((minutes(3), Reason::Ceiling));
+    let words = facts(vec![bucket(ADS_MANAGEMENT, standing.clone(), [None, wait, wait, wait, wait])]).words();
+    assert_eq!(
+        words.headline,
+        "adAccounts/act_12: 100 and 191 held of 300 of ads_management calls spent; the next call goes at 09:03:00 UTC (3 min)."
+    );
+    let held = "191 ads_management calls are held for plans under way; they are used, given back or lapse.";
+    assert!(words.reasons.iter().any(|reason| reason == held), "{words:?}");
+    let words = facts(vec![bucket(ADS_MANAGEMENT, standing, [None; 5])]).words();
+    assert!(words.headline.contains("; 9 of 300 ads_management calls are left"), "{}", words.headline);
+}
+
+#[test]
 fn cpu_time_lost_counters_and_others_each_have_their_words() {
     let gate = Some((Duration::from_secs(50), Reason::Gate));
     let standing = Standing { gate_percent: Some(87), others: 40, ..Standing::default() };

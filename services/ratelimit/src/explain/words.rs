@@ -144,7 +144,7 @@ impl Facts {
     fn left(&self) -> String {
         let limited = self.buckets.iter().filter_map(|state| {
             let limit = i64::from(state.bucket.ceiling.limit?);
-            let left = (limit - state.standing.own - state.standing.others).max(0);
+            let left = (limit - state.standing.own - state.standing.others - state.standing.held).max(0);
             Some((left.saturating_mul(1_000) / limit.max(1), left, limit, state))
         });
         let Some((_, left, limit, state)) = limited.min_by_key(|(share, ..)| *share) else { return String::new() };
@@ -171,6 +171,10 @@ impl Facts {
         reasons.extend(self.buckets.iter().filter(|state| state.standing.others > 0).map(|state| {
             let what = calls_of(&state.bucket.scope);
             format!("Others use it beside us: Meta counts {} {what} more than we sent.", state.standing.others)
+        }));
+        reasons.extend(self.buckets.iter().filter(|state| state.standing.held > 0).map(|state| {
+            let what = calls_of(&state.bucket.scope);
+            format!("{} {what} are held for plans under way; they are used, given back or lapse.", state.standing.held)
         }));
         reasons.extend(self.waits());
         if self.forgetful {
@@ -327,9 +331,10 @@ pub(crate) fn calls_of(scope: &Scope) -> String {
 
 fn used(state: &BucketState) -> String {
     let used = state.standing.own + state.standing.others;
-    match state.bucket.ceiling.limit {
-        Some(limit) => format!("{used} of {limit}"),
-        None => used.to_string(),
+    let of = state.bucket.ceiling.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    match state.standing.held {
+        0 => format!("{used}{of}"),
+        held => format!("{used} and {held} held{of}"),
     }
 }
 

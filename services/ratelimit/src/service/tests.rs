@@ -15,7 +15,6 @@ use crate::ceilings::Ceilings;
 use crate::counter::Counter;
 use crate::demand::Rules;
 use crate::freezes::Freezes;
-use crate::permit::Permits;
 use crate::policies::PolicyBook;
 use crate::scope::ADS_MANAGEMENT;
 use crate::store::tests::Bench;
@@ -26,6 +25,7 @@ use crate::waiting::Waiting;
 mod freezes;
 mod history;
 mod policies;
+mod reservations;
 mod shares;
 mod watch;
 
@@ -62,7 +62,7 @@ impl Running {
         let history = History::new(storage::Postgres::connect(&bench.postgres).await.unwrap());
         let trail =
             Arc::new(Trail::new(history, Arc::clone(&bench.store), Duration::from_hours(24), process.tasks.clone()));
-        let quotas = Quotas::new(counter, waiting, rules, Permits::new(&[7; 32])).with_trail(Arc::clone(&trail));
+        let quotas = Quotas::new(counter, waiting, rules, &[7; 32]).with_trail(Arc::clone(&trail));
         let (quotas, pages) = (Arc::new(quotas), PageTokens::new(&[8; 32]));
         let explainer = Explainer::new(Arc::clone(&quotas), Arc::clone(&trail));
         let usage = UsageApi::new(explainer.clone(), trail, pages.clone());
@@ -135,7 +135,8 @@ async fn a_permit_is_counted_shown_and_given_back() {
     let quota = running.quota(&running.tenant).await;
     assert_eq!((quota.limit, quota.used, quota.headroom), (Some(300), 40, Some(260)));
     assert_eq!(quota.profile(), pb::CeilingProfile::Meta);
-    let give_back = pb::ReleaseRequest { permits: vec![permit.clone(), permit, b"forged".to_vec()] };
+    let give_back =
+        pb::ReleaseRequest { permits: vec![permit.clone(), permit, b"forged".to_vec()], reservations: vec![] };
     let released = running.service().release(give_back).await.unwrap().into_inner().released;
     assert_eq!(released, 1);
     assert_eq!(running.quota(&running.tenant).await.used, 0);

@@ -6,7 +6,8 @@
 -- ARGV[1], packed, each number eight bytes, since reading numbers from text is what a script spends most time on:
 --       not_after, the epoch under which the costs were written down, how many demands,
 --       then per bucket: cell_ms, cells, lost_cap,
---       then per demand: class (1 safety .. 5 backfill), the gate percent at which this class stops, how many charges,
+--       then per demand: class (1 safety .. 5 backfill), the gate percent at which this class stops, the id of the
+--       reservation that it uses (zeros: none), how many charges,
 --       and per charge: number of the bucket, cost, cap, pace.
 --   cap       what the class may fill of the ceiling; -1 where there is no ceiling
 --   pace      what the class may put into one cell; -1 where it is not paced
@@ -45,7 +46,7 @@ local function told_to_wait(s, at, class, gate_stop)
   return 0, 0
 end
 
-local function wait_of(b, class, gate_stop, cost, cap, pace)
+local function wait_of(b, class, gate_stop, reservation, cost, cap, pace)
   if lost_at > 0 and b.at < lost_at + b.n * b.cell_ms then
     if class > SAFETY then return lost_at + b.n * b.cell_ms - b.at, LOST end
     if cap >= 0 then cap = math.min(cap, b.lost_cap) end
@@ -55,7 +56,14 @@ local function wait_of(b, class, gate_stop, cost, cap, pace)
     local ms, why = told_to_wait(b.state, b.at, class, gate_stop)
     if ms > 0 then return ms, why end
   end
-  if cap >= 0 and b.own + b.others + cost > cap then return until_gone(b, b.own + b.others + cost - cap), CEILING end
+  if cap >= 0 then
+    -- What has to stop now waits for no plan.
+    local held = class > SAFETY and held_by_others(b, reservation) or 0
+    local excess = b.own + b.others + held + cost - cap
+    if excess > 0 then
+      return until_gone(b, excess, function(hold) return class > SAFETY and hold.id ~= reservation end), CEILING
+    end
+  end
   if pace >= 0 and b.own_cell > 0 and b.own_cell + cost > pace then return (b.head + 1) * b.cell_ms - b.at, PACE end
   return 0, 0
 end
@@ -70,24 +78,25 @@ for i = 2, #KEYS do
 end
 
 -- The charges of one demand, and the longest wait that any of them asks for.
-local function look_at(class, gate_stop, count)
+local function look_at(class, gate_stop, reservation, count)
   local charges, wait, binding, reason = {}, 0, 0, 0
   for i = 1, count do
     local number, cost, cap, pace
     number, cost, cap, pace, place = struct.unpack('<i8i8i8i8', terms, place)
     local b = buckets[number]
-    local ms, why = wait_of(b, class, gate_stop, cost, cap, pace)
+    local ms, why = wait_of(b, class, gate_stop, reservation, cost, cap, pace)
     if ms > wait then wait, binding, reason = ms, i, why end
     charges[2 * i - 1], charges[2 * i] = b, cost
   end
   return charges, wait, binding, reason
 end
 
-local function charge_all(charges)
+local function charge_all(charges, reservation)
   local answer = { 1, 0 }
   for i = 1, #charges, 2 do
     local b = charges[i]
     charge_own(b, charges[i + 1])
+    if b.held > 0 then use_hold(b, reservation, charges[i + 1]) end
     b.charged = true
     if b.state and b.state.closures > 0 then
       b.state.probe_until, answer[2] = b.at + PROBE_MS, 1
@@ -100,11 +109,11 @@ end
 
 local answer = { time, now }
 for demand = 1, demands do
-  local class, gate_stop, count
-  class, gate_stop, count, place = struct.unpack('<i8i8i8', terms, place)
-  local charges, wait, binding, reason = look_at(class, gate_stop, count)
+  local class, gate_stop, reservation, count
+  class, gate_stop, reservation, count, place = struct.unpack('<i8i8c8i8', terms, place)
+  local charges, wait, binding, reason = look_at(class, gate_stop, reservation, count)
   -- Admitted: here and nowhere else something is charged.
-  answer[demand + 2] = wait > 0 and { 0, math.ceil(wait), binding, reason } or charge_all(charges)
+  answer[demand + 2] = wait > 0 and { 0, math.ceil(wait), binding, reason } or charge_all(charges, reservation)
 end
 for _, b in ipairs(buckets) do
   if b.charged then write_counts(b) end

@@ -15,17 +15,19 @@
 --     observed_until, observed  newest percent of the ceiling that Meta reported, and how long it counts
 --     frozen_until              an operator lets only safety through before
 --     closed_code, closures     Meta's code of the last closing, and how many closings without a good answer between
+--     holds                     how many reservations hold something of it
 --   own_older, others_older   the cells before the newest, oldest first; the others' are left out while all are zero
--- No sum is ever negative, and a sum is always that of its cells.
+--   per reservation           its id, when it lapses, and the points that it has not used yet
+-- No sum is ever negative, and a sum is always that of its cells. What is held is in no cell until it is used.
 --
 -- A charge into the cell that was newest before changes the first bytes alone, so most decisions neither read nor write
 -- the older cells (`own_older` is nil then).
 
-local COUNTS, STATE = '<ddddI4I4I2I2I2', '<dddddI4I2I2I2'
-local COUNTS_BYTES, HEADER_BYTES = 46, 96
+local COUNTS, STATE, HOLD = '<ddddI4I4I2I2I2', '<dddddI4I2I2I2I2', '<c8dI4'
+local COUNTS_BYTES, HEADER_BYTES, HOLD_BYTES = 46, 98, 20
 -- For commands: a number would be written out with seventeen digits first.
-local FIRST, LAST_OF_HEADER, FIRST_CELL, LAST = '0', '95', '96', '-1'
-local LAYOUT = 2
+local FIRST, LAST_OF_HEADER, FIRST_CELL, LAST = '0', '97', '98', '-1'
+local LAYOUT = 3
 local CELL_MAX = 4294967295
 local BEHIND_MAX_MS = 2000
 local EXPIRY_SLACK_MS = 86400000
@@ -61,11 +63,11 @@ end
 local function state_of(raw)
   local s = {
     closed_until = 0, probe_until = 0, gate_until = 0, observed_until = 0, frozen_until = 0,
-    closed_code = 0, closures = 0, gate = 0, observed = 0,
+    closed_code = 0, closures = 0, gate = 0, observed = 0, holds = 0,
   }
   if raw then
     s.closed_until, s.probe_until, s.gate_until, s.observed_until, s.frozen_until, s.closed_code, s.closures, s.gate,
-      s.observed = struct.unpack(STATE, raw, COUNTS_BYTES + 1)
+      s.observed, s.holds = struct.unpack(STATE, raw, COUNTS_BYTES + 1)
   end
   return s
 end
@@ -86,6 +88,7 @@ end
 local function with_cells(b, n)
   if b.own_older then return end
   local raw = redis.call('GETRANGE', b.key, FIRST_CELL, LAST)
+  if b.held_bytes > 0 then raw = string.sub(raw, 1, -b.held_bytes - 1) end
   local bytes = 4 * (b.n - 1)
   local more = zeros(math.max(n - b.n, 0))
   b.own_older = more .. string.sub(raw, 1, bytes)
@@ -107,6 +110,19 @@ local function go_on(b, head)
   b.head, b.own_cell, b.others_cell = head, 0, 0
 end
 
+-- What reservations hold of a bucket and has not lapsed, and the sum of it.
+local function read_holds(b)
+  b.held_bytes = HOLD_BYTES * b.state.holds
+  local raw = redis.call('GETRANGE', b.key, -b.held_bytes, LAST)
+  for place = 1, b.held_bytes, HOLD_BYTES do
+    local id, until_ms, points = struct.unpack(HOLD, raw, place)
+    if until_ms > b.at then
+      b.holds[#b.holds + 1] = { id = id, until_ms = until_ms, points = points }
+      b.held = b.held + points
+    end
+  end
+end
+
 -- The bucket as it is at `time`, or at the newest moment it has seen where that is later.
 local function read_bucket(key, time, cell_ms, n)
   local raw = redis.call('GETRANGE', key, FIRST, LAST_OF_HEADER)
@@ -117,14 +133,17 @@ local function read_bucket(key, time, cell_ms, n)
   if layout ~= LAYOUT then
     return {
       key = key, cell_ms = cell_ms, n = n, at = time, head = math.floor(time / cell_ms), own = 0, others = 0,
-      own_cell = 0, others_cell = 0, own_older = zeros(n - 1), others_older = zeros(n - 1),
+      own_cell = 0, others_cell = 0, own_older = zeros(n - 1), others_older = zeros(n - 1), holds = {}, held = 0,
+      held_bytes = 0,
     }
   end
   local b = {
     key = key, cell_ms = cell_ms, n = kept, at = at, head = head, own = own, others = others, own_cell = own_cell,
     others_cell = others_cell, state = told == 1 and state_of(raw) or nil, own_older = nil, others_older = nil,
+    holds = {}, held = 0, held_bytes = 0,
   }
   if time > at then b.at = time end
+  if b.state and b.state.holds > 0 then read_holds(b) end
   local newest = math.floor(b.at / cell_ms)
   if n > kept or newest > head then with_cells(b, n) end
   if newest > head then go_on(b, newest) end
@@ -137,7 +156,13 @@ end
 
 local function packed_state(s)
   return struct.pack(STATE, s.closed_until, s.probe_until, s.gate_until, s.observed_until, s.frozen_until, s.closed_code,
-    s.closures, s.gate, s.observed)
+    s.closures, s.gate, s.observed, s.holds)
+end
+
+local function packed_holds(holds)
+  local packed = {}
+  for i, hold in ipairs(holds) do packed[i] = struct.pack(HOLD, hold.id, hold.until_ms, hold.points) end
+  return table.concat(packed)
 end
 
 -- Expiry only tidies up, and goes by the server's own clock, which nothing bounds: so it comes a day late, and a jump
@@ -145,15 +170,17 @@ end
 local function write_bucket(b)
   with_cells(b, b.n)
   local s = b.state or state_of()
+  s.holds = #b.holds
   local live = math.max(b.n * b.cell_ms, s.closed_until - b.at, s.gate_until - b.at, s.frozen_until - b.at)
   local others = b.others > b.others_cell and b.others_older or ''
-  redis.call('SET', b.key, packed_counts(b) .. packed_state(s) .. b.own_older .. others, 'PX',
+  redis.call('SET', b.key, packed_counts(b) .. packed_state(s) .. b.own_older .. others .. packed_holds(b.holds), 'PX',
     string.format('%.0f', live + EXPIRY_SLACK_MS))
 end
 
--- As write_bucket, where nothing but the counts changed. The expiry stays as it was, less than a cell before.
+-- As write_bucket, where nothing but the counts and what is held changed. The expiry stays as it was, less than a cell
+-- before. Holds that lapsed stay behind and are left out by every reader, until the whole is written again.
 local function write_counts(b)
-  if b.own_older then return write_bucket(b) end
+  if b.own_older or b.holds_changed then return write_bucket(b) end
   redis.call('SETRANGE', b.key, FIRST, packed_counts(b))
 end
 
@@ -167,13 +194,46 @@ local function charge_others(b, cost)
   b.others, b.others_cell = b.others + grown - b.others_cell, grown
 end
 
--- Ms until enough old cells have left for `excess` to be gone. A cell leaves when n newer ones have begun.
-local function until_gone(b, excess)
+-- What a reservation holds of a bucket, and its place.
+local function hold_of(b, id)
+  for place, hold in ipairs(b.holds) do
+    if hold.id == id then return hold, place end
+  end
+end
+
+-- What reservations but this one hold.
+local function held_by_others(b, id)
+  local hold = hold_of(b, id)
+  return b.held - (hold and hold.points or 0)
+end
+
+-- What is charged under a reservation is held no longer.
+local function use_hold(b, id, cost)
+  local hold, place = hold_of(b, id)
+  if not hold then return end
+  local used = math.min(hold.points, cost)
+  hold.points, b.held, b.holds_changed = hold.points - used, b.held - used, true
+  if hold.points == 0 then table.remove(b.holds, place) end
+end
+
+-- What reservations hold, all that `counted` says, and will not at a moment to come.
+local function lapsed_by(b, moment, counted)
+  local points = 0
+  for _, hold in ipairs(b.holds) do
+    if counted(hold) and hold.until_ms <= moment then points = points + hold.points end
+  end
+  return points
+end
+
+-- Ms until enough old cells have left, and enough of the holds that `counted` says have lapsed, for `excess` to be gone.
+-- A cell leaves when n newer ones have begun.
+local function until_gone(b, excess, counted)
   with_cells(b, b.n)
   local own, others = cells_of(b.own_older), cells_of(b.others_older)
   for i = 1, b.n - 1 do
+    local moment = (b.head + i) * b.cell_ms
     excess = excess - own[i] - others[i]
-    if excess <= 0 then return (b.head + i) * b.cell_ms - b.at end
+    if excess - lapsed_by(b, moment, counted) <= 0 then return moment - b.at end
   end
   return (b.head + b.n) * b.cell_ms - b.at
 end

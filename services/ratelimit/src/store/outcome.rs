@@ -69,6 +69,8 @@ pub(crate) struct Standing {
     pub(crate) lost_until_ms: Option<i64>,
     /// Until then an operator lets only safety through, in ms since 1970.
     pub(crate) frozen_until_ms: Option<i64>,
+    /// What reservations hold and has not been used.
+    pub(crate) held: i64,
 }
 
 /// How acquire.lua answers one demand.
@@ -100,16 +102,21 @@ fn decode_one(decided: &[Value], epoch: i64, sent: Instant, issued_ms: i64) -> R
         let probing = number(decided, 1)? == 1;
         return Ok(Outcome::Admitted(Admission { epoch, issued_ms, sent, probing, cells: cells(decided)? }));
     }
-    Ok(Outcome::Refused(Refusal {
+    Ok(Outcome::Refused(refusal(decided, epoch)?))
+}
+
+/// What a script says that holds nothing and charges nothing.
+pub(crate) fn refusal(decided: &[Value], epoch: i64) -> Result<Refusal, Error> {
+    Ok(Refusal {
         epoch,
         wait: Duration::from_millis(u64::try_from(number(decided, 1)?).unwrap_or_default()),
         binding: number(decided, 2)?,
         reason: reason(number(decided, 3)?)?,
-    }))
+    })
 }
 
 pub(crate) fn standings(answer: &[Value]) -> Result<Vec<Standing>, Error> {
-    const FIELDS: usize = 8;
+    const FIELDS: usize = 9;
     let epoch = number(answer, 0)?;
     let buckets = answer.get(3..).ok_or(Error::Script)?.chunks_exact(FIELDS);
     let standing = |bucket: &[Value]| {
@@ -124,6 +131,7 @@ pub(crate) fn standings(answer: &[Value]) -> Result<Vec<Standing>, Error> {
             observed_percent: u32::try_from(number(bucket, 5)?).ok(),
             lost_until_ms: positive(6)?,
             frozen_until_ms: positive(7)?,
+            held: number(bucket, 8)?,
         })
     };
     buckets.map(standing).collect()

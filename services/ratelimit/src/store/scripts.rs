@@ -24,11 +24,12 @@ const SHARED: &str = include_str!("bucket.lua");
 const TRIES: usize = 4;
 
 /// One of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Script {
     Acquire,
     Settle,
     Release,
+    Reserve,
     Look,
     Load,
     Epoch,
@@ -37,11 +38,24 @@ pub(crate) enum Script {
 }
 
 impl Script {
+    const ALL: [Self; 9] = [
+        Self::Acquire,
+        Self::Settle,
+        Self::Release,
+        Self::Reserve,
+        Self::Look,
+        Self::Load,
+        Self::Epoch,
+        Self::Freeze,
+        Self::Domain,
+    ];
+
     fn text(self) -> &'static str {
         match self {
             Self::Acquire => include_str!("acquire.lua"),
             Self::Settle => include_str!("settle.lua"),
             Self::Release => include_str!("release.lua"),
+            Self::Reserve => include_str!("reserve.lua"),
             Self::Look => include_str!("look.lua"),
             Self::Load => include_str!("load.lua"),
             Self::Epoch => include_str!("epoch.lua"),
@@ -54,28 +68,12 @@ impl Script {
 /// The hashes under which one server knows our scripts.
 struct Loaded {
     run_id: String,
-    acquire: String,
-    settle: String,
-    release: String,
-    look: String,
-    load: String,
-    epoch: String,
-    freeze: String,
-    domain: String,
+    hashes: HashMap<Script, String>,
 }
 
 impl Loaded {
     fn hash(&self, script: Script) -> &str {
-        match script {
-            Script::Acquire => &self.acquire,
-            Script::Settle => &self.settle,
-            Script::Release => &self.release,
-            Script::Look => &self.look,
-            Script::Load => &self.load,
-            Script::Epoch => &self.epoch,
-            Script::Freeze => &self.freeze,
-            Script::Domain => &self.domain,
-        }
+        self.hashes.get(&script).map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -248,20 +246,12 @@ async fn run_id(redis: &Redis, shard: Shard) -> Result<String, Error> {
 async fn load_all(redis: &Redis, shard: Shard) -> Result<Loaded, Error> {
     for _ in 0..TRIES {
         let run_id = run_id(redis, shard).await?;
-        let load = async |run_id: &str, script| load_one(redis, shard, run_id, script).await;
-        let loaded = Loaded {
-            acquire: load(&run_id, Script::Acquire).await?,
-            settle: load(&run_id, Script::Settle).await?,
-            release: load(&run_id, Script::Release).await?,
-            look: load(&run_id, Script::Look).await?,
-            load: load(&run_id, Script::Load).await?,
-            epoch: load(&run_id, Script::Epoch).await?,
-            freeze: load(&run_id, Script::Freeze).await?,
-            domain: load(&run_id, Script::Domain).await?,
-            run_id,
-        };
-        if self::run_id(redis, shard).await? == loaded.run_id {
-            return Ok(loaded);
+        let mut hashes = HashMap::new();
+        for script in Script::ALL {
+            hashes.insert(script, load_one(redis, shard, &run_id, script).await?);
+        }
+        if self::run_id(redis, shard).await? == run_id {
+            return Ok(Loaded { run_id, hashes });
         }
     }
     Err(Error::ServerChanges)

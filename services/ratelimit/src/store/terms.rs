@@ -10,7 +10,7 @@ use crate::priority::Priority;
 pub(super) struct Terms<'a> {
     /// Of the buckets, each once.
     pub(super) keys: Vec<&'a str>,
-    /// Numbers of eight bytes, least significant first, in the order that acquire.lua names.
+    /// Of eight bytes each, numbers with the least significant first, in the order that acquire.lua names.
     pub(super) packed: Vec<u8>,
 }
 
@@ -32,7 +32,9 @@ impl<'a> Terms<'a> {
         }
         for Asked { demand, .. } in asked {
             let (class, gate) = (demand.priority.class(), i64::from(demand.priority.gate_percent()));
-            put(&mut packed, [class, gate, count(demand.charges.len())]);
+            put(&mut packed, [class, gate]);
+            packed.extend(demand.reservation.bytes());
+            put(&mut packed, [count(demand.charges.len())]);
             for (bucket, cost) in &demand.charges {
                 let number = numbers.get(bucket.key.as_str()).copied().unwrap_or_default();
                 let (cap, pace) = cap_and_pace(bucket, demand.priority);
@@ -48,7 +50,7 @@ fn cap_and_pace(bucket: &Bucket, priority: Priority) -> (i64, i64) {
     (bucket.cap(priority).map_or(-1, i64::from), bucket.pace(priority).map_or(-1, i64::from))
 }
 
-fn put<const N: usize>(packed: &mut Vec<u8>, numbers: [i64; N]) {
+pub(super) fn put<const N: usize>(packed: &mut Vec<u8>, numbers: [i64; N]) {
     packed.extend(numbers.into_iter().flat_map(i64::to_le_bytes));
 }
 

@@ -18,6 +18,7 @@ mod cluster;
 mod corrections;
 mod drills;
 mod epochs;
+mod holds;
 mod model;
 mod policies;
 pub(crate) mod servers;

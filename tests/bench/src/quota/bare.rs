@@ -29,7 +29,7 @@ pub(crate) async fn script() -> anyhow::Result<()> {
         include_str!("../../../../services/ratelimit/src/store/acquire.lua"),
     );
     let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(text).query_async(&mut connection).await?;
-    redis::cmd("SET").arg("{app:1}:epoch").arg(format!("1:{run_id}:0:2")).exec_async(&mut connection).await?;
+    redis::cmd("SET").arg("{app:1}:epoch").arg(format!("1:{run_id}:0:3")).exec_async(&mut connection).await?;
     serve(Bare::by(connection, By::Script(hash))).await
 }
 
@@ -178,6 +178,10 @@ impl QuotaService for Bare {
 
     async fn release(&self, _: Request<pb::ReleaseRequest>) -> Result<Response<pb::ReleaseResponse>, Status> {
         Ok(Response::new(pb::ReleaseResponse::default()))
+    }
+
+    async fn reserve(&self, _: Request<pb::ReserveRequest>) -> Result<Response<pb::ReserveResponse>, Status> {
+        Ok(Response::new(pb::ReserveResponse::default()))
     }
 
     async fn get_quota(&self, _: Request<pb::GetQuotaRequest>) -> Result<Response<pb::GetQuotaResponse>, Status> {

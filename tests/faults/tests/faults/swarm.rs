@@ -190,7 +190,7 @@ impl Shared {
         let Ok(answer) = quotas.acquire(for_tenant(request, &self.tenant)).await else { return false };
         let Some(Decision::Permit(permit)) = answer.into_inner().decision else { return false };
         if asked.elapsed() >= SEND_BEFORE {
-            let release = Request::new(pb::ReleaseRequest { permits: vec![permit.value] });
+            let release = Request::new(pb::ReleaseRequest { permits: vec![permit.value], reservations: vec![] });
             // Where it does not get there its point is lost for a window, which admits less and never more.
             drop(quotas.release(for_tenant(release, &self.tenant)).await);
             return false;

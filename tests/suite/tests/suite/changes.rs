@@ -70,6 +70,7 @@ const ASIDE: &[(&str, &str)] = &[
     ("ratelimit.v1.QuotaService/Acquire", "counts in Redis; the change that it is for is in the audit of who makes it"),
     ("ratelimit.v1.QuotaService/Settle", "as Acquire"),
     ("ratelimit.v1.QuotaService/Release", "as Acquire"),
+    ("ratelimit.v1.QuotaService/Reserve", "as Acquire"),
 ];
 
 /// Every method that is no read, but auth's.

@@ -13,7 +13,7 @@ use proto::{
     ratelimit::v1::{
         AcquireRequest, AcquireResponse, ExplainThrottleRequest, ExplainThrottleResponse, GetQuotaRequest,
         GetQuotaResponse, ListQuotasRequest, ListQuotasResponse, Permit, ReleaseRequest, ReleaseResponse,
-        SettleRequest, SettleResponse,
+        ReserveRequest, ReserveResponse, SettleRequest, SettleResponse,
         acquire_response::Decision,
         quota_service_server::{QuotaService, QuotaServiceServer},
     },
@@ -115,6 +115,10 @@ impl QuotaService for Everybody {
 
     async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseResponse>, Status> {
         Ok(Response::new(ReleaseResponse::default()))
+    }
+
+    async fn reserve(&self, _: Request<ReserveRequest>) -> Result<Response<ReserveResponse>, Status> {
+        Ok(Response::new(ReserveResponse::default()))
     }
 
     async fn get_quota(&self, _: Request<GetQuotaRequest>) -> Result<Response<GetQuotaResponse>, Status> {

@@ -64,7 +64,7 @@ async fn a_closed_stretch_costs_nothing_beyond_what_was_spent() {
 async fn counters_of_another_run_of_the_server_are_rebuilt() {
     let bench = Bench::new().await;
     let epoch = epoch_of(&bench.take(200, Priority::Interactive).await);
-    bench.command(&["SET", &epoch_key(bench.app), &format!("{epoch}:0123456789abcdef:0:2")]).await;
+    bench.command(&["SET", &epoch_key(bench.app), &format!("{epoch}:0123456789abcdef:0:3")]).await;
     let bucket = bench.rules.bucket(bench.account(ADS_MANAGEMENT), None);
     bench.command(&["DEL", &bucket.key]).await;
     assert!(epoch_of(&bench.take(1, Priority::Interactive).await) > epoch);
@@ -75,7 +75,7 @@ async fn counters_of_another_run_of_the_server_are_rebuilt() {
 async fn counters_from_before_there_was_a_journal_go_on_and_a_loss_soon_after_counts_as_all_spent() {
     let bench = Bench::new().await;
     let run_id = bench.store.scripts.run_id(&epoch_key(bench.app)).await.unwrap();
-    bench.command(&["SET", &epoch_key(bench.app), &format!("5:{run_id}:0:2")]).await;
+    bench.command(&["SET", &epoch_key(bench.app), &format!("5:{run_id}:0:3")]).await;
     assert_eq!(epoch_of(&bench.take(1, Priority::Interactive).await), 5);
     bench.command(&["DEL", &epoch_key(bench.app)]).await;
     assert_eq!(refused(&bench.take(1, Priority::Interactive).await).reason, Reason::CountersLost);
