@@ -145,7 +145,8 @@ impl Gather {
         let mut results: Vec<Option<Result<Got, Error>>> = items.iter().map(|_| None).collect();
         let wanted = items.into_iter().enumerate().filter(|(_, item)| item.waiter.strong_count() > 0);
         let (places, items): (Vec<usize>, Vec<Item>) = wanted.unzip();
-        on.reservation = None; // nobody's pays for the reads of others
+        // The batch carries reads of several jobs: what is held for one of them is not for the others.
+        on.reservation = None;
         // Each waiter keeps its own deadline; the batch has the latest of them.
         on.deadline = items.iter().map(|item| item.deadline).max().unwrap_or(on.deadline);
         let calls: Vec<Outgoing> = items.into_iter().map(|item| item.call).collect();

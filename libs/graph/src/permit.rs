@@ -11,7 +11,7 @@ use proto::ratelimit::v1::{
     reserve_response::Decision as Reserved,
 };
 use tokio::time::Instant;
-use tonic::Request;
+use tonic::{Code, Request};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -109,7 +109,8 @@ impl Permits {
         }
     }
 
-    /// Holds the charges under a name for so long.
+    /// Holds the charges under a name for so long. Asked again where no answer came: what is held without our knowing it would
+    /// stand in our own way.
     pub(crate) async fn reserve(
         &self,
         on: &On,
@@ -118,11 +119,17 @@ impl Permits {
         lasts: Duration,
     ) -> Result<Reservation, Error> {
         let (priority, until) = (wire(on.priority).into(), Some((SystemTime::now() + lasts).into()));
-        let mut request = Request::new(ReserveRequest { charges, priority, until, reservation_id: name.to_string() });
-        request.set_timeout(TELL_TIMEOUT);
-        let mut ratelimit = QuotaServiceClient::new(self.ratelimit.channel());
-        let answer = ratelimit.reserve(addressed(request, on)).await.map_err(rpc::Upstream::from)?.into_inner();
-        match answer.decision {
+        let ask = ReserveRequest { charges, priority, until, reservation_id: name.to_string() };
+        let once = async || {
+            let mut request = Request::new(ask.clone());
+            request.set_timeout(TELL_TIMEOUT);
+            QuotaServiceClient::new(self.ratelimit.channel()).reserve(addressed(request, on)).await
+        };
+        let answer = match once().await {
+            Err(status) if matches!(status.code(), Code::DeadlineExceeded | Code::Unavailable) => once().await,
+            answer => answer,
+        };
+        match answer.map_err(rpc::Upstream::from)?.into_inner().decision {
             Some(Reserved::Reservation(reservation)) => Ok(Reservation(reservation.value.into())),
             Some(Reserved::Wait(wait)) => Err(refused(&wait)),
             None => Err(Error::Setup("ratelimit answered without a decision".to_owned())),

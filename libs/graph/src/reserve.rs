@@ -23,7 +23,8 @@ impl Client {
     /// Holds what so many calls under Meta's `ads_management` take of the hour's quota, until they have used it, or it is
     /// given back, or `lasts` is over; an hour at most. Again under the same `name`, it replaces what was held.
     ///
-    /// What is counted over minutes or a second is not held: it is free again soon, and a large job never fits into it.
+    /// Only the ad account's own hour is held. What is counted over minutes or a second is free again soon, and a large job
+    /// never fits into it; and nobody holds what all accounts of an app share.
     ///
     /// # Errors
     /// `Quota` says when there may be room, `CostAboveCeiling` that there never is; else why ratelimit or auth could not be
@@ -40,7 +41,7 @@ impl Client {
         let write = Priced::from(&Call::<()>::post("/", Replay::Safe));
         let calls = std::iter::repeat_n(read, reads).chain(std::iter::repeat_n(write, writes));
         let mut charges = cost::charges(&lease.meta_app, on.asset, calls);
-        charges.retain(is_of_an_hour);
+        charges.retain(is_of_the_accounts_hour);
         self.permits.reserve(on, name, charges, lasts).await
     }
 
@@ -50,11 +51,6 @@ impl Client {
     }
 }
 
-fn is_of_an_hour(charge: &Charge) -> bool {
-    let scope = charge.scope.as_ref();
-    scope.is_some_and(|scope| match scope.kind() {
-        ScopeKind::AdAccount => !scope.use_case.is_empty(),
-        ScopeKind::App => true,
-        _ => false,
-    })
+fn is_of_the_accounts_hour(charge: &Charge) -> bool {
+    charge.scope.as_ref().is_some_and(|scope| scope.kind() == ScopeKind::AdAccount && !scope.use_case.is_empty())
 }

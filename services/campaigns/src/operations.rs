@@ -106,7 +106,10 @@ impl Held {
             metadata.update_time = Some(wire::time(now));
             let next = now.checked_add(delay).ok();
             metadata.next_attempt_time = next.map(wire::time);
-            metadata.quota_until = next.filter(|_| waiting_on == "quota").map(wire::time);
+            // It may be known that the quota takes longer than until the next look at it.
+            let told = metadata.quota_until.take().map_or(i64::MIN, |until| until.seconds);
+            let until = next.map(|next| next.max(Timestamp::from_second(told).unwrap_or(next)));
+            metadata.quota_until = until.filter(|_| waiting_on == "quota").map(wire::time);
         });
         Ok(self.rows.postpone(&self.claimed, delay, &self.encoded()).await?)
     }

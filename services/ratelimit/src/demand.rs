@@ -9,7 +9,7 @@ use vocabulary::ids::TenantId;
 use crate::ceilings::{Ceiling, Ceilings, Tier};
 use crate::policies::{Known, Policies};
 use crate::priority::Priority;
-use crate::reservation::ReservationId;
+use crate::reservation::Under;
 use crate::scope::{Kind, Scope};
 use crate::window::Window;
 
@@ -32,8 +32,8 @@ pub(crate) struct Demand {
     pub(crate) priority: Priority,
     /// The version of the policies by which it has its ceilings.
     pub(crate) ruled: i64,
-    /// Whose held points it takes first; [`ReservationId::NONE`] where it takes nobody's.
-    pub(crate) reservation: ReservationId,
+    /// From what is held for this it takes first.
+    pub(crate) reservation: Under,
     /// Each bucket once.
     pub(crate) charges: Vec<(Bucket, u32)>,
 }
@@ -118,7 +118,7 @@ impl Rules {
             entry.1 = entry.1.saturating_add(cost);
         }
         let (ruled, charges) = (known.version(), by_key.into_values().collect());
-        Demand { app, priority, ruled, reservation: ReservationId::NONE, charges }
+        Demand { app, priority, ruled, reservation: Under::default(), charges }
     }
 
     /// The same of a tenant, which takes from its share of whatever is shared, too.

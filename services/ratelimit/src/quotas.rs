@@ -1,6 +1,7 @@
 //! The use cases: take, tell, give back, show.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub(crate) use reserving::{Reserve, Reserved};
 const NOTED_FOR: Duration = Duration::from_secs(600);
 
 /// As many uses as are remembered; beyond, all are written down again.
-const NOTED_MAX: usize = 200_000;
+const NOTED_MAX: usize = 400_000;
 
 /// As many reports as are kept for Redis while it is away.
 const UNTOLD_MAX: usize = 1_000;
@@ -88,6 +89,35 @@ struct Unsettled {
     apps: BTreeSet<u64>,
 }
 
+/// When a tenant's use of a bucket was written down last, by the hash of both: of two that have the same one the second is
+/// written down a while later, and hundreds of thousands take little memory.
+#[derive(Default)]
+struct Noted {
+    by_hash: HashMap<u64, Instant>,
+    hasher: RandomState,
+}
+
+impl Noted {
+    fn hash(&self, tenant: &TenantId, key: &str) -> u64 {
+        self.hasher.hash_one((tenant.as_str(), key))
+    }
+
+    /// Whether it is to be written down now; then it counts as written.
+    fn is_new(&mut self, tenant: &TenantId, key: &str, now: Instant) -> bool {
+        let hash = self.hash(tenant, key);
+        let is_new = self.by_hash.get(&hash).is_none_or(|before| now - *before >= NOTED_FOR);
+        if is_new {
+            self.by_hash.insert(hash, now);
+        }
+        is_new
+    }
+
+    fn forget(&mut self, tenant: &TenantId, key: &str) {
+        let hash = self.hash(tenant, key);
+        self.by_hash.remove(&hash);
+    }
+}
+
 /// Reports that are being told. What is left of them when it goes, also because its caller went, is told with the next.
 struct Untold<'a> {
     quotas: &'a Quotas,
@@ -110,7 +140,7 @@ pub(crate) struct Quotas {
     permits: Permits,
     reservations: Reservations,
     tiers: Tiers,
-    noted: Mutex<HashMap<(TenantId, String), Instant>>,
+    noted: Mutex<Noted>,
     /// The epoch of each app's last decision.
     epochs: Mutex<HashMap<u64, i64>>,
     /// What Meta said and Redis was not told, because it did not answer: it is told with the next reports.
@@ -174,7 +204,7 @@ impl Quotas {
         let mut untold = self.with_untold(&ask.reports);
         let findings = usage::read(&untold.reports, &self.permits);
         self.learn_tiers(&findings).await;
-        let reservation = self.reservation(tenant, &ask)?;
+        let reservation = self.under(tenant, &ask)?;
         let demand = Demand { reservation, ..self.demand(tenant, ask.app, ask.priority, &ask.charges).await? };
         let origin = Origin::of(tenant.as_str(), &ask.asker, &demand);
         let decide = async || {
@@ -379,7 +409,7 @@ impl Quotas {
         if noted.is_err() {
             let mut remembered = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
             for key in keys {
-                remembered.remove(&(tenant.clone(), key.to_owned()));
+                remembered.forget(tenant, key);
             }
         }
         noted
@@ -389,7 +419,7 @@ impl Quotas {
     fn forget_uses_before(&self, app: u64, epoch: i64) {
         let before = self.epochs.lock().unwrap_or_else(PoisonError::into_inner).insert(app, epoch);
         if before.is_some_and(|before| before != epoch) {
-            self.noted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.noted.lock().unwrap_or_else(PoisonError::into_inner).by_hash.clear();
         }
     }
 
@@ -410,21 +440,11 @@ impl Quotas {
     fn to_note<'a>(&self, tenant: &TenantId, demand: &'a Demand) -> Vec<&'a str> {
         let now = Instant::now();
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.len() >= NOTED_MAX {
-            noted.clear();
+        if noted.by_hash.len() >= NOTED_MAX {
+            noted.by_hash.clear();
         }
         let keys = demand.charges.iter().map(|(bucket, _)| bucket.key.as_str());
-        keys.filter(|key| {
-            let before = noted.insert((tenant.clone(), (*key).to_owned()), now);
-            match before {
-                Some(before) if now - before < NOTED_FOR => {
-                    noted.insert((tenant.clone(), (*key).to_owned()), before);
-                    false
-                }
-                _ => true,
-            }
-        })
-        .collect()
+        keys.filter(|key| noted.is_new(tenant, key, now)).collect()
     }
 
     fn decision(&self, demand: &Demand, outcome: Outcome, origin: Origin) -> Decision {

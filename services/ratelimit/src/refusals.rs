@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::demand::Demand;
 use crate::priority::Priority;
-use crate::reservation::ReservationId;
 use crate::store::{Reason, Refusal};
 
 /// As many buckets as are remembered; beyond, those whose time is over are dropped, and then nothing is added.
@@ -58,7 +57,7 @@ impl Refusals {
         let against = |(number, (bucket, cost)): (i64, &(crate::demand::Bucket, u32))| {
             let refused = kept.get(&bucket.key)?;
             // What is held for this very demand is no room for those who were refused.
-            let is_free = refused.reason == Reason::Ceiling && demand.reservation != ReservationId::NONE;
+            let is_free = refused.reason == Reason::Ceiling && demand.reservation.holds_of(&bucket.key);
             let is_as_much = demand.priority >= refused.priority && *cost >= refused.cost;
             let applies = refused.until > now && is_as_much && !is_free;
             applies.then(|| Refusal { epoch: 0, wait: refused.until - now, binding: number, reason: refused.reason })
@@ -87,6 +86,7 @@ mod tests {
     use super::*;
     use crate::ceilings::Ceilings;
     use crate::demand::Rules;
+    use crate::reservation::{ReservationId, Under};
     use crate::scope::{ADS_MANAGEMENT, Scope};
 
     fn demand(priority: Priority, cost: u32) -> Demand {
@@ -108,6 +108,19 @@ mod tests {
         assert!(refusals.standing(&demand(Priority::Sync, 4)).is_none());
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(refusals.standing(&demand(Priority::Sync, 5)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_points_held_is_asked_for_where_others_find_no_room_and_nowhere_else() {
+        let refusals = Refusals::default();
+        let of_others = demand(Priority::Bulk, 5);
+        let under =
+            |keys: Vec<String>| Demand { reservation: Under::new(ReservationId::default(), keys), ..of_others.clone() };
+        refusals.note(&of_others, &refusal(Reason::Ceiling));
+        assert!(refusals.standing(&under(vec![of_others.charges[0].0.key.clone()])).is_none());
+        assert!(refusals.standing(&under(vec!["of another bucket".to_owned()])).is_some());
+        refusals.note(&of_others, &refusal(Reason::Closed));
+        assert!(refusals.standing(&under(vec![of_others.charges[0].0.key.clone()])).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! others. A reservation is no permit: each call under it asks for one, and takes from what is held first.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use prost::Message;
@@ -10,8 +11,8 @@ use vocabulary::ids::TenantId;
 
 use crate::permit::Signer;
 
-/// By what the buckets know a reservation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// By what the buckets know a reservation. That of zeros holds nothing anywhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ReservationId([u8; Self::BYTES]);
 
 /// What a reservation says, signed, so that its holder can neither widen nor forge it.
@@ -28,6 +29,16 @@ pub(crate) struct Reservation {
     /// The keys of the buckets of which it holds something.
     #[prost(string, repeated, tag = "4")]
     pub(crate) keys: Vec<String>,
+    /// When it lapses, in ms since 1970.
+    #[prost(int64, tag = "5")]
+    pub(crate) until_ms: i64,
+}
+
+/// What a demand is under: nothing by default.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Under {
+    pub(crate) id: ReservationId,
+    keys: Arc<[String]>,
 }
 
 /// Signs and checks reservations.
@@ -36,8 +47,6 @@ pub(crate) struct Reservations(Signer);
 
 impl ReservationId {
     const BYTES: usize = 8;
-    /// Holds nothing anywhere.
-    pub(crate) const NONE: Self = Self([0; Self::BYTES]);
 
     /// The same for the same name of one tenant; another tenant's equal name is another id.
     pub(crate) fn of(tenant: &TenantId, name: Uuid) -> Self {
@@ -60,9 +69,21 @@ impl fmt::Display for ReservationId {
     }
 }
 
+impl Under {
+    /// Holds of these buckets.
+    pub(crate) fn new(id: ReservationId, keys: Vec<String>) -> Self {
+        Self { id, keys: keys.into() }
+    }
+
+    /// Whether something of a bucket may be held for it.
+    pub(crate) fn holds_of(&self, key: &str) -> bool {
+        self.keys.iter().any(|held| held == key)
+    }
+}
+
 impl Reservation {
-    pub(crate) fn new(app: u64, tenant: &TenantId, id: ReservationId, keys: Vec<String>) -> Self {
-        Self { app, tenant: tenant.to_string(), id: id.0.to_vec(), keys }
+    pub(crate) fn new(app: u64, tenant: &TenantId, id: ReservationId, keys: Vec<String>, until_ms: i64) -> Self {
+        Self { app, tenant: tenant.to_string(), id: id.0.to_vec(), keys, until_ms }
     }
 
     pub(crate) fn id(&self) -> ReservationId {
@@ -99,7 +120,7 @@ mod tests {
         assert_eq!(id, ReservationId::of(&tenant, Uuid::nil()));
         assert_ne!(id, ReservationId::of(&other, Uuid::nil()));
         let (reservations, permits) = (Reservations::new(&[1; 32]), Permits::new(&[1; 32]));
-        let reservation = Reservation::new(1, &tenant, id, vec!["{app:1}:b:x".to_owned()]);
+        let reservation = Reservation::new(1, &tenant, id, vec!["{app:1}:b:x".to_owned()], 9);
         let value = reservations.sign(&reservation);
         assert_eq!(reservations.open(&value), Some(reservation));
         assert_eq!(permits.open(&value), None);

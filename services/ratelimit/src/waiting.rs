@@ -21,7 +21,6 @@ use crate::counter::Counter;
 use crate::demand::{Demand, Rules};
 use crate::error::Error;
 use crate::priority::Priority;
-use crate::reservation::ReservationId;
 use crate::store::{Outcome, Reason, Refusal};
 
 mod turns;
@@ -118,16 +117,13 @@ impl Waiting {
         }
     }
 
-    /// Somebody as urgent already waits for one of the buckets: who comes later must not overtake. Who has points held waits
-    /// behind nobody, for nobody else can have them.
+    /// Somebody as urgent already waits for one of the buckets: who comes later must not overtake. Who has points held
+    /// of a bucket waits behind nobody there, for nobody else can have them.
     fn behind(&self, demand: &Demand) -> Option<Refusal> {
-        if demand.reservation != ReservationId::NONE {
-            return None;
-        }
         let queues = self.lock();
         let now = Instant::now();
         let ahead = (1..).zip(&demand.charges).filter_map(|(number, (bucket, _))| {
-            let queue = queues.by_bucket.get(&bucket.key)?;
+            let queue = queues.by_bucket.get(&bucket.key).filter(|_| !demand.reservation.holds_of(&bucket.key))?;
             let (first, _) = queue.waiters.first_key_value()?;
             (first.0 <= demand.priority).then(|| Refusal {
                 epoch: 0,
@@ -159,7 +155,9 @@ impl Waiting {
     /// queue where there is none.
     fn insert(&self, queues: &mut Queues, place: Option<Place>, waiter: Waiter, refusal: &Refusal) -> bool {
         let Some(bucket) = waiter.demand.bucket(refusal.binding) else { return false };
-        let (key, weight) = (bucket.key.clone(), self.rules.weight(&bucket.scope, &waiter.tenant));
+        let is_held = waiter.demand.reservation.holds_of(&bucket.key);
+        let weight = (!is_held).then(|| self.rules.weight(&bucket.scope, &waiter.tenant));
+        let key = bucket.key.clone();
         if queues.waiters >= WAITERS_MAX || self.stop.is_cancelled() {
             return false;
         }
@@ -283,11 +281,10 @@ impl Waiting {
 }
 
 impl Queue {
-    fn place(&mut self, waiter: &Waiter, arrival: u64, weight: u32) -> Place {
+    /// By weight; whoever has none takes nothing from others, and goes first of its class.
+    fn place(&mut self, waiter: &Waiter, arrival: u64, weight: Option<u32>) -> Place {
         let priority = waiter.demand.priority;
-        if waiter.demand.reservation != ReservationId::NONE {
-            return (priority, 0, arrival);
-        }
+        let Some(weight) = weight else { return (priority, 0, arrival) };
         let cost = waiter.demand.charges.iter().map(|(_, cost)| *cost).max().unwrap_or(1);
         (priority, self.turns.entry(priority).or_default().next(&waiter.tenant, cost, weight), arrival)
     }

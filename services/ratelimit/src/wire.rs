@@ -24,8 +24,8 @@ pub(crate) mod policy;
 const CHARGES_MAX: usize = 16;
 const REPORTS_MAX: usize = 100;
 const PERMITS_MAX: usize = 100;
-/// Sixteen buckets of the longest names take less.
-const RESERVATION_BYTES_MAX: usize = 4_096;
+/// Sixteen buckets of the longest names, each with a tenant's share of it, take less.
+const RESERVATION_BYTES_MAX: usize = 8_192;
 const CALL_MAX: usize = 80;
 const PURPOSE_MAX: usize = 40;
 
@@ -47,7 +47,7 @@ impl TryFrom<pb::AcquireRequest> for Acquire {
         let priority = fields.take(priority(wire.priority()));
         let (app, charges) = charges(&mut fields, wire.charges);
         let few = wire.reservation.len() <= RESERVATION_BYTES_MAX;
-        fields.check(few, "reservation", "must be at most 4 KiB", "RESERVATION_BYTES");
+        fields.check(few, "reservation", "must be at most 8 KiB", "RESERVATION_BYTES");
         fields.check(is_label(&wire.call, CALL_MAX), "call", "must be at most 80 characters of ASCII", "CALL");
         fields.check(
             is_label(&wire.purpose, PURPOSE_MAX),

@@ -62,7 +62,7 @@ async fn calls_of_a_job_name_what_was_held_for_it() {
     let reservation = house.client.reserve(&on(), name, (2, 3), Duration::from_mins(5)).await.unwrap();
     let asked = house.peers.reserved.lock().unwrap().remove(0);
     assert_eq!(asked.reservation_id, name.to_string());
-    assert!(asked.charges.iter().all(|charge| charge.cost == 5), "{:?}", asked.charges);
+    assert_eq!(asked.charges.iter().map(|charge| charge.cost).collect::<Vec<_>>(), [5]);
     let job = crate::On { reservation: Some(reservation.clone()), ..on() };
     house.client.send(&job, create()).await.unwrap();
     house.client.send(&job, read()).await.unwrap();

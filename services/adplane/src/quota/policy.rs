@@ -65,7 +65,7 @@ pub(crate) struct Settings {
     /// What falls back to the settings
     #[arg(long, value_delimiter = ',')]
     clear: Vec<Clearable>,
-    /// For an operator: changes what this tenant set, which binds all who use the ad account
+    /// For an operator, with --clear alone: ends what this tenant set, which binds all who use the ad account
     #[arg(long, value_name = "TENANT")]
     of: Option<String>,
     /// Only checks it

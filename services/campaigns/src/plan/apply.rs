@@ -102,22 +102,23 @@ impl<'a> Run<'a> {
 
     /// Goes as far as it can.
     pub(crate) async fn run(&mut self) -> Result<End, Error> {
-        if let Some(end) = self.reserve().await? {
+        let cancelled = self.held.claimed.cancel_requested;
+        if !cancelled && let Some(end) = self.reserve().await? {
             return Ok(end);
         }
-        let end = self.make_all().await;
-        if !matches!(end, Ok(End::Later(..))) {
-            self.give_back().await;
-        }
+        let end = self.make_all(cancelled).await;
+        self.give_back(&end).await;
         end
     }
 
-    async fn make_all(&mut self) -> Result<End, Error> {
-        if let Some(end) = self.label().await? {
-            return Ok(end);
-        }
-        if let Some(end) = self.pictures().await? {
-            return Ok(end);
+    async fn make_all(&mut self, cancelled: bool) -> Result<End, Error> {
+        if !cancelled {
+            if let Some(end) = self.label().await? {
+                return Ok(end);
+            }
+            if let Some(end) = self.pictures().await? {
+                return Ok(end);
+            }
         }
         for kind in Kind::ALL {
             self.held.change(|metadata| phase(kind).clone_into(&mut metadata.phase));

@@ -128,6 +128,21 @@ impl House {
         panic!("{name} did not wait");
     }
 
+    /// As CancelOperation does.
+    pub(crate) async fn cancel(&self, name: &str) {
+        let id = names::operation(name).unwrap().id;
+        let entry = storage::audit::Entry {
+            tenant: "acme",
+            actor: "callers/test",
+            action: "operations.cancel",
+            resource: name,
+            request_id: None,
+            detail: serde_json::json!({}),
+        };
+        self.context.store.operations.cancel(id, entry).await.unwrap().unwrap();
+        self.context.wake.notify_one();
+    }
+
     pub(crate) async fn only_operation(&self) -> String {
         let listing = storage::operations::Listing { size: 10, ..Default::default() };
         let stored = self.context.store.operations.list("acme", listing).await.unwrap();

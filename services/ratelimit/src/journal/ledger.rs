@@ -180,10 +180,13 @@ impl Ledger {
         self.wanting.retain(|key| wants(key).is_some());
         let raise = self.wanting.iter().filter_map(|key| wants(key).map(|line| line.allowance(key, line.wanted)));
         let mut rows: Vec<Allowance> = raise.collect();
-        let later = self.ended.split_off(&(now_ms + 1, i64::MIN, i64::MIN, String::new()));
-        self.ended.retain(|_, row| row.until_ms > now_ms);
-        rows.extend(self.ended.values().cloned());
-        self.ended.extend(later);
+        let due = self.ended.range(..(now_ms + 1, i64::MIN, i64::MIN, String::new()));
+        let (due, over): (Vec<_>, Vec<_>) = due.partition(|(_, row)| row.until_ms > now_ms);
+        rows.extend(due.into_iter().map(|(_, row)| row.clone()));
+        let over: Vec<Due> = over.into_iter().map(|(due, _)| due.clone()).collect();
+        for due in over {
+            self.ended.remove(&due);
+        }
         rows
     }
 

@@ -30,6 +30,8 @@ const ASKING: Duration = Duration::from_secs(5);
 const HEARD_MS: i64 = 10_000;
 /// How far back calls tell through which apps an ad account is called, and by whom.
 const DAY_MS: i64 = 86_400_000;
+/// What an operator may do with a tenant's policy.
+const ENDS_ONLY: &str = "must set nothing: an operator ends what a tenant set, and sets its own";
 /// How often a change without etag is tried again where another came between.
 const TRIES: usize = 5;
 
@@ -134,6 +136,10 @@ impl PolicyBook {
         let mut tries = 0;
         loop {
             let before = self.kept(layer, &change.subject).await?;
+            if by.operator && layer != OPERATORS && before.version == 0 {
+                let name = format!("{} of tenants/{layer}", before.name);
+                return Err(Error::Unknown { name, known: Vec::new() });
+            }
             tries += 1;
             if tries > TRIES || (!change.etag.is_empty() && change.etag != before.etag()) {
                 return Err(Error::Stale { name: before.name.clone(), etag: before.etag() });
@@ -234,12 +240,14 @@ impl PolicyBook {
     async fn check(&self, by: &Actor, change: &Change, after: &Kept) -> Result<(), Error> {
         let mut fields = Fields::new();
         let known = self.quotas.rules().policies().known();
-        if after.by == OPERATORS {
+        if by.operator && after.by != OPERATORS {
+            fields.check(change.policy == Policy::default(), "policy", ENDS_ONLY, "OPERATOR_ENDS");
+        } else if by.operator {
             if change.fields.contains(&Field::Weights) {
                 self.check_weights(&mut fields, &change.subject, &after.policy).await?;
             }
         } else {
-            if let (Subject::App(_), false) = (&change.subject, by.operator) {
+            if let Subject::App(_) = change.subject {
                 return Err(Error::OperatorOnly("only an operator may set the policy of a whole Meta app"));
             }
             self.check_tightens(&mut fields, change, &known.by_operators(&after.name)).await?;

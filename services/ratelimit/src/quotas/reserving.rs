@@ -10,7 +10,7 @@ use super::{Acquire, Quotas};
 use crate::demand::{Bucket, Demand};
 use crate::error::Error;
 use crate::priority::Priority;
-use crate::reservation::{Reservation, ReservationId};
+use crate::reservation::{Reservation, ReservationId, Under};
 use crate::scope::Scope;
 use crate::store::{Reason, Refusal};
 
@@ -44,17 +44,14 @@ impl Quotas {
     pub(crate) async fn reserve(&self, tenant: &TenantId, ask: &Reserve) -> Result<Reserved, Error> {
         let reservation = ReservationId::of(tenant, ask.name);
         let demand = self.demand(tenant, ask.app, ask.priority, &ask.charges).await?;
-        let demand = Demand { reservation, ..demand };
-        let refusal = match demand.never_fits() {
-            Some((binding, wait)) => Some(Refusal { epoch: 0, wait, binding, reason: Reason::CostAboveCeiling }),
-            None => self.counter.hold(&demand, ask.until_ms).await?,
-        };
+        let demand = Demand { reservation: Under::new(reservation, Vec::new()), ..demand };
+        let refusal = self.counter.hold(&demand, ask.until_ms).await?;
         if let Some(Refusal { wait, binding, reason, .. }) = refusal {
             let scope = demand.bucket(binding).map(|bucket| bucket.scope.clone());
             return Ok(Reserved::Wait { delay: wait, scope, reason });
         }
         let keys = demand.charges.into_iter().map(|(bucket, _)| bucket.key).collect();
-        let reservation = Reservation::new(ask.app, tenant, reservation, keys);
+        let reservation = Reservation::new(ask.app, tenant, reservation, keys, ask.until_ms);
         Ok(Reserved::Held(self.reservations.sign(&reservation)))
     }
 
@@ -69,16 +66,15 @@ impl Quotas {
         Ok(())
     }
 
-    /// The reservation that a call is under. What has lapsed holds nothing, and is no error.
-    pub(super) fn reservation(&self, tenant: &TenantId, ask: &Acquire) -> Result<ReservationId, Error> {
-        if ask.reservation.is_empty() {
-            return Ok(ReservationId::NONE);
+    /// What a call is under. A reservation that has lapsed, of an app that the tenant has left or signed with a key that is no
+    /// longer ours holds nothing: whoever has it goes on like any other.
+    pub(super) fn under(&self, tenant: &TenantId, ask: &Acquire) -> Result<Under, Error> {
+        let Some(reservation) = self.reservations.open(&ask.reservation) else { return Ok(Under::default()) };
+        if reservation.tenant != tenant.as_str() {
+            let words = "must be what Reserve answered this tenant with";
+            return Err(Error::Field(FieldError::new("reservation", words, "RESERVATION")));
         }
-        let opened = self.reservations.open(&ask.reservation);
-        let own = opened.filter(|reservation| reservation.tenant == tenant.as_str() && reservation.app == ask.app);
-        own.map(|reservation| reservation.id()).ok_or_else(|| {
-            let words = "must be the value that Reserve answered with, for calls of the same tenant and Meta app";
-            Error::Field(FieldError::new("reservation", words, "RESERVATION"))
-        })
+        let holds = reservation.app == ask.app && reservation.until_ms > self.counter.store().now_ms();
+        Ok(if holds { Under::new(reservation.id(), reservation.keys) } else { Under::default() })
     }
 }

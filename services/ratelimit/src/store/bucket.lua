@@ -8,7 +8,7 @@
 --   own_cell, others_cell     the newest cells
 --   n              cells kept, the newest included
 --   layout         of this string; a string of another layout counts as none
---   told           whether Meta, or an operator, said anything of it yet; then the bucket has `state`:
+--   told           whether Meta or an operator said anything of it yet, or a reservation held; then it has `state`:
 --     closed_until              nobody calls before; after it one probe at a time until Meta lets a call through
 --     probe_until               a probe is under way
 --     gate_until, gate          newest percent of CPU or wall time, and how long it counts
@@ -235,5 +235,16 @@ local function until_gone(b, excess, counted)
     excess = excess - own[i] - others[i]
     if excess - lapsed_by(b, moment, counted) <= 0 then return moment - b.at end
   end
-  return (b.head + b.n) * b.cell_ms - b.at
+  -- By then the window is empty; what is still in the way is held.
+  local gone = (b.head + b.n) * b.cell_ms
+  local lapses = gone
+  if excess - b.own_cell - b.others_cell > lapsed_by(b, gone, counted) then
+    lapses = math.huge
+    for _, hold in ipairs(b.holds) do
+      local enough = excess - b.own_cell - b.others_cell <= lapsed_by(b, hold.until_ms, counted)
+      if enough then lapses = math.min(lapses, hold.until_ms) end
+    end
+    if lapses == math.huge then lapses = gone end
+  end
+  return math.max(gone, lapses) - b.at
 end

@@ -6,12 +6,9 @@ use crate::demand::{Bucket, Demand};
 use crate::error::Error;
 use crate::reservation::ReservationId;
 
-/// The class of which nobody asks: what is given back needs no room.
-const NO_CLASS: i64 = 0;
-
 impl Store {
     /// Holds the demand's costs for its reservation in all buckets that have a ceiling, or in none; until a moment in ms since
-    /// 1970. What the reservation held before is replaced. Answers why not.
+    /// 1970. What the reservation held before is replaced, or ended where there is no room now. Answers why not.
     pub(crate) async fn hold(&self, demand: &Demand, until_ms: i64) -> Result<Option<Refusal>, Error> {
         let class = demand.priority;
         let limited = || {
@@ -21,7 +18,7 @@ impl Store {
         };
         let holds: Vec<Hold<'_>> = limited().map(|(_, bucket, points, cap)| Hold { bucket, points, cap }).collect();
         let numbers: Vec<i64> = limited().map(|(number, ..)| number).collect();
-        let refusal = self.reserve(demand.app, class.class(), demand.reservation, until_ms, &holds).await?;
+        let refusal = self.reserve(demand.app, demand.reservation.id, until_ms, &holds).await?;
         let renumbered = |refusal: Refusal| {
             let place = usize::try_from(refusal.binding).unwrap_or_default().wrapping_sub(1);
             Refusal { binding: numbers.get(place).copied().unwrap_or_default(), ..refusal }
@@ -32,13 +29,12 @@ impl Store {
     /// Ends what a reservation holds in these buckets of an app.
     pub(crate) async fn unhold(&self, app: u64, id: ReservationId, buckets: &[Bucket]) -> Result<(), Error> {
         let holds: Vec<Hold<'_>> = buckets.iter().map(|bucket| Hold { bucket, points: 0, cap: 0 }).collect();
-        self.reserve(app, NO_CLASS, id, 0, &holds).await.map(drop)
+        self.reserve(app, id, 0, &holds).await.map(drop)
     }
 
     async fn reserve(
         &self,
         app: u64,
-        class: i64,
         id: ReservationId,
         until_ms: i64,
         holds: &[Hold<'_>],
@@ -49,7 +45,7 @@ impl Store {
         for _ in 0..EPOCH_TRIES {
             let epoch = self.known_epoch(app);
             let mut packed = Vec::with_capacity(32 * (holds.len() + 1));
-            put(&mut packed, [self.horizon.not_after_ms(), class]);
+            put(&mut packed, [self.horizon.not_after_ms()]);
             packed.extend(id.bytes());
             put(&mut packed, [until_ms]);
             for Hold { bucket, points, cap } in holds {

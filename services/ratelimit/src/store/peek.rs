@@ -8,7 +8,7 @@ use crate::ceilings::{Ceiling, Profile};
 use crate::demand::{Bucket, Demand};
 use crate::error::Error;
 use crate::priority::{ClassCaps, Priority};
-use crate::reservation::ReservationId;
+use crate::reservation::Under;
 use crate::scope::{Kind, Scope};
 use crate::window::Window;
 
@@ -32,7 +32,7 @@ impl Store {
     ) -> Result<Option<(Duration, Reason)>, Error> {
         let app = bucket.scope.app;
         let charges = vec![(bucket.clone(), 1), (barrier(app), 1)];
-        let demand = Demand { app, priority, ruled: 0, reservation: ReservationId::NONE, charges };
+        let demand = Demand { app, priority, ruled: 0, reservation: Under::default(), charges };
         let mut epoch = self.known_epoch(app);
         for _ in 0..super::EPOCH_TRIES {
             if let Some(known) = epoch

@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::history::{Viewer, get};
 use super::repeats::{Repeat, Repeats};
 use crate::error::Error;
-use crate::policies::Kept;
+use crate::policies::{Kept, OPERATORS};
 
 /// As many changes as are read at once.
 const READ_MAX: i64 = 1_000;
@@ -82,6 +82,11 @@ impl PolicyRows {
             request_id: Some(repeat.request_id),
             detail: json!({ "by": by, "policy": policy.policy }),
         };
+        // Whose policy an operator ended finds it in its own audit.
+        if by != audited && by != OPERATORS {
+            let of_theirs = audit::Entry { tenant: by, ..entry.clone() };
+            audit::append(&transaction, of_theirs).await.map_err(Error::Postgres)?;
+        }
         audit::append(&transaction, entry).await.map_err(Error::Postgres)?;
         transaction.commit().await?;
         Ok(true)

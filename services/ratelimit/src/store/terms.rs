@@ -33,7 +33,7 @@ impl<'a> Terms<'a> {
         for Asked { demand, .. } in asked {
             let (class, gate) = (demand.priority.class(), i64::from(demand.priority.gate_percent()));
             put(&mut packed, [class, gate]);
-            packed.extend(demand.reservation.bytes());
+            packed.extend(demand.reservation.id.bytes());
             put(&mut packed, [count(demand.charges.len())]);
             for (bucket, cost) in &demand.charges {
                 let number = numbers.get(bucket.key.as_str()).copied().unwrap_or_default();

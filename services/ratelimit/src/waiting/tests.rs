@@ -4,6 +4,7 @@ use super::*;
 use crate::counter;
 use crate::demand::Bucket;
 use crate::permit::Permit;
+use crate::reservation::{ReservationId, Under};
 use crate::scope::ADS_MANAGEMENT;
 use crate::store::tests::{Bench, admitted, refused};
 
@@ -156,4 +157,27 @@ async fn futures_of(all: Vec<Waits>) -> usize {
         refused += usize::from(matches!(waits.await.unwrap().unwrap(), Outcome::Refused(_)));
     }
     refused
+}
+
+#[tokio::test]
+async fn who_has_points_held_waits_behind_nobody_and_takes_them() {
+    let bench = Bench::new().await;
+    let counter = Arc::new(Counter::new(Arc::clone(&bench.store)));
+    let waiting = Waiting::new(counter, bench.rules.clone(), TaskTracker::new(), CancellationToken::new());
+    let tenant: TenantId = "acme".parse().unwrap();
+    let demand = |cost| bench.demand(bench.account(ADS_MANAGEMENT), cost, Priority::Interactive);
+    let key = demand(1).charges[0].0.key.clone();
+    let id = ReservationId::of(&tenant, uuid::Uuid::nil());
+    let under = |cost| Demand { reservation: Under::new(id, vec![key.clone()]), ..demand(cost) };
+    assert_eq!(bench.store.hold(&under(200), bench.store.now_ms() + 600_000).await.unwrap(), None);
+    let (queue, ask, deadline) = (waiting.clone(), demand(100), Instant::now() + PATIENT);
+    let of_acme = tenant.clone();
+    let waits = waiting.tasks.spawn(async move { queue.acquire(&of_acme, ask, deadline).await });
+    while waiting.lock().waiters != 1 {
+        tokio::task::yield_now().await;
+    }
+    let job = waiting.acquire(&tenant, under(200), Instant::now() + PATIENT).await.unwrap();
+    assert_eq!(admitted(&job).cells[0].1, 200);
+    waiting.stop.cancel();
+    refused(&waits.await.unwrap().unwrap());
 }

@@ -143,7 +143,7 @@ impl Bare {
 fn terms(now_ms: i64, charges: &[pb::Charge]) -> Vec<u8> {
     let mut numbers = vec![now_ms, 1, 1];
     numbers.extend(charges.iter().flat_map(|_| [60_000, 62, 0]));
-    numbers.extend([2, 97]);
+    numbers.extend([2, 97, 0]); // class, gate, and no reservation
     numbers.extend(i64::try_from(charges.len()));
     for (number, charge) in (1..).zip(charges) {
         numbers.extend([number, i64::from(charge.cost), i64::from(CEILING), -1]);

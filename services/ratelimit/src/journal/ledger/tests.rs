@@ -177,3 +177,37 @@ fn what_is_open_is_what_was_written_under_that_epoch_and_not_spent() {
     assert!(open(4, NOW).is_empty());
     assert!(open(5, ends_ms(&hour("a"), NOW)).is_empty());
 }
+
+#[test]
+fn a_raise_that_was_not_written_is_tried_again_and_one_that_was_is_not() {
+    let mut ledger = Ledger::default();
+    ledger.hold(WHEN, &[(hour("a"), 1), (hour("b"), 1)]);
+    let rows = ledger.unwritten(NOW);
+    assert_eq!((rows.len(), &ledger.unwritten(NOW).len()), (2, &2));
+    let (a, b) = rows.split_first().unwrap();
+    ledger.written(b);
+    assert_eq!(ledger.unwritten(NOW), std::slice::from_ref(a));
+    ledger.written(std::slice::from_ref(a));
+    assert!(ledger.unwritten(NOW).is_empty() && ledger.wanting.is_empty());
+}
+
+#[test]
+fn rows_of_many_stretches_are_written_when_they_are_due_and_forgotten_when_they_no_longer_count() {
+    let mut ledger = Ledger::default();
+    let keys: Vec<String> = (0..100).map(|key| format!("k{key:03}")).collect();
+    for key in &keys {
+        ledger.hold(WHEN, &[(hour(key), 5)]);
+    }
+    write(&mut ledger, NOW);
+    for key in &keys {
+        assert_eq!(ledger.hold(WHEN, &[(hour(key), 5)]), Held::Covered);
+    }
+    let ends_ms = ends_ms(&hour("k"), NOW);
+    assert!(ledger.unwritten(ends_ms + GRACE_MS - 1).is_empty(), "late answers may still change them");
+    assert_eq!(ledger.unwritten(ends_ms + GRACE_MS).len(), 100);
+    let first = ledger.unwritten(ends_ms + GRACE_MS).remove(0);
+    assert_eq!((first.key.as_str(), first.points), ("k000", 5));
+    ledger.written(std::slice::from_ref(&first));
+    assert_eq!(ledger.unwritten(ends_ms + GRACE_MS).len(), 99);
+    assert!(ledger.unwritten(first.until_ms).is_empty() && ledger.ended.is_empty());
+}

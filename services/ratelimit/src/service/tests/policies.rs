@@ -365,6 +365,14 @@ async fn an_operator_ends_what_a_tenant_set_for_an_account_and_no_other_tenant_d
     let set = running.set(ended(), "*").await.unwrap();
     assert_eq!((set.tenant.as_str(), set.ceilings.len()), (whose.as_str(), 0));
     assert_eq!(running.quota(&running.tenant).await.limit, Some(1_000));
+    let sets = update(
+        pb::QuotaPolicy { tenant: whose.clone(), ceilings: vec![ceiling(ADS_MANAGEMENT, 9)], ..running.policy() },
+        &["ceilings"],
+    );
+    let wrong = running.set(sets, "*").await.unwrap_err();
+    assert_eq!(violations(&wrong), [("policy".to_owned(), "OPERATOR_ENDS".to_owned())]);
+    let nobodys = update(pb::QuotaPolicy { tenant: "tenants/nobody".to_owned(), ..running.policy() }, &["ceilings"]);
+    assert_eq!(running.set(nobodys, "*").await.unwrap_err().code(), Code::NotFound);
     let forged = update(pb::QuotaPolicy { tenant: "acme".to_owned(), ..running.policy() }, &["ceilings"]);
     let wrong = running.set(forged, "*").await.unwrap_err();
     assert_eq!(violations(&wrong)[0].0, "policy.tenant");

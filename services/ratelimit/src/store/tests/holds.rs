@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::reservation::ReservationId;
+use crate::reservation::{ReservationId, Under};
 
 impl Bench {
     fn under(&self, name: u128, cost: u32, priority: Priority) -> Demand {
-        let reservation = ReservationId::of(&"acme".parse().unwrap(), Uuid::from_u128(name));
-        Demand { reservation, ..self.demand(self.account(ADS_MANAGEMENT), cost, priority) }
+        let id = ReservationId::of(&"acme".parse().unwrap(), Uuid::from_u128(name));
+        Demand { reservation: Under::new(id, Vec::new()), ..self.demand(self.account(ADS_MANAGEMENT), cost, priority) }
     }
 
     async fn hold(&self, name: u128, cost: u32, lasts: Duration) -> Option<Refusal> {
@@ -118,4 +118,30 @@ async fn lost_counters_take_what_was_held_along_and_the_job_goes_on_like_any_oth
     bench.command(&["DEL", &bucket.key, &epoch_key(bench.app)]).await;
     admitted(&bench.take_under(1, 10).await);
     assert_eq!(bench.sums().await.1, 0);
+}
+
+#[tokio::test]
+async fn what_is_held_under_a_name_ends_where_there_is_no_room_for_more_of_it() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.hold(1, 100, Duration::from_mins(10)).await, None);
+    admitted(&bench.take(150, Priority::Interactive).await);
+    let refusal = bench.hold(1, 142, Duration::from_mins(10)).await.unwrap();
+    assert_eq!(refusal.reason, Reason::Ceiling);
+    assert_eq!(bench.sums().await, (150, 0));
+    admitted(&bench.take(141, Priority::Interactive).await);
+}
+
+#[tokio::test]
+async fn what_outlasts_the_window_is_waited_for() {
+    let bench = Bench::new().await;
+    let writes = |name: u128, cost| Demand {
+        reservation: bench.under(name, 1, Priority::Interactive).reservation,
+        ..bench.demand(Scope { kind: Kind::Mutation, ..bench.account("") }, cost, Priority::Interactive)
+    };
+    let (bucket, _) = writes(1, 1).charges.remove(0);
+    let (most, until_ms) = (bucket.cap(Priority::Interactive).unwrap(), START_MS + 1_800_000);
+    assert!(bucket.kept_ms() < 1_800_000);
+    assert_eq!(bench.store.hold(&writes(1, most), until_ms).await.unwrap(), None);
+    let refusal = bench.store.hold(&writes(2, 1), until_ms).await.unwrap().unwrap();
+    assert_eq!((refusal.reason, refusal.wait), (Reason::Ceiling, Duration::from_mins(30)));
 }

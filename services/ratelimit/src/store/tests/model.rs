@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::policies::{Kept, OPERATORS, Policy, SetCaps, SetCeiling};
-use crate::reservation::ReservationId;
+use crate::reservation::{ReservationId, Under};
 
 const TENANTS: [&str; 2] = ["acme", "other"];
 const ADS: [&str; 3] = ["ads_management", "ads_insights", "custom_audience"];
@@ -137,14 +137,14 @@ fn set(bench: &Bench, version: i64, limits: [u32; 3], sync: u32, shared: Option<
 
 fn id((tenant, name): Holder) -> ReservationId {
     let id = || ReservationId::of(&TENANTS[tenant].parse().unwrap(), Uuid::from_u128(name));
-    if name == 0 { ReservationId::NONE } else { id() }
+    if name == 0 { ReservationId::default() } else { id() }
 }
 
 fn demand(bench: &Bench, costs: [u32; 3], class: Priority, holder: Holder) -> Option<Demand> {
     let asked: Vec<(usize, u32)> = costs.into_iter().enumerate().filter(|(_, cost)| *cost > 0).collect();
     let charges = asked.iter().map(|(place, cost)| (bench.account(ADS[*place]), None, *cost));
     let demand = bench.rules.demand_of(&TENANTS[holder.0].parse().unwrap(), bench.app, class, charges);
-    (!asked.is_empty()).then(|| Demand { reservation: id(holder), ..demand })
+    (!asked.is_empty()).then(|| Demand { reservation: Under::new(id(holder), Vec::new()), ..demand })
 }
 
 async fn hold(
@@ -160,6 +160,8 @@ async fn hold(
     let fits = limited.iter().all(|charge| model.has_room(charge, class, holder, now));
     let refusal = bench.store.hold(&demand, now + ms).await.unwrap();
     prop_assert_eq!(refusal.is_none(), fits);
+    let replaced: Vec<&String> = limited.iter().map(|(bucket, _)| &bucket.key).collect();
+    model.holds.retain(|(key, other), _| *other != holder || !replaced.contains(&key));
     if fits {
         for (bucket, points) in limited {
             model.holds.insert((bucket.key.clone(), holder), (now + ms, i64::from(*points)));
