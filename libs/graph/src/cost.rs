@@ -43,6 +43,13 @@ pub(crate) fn charges(meta_app: &str, asset: Asset, calls: impl IntoIterator<Ite
     charges
 }
 
+/// The charges of a job of so many calls under `ads_management`.
+pub(crate) fn of_job(meta_app: &str, asset: Asset, reads: usize, writes: usize) -> Vec<Charge> {
+    let of = |verb| Priced { verb, use_case: UseCase::AdsManagement };
+    let calls = std::iter::repeat_n(of(Verb::Get), reads).chain(std::iter::repeat_n(of(Verb::Post), writes));
+    charges(meta_app, asset, calls)
+}
+
 fn of_call(asset: Asset, call: Priced) -> Vec<(ScopeKind, String, &'static str, u32)> {
     let Asset::AdAccount(account) = asset else {
         return vec![(ScopeKind::App, String::new(), CONVERSIONS, 1)];

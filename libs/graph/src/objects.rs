@@ -10,9 +10,7 @@ use crate::{
     ad_sets, ads,
     answer::{Ack, Page},
     call::{Call, Replay},
-    campaigns,
-    cost::{self, Priced},
-    creatives,
+    campaigns, cost, creatives,
     on::Asset,
 };
 
@@ -155,11 +153,7 @@ pub fn set_status(kind: Kind, id: u64, active: bool) -> Call<Value> {
 
 /// What so many reads and writes of an ad account take from each bucket: the bucket in words, and how much.
 pub fn costs(account: AdAccountId, reads: usize, writes: usize) -> Vec<(String, u32)> {
-    let read = Priced::from(&Call::<Value>::get("/"));
-    let write = Priced::from(&Call::<Value>::post("/", Replay::Safe));
-    let calls = std::iter::repeat_n(read, reads).chain(std::iter::repeat_n(write, writes));
-    let charges = cost::charges("", Asset::AdAccount(account), calls);
-    charges
+    cost::of_job("", Asset::AdAccount(account), reads, writes)
         .into_iter()
         .map(|charge| {
             let scope = charge.scope.unwrap_or_default();

@@ -6,13 +6,7 @@ use bytes::Bytes;
 use proto::ratelimit::v1::{Charge, ScopeKind};
 use uuid::Uuid;
 
-use crate::{
-    call::{Call, Replay},
-    client::Client,
-    cost::{self, Priced},
-    error::Error,
-    on::On,
-};
+use crate::{client::Client, cost, error::Error, on::On};
 
 /// What ratelimit holds. The calls that have it in their [`On`] take from it first; it is no permit, and when it has
 /// lapsed they go like any other. Clones are the same one.
@@ -37,10 +31,7 @@ impl Client {
         lasts: Duration,
     ) -> Result<Reservation, Error> {
         let lease = self.leases.get(on).await?;
-        let read = Priced::from(&Call::<()>::get("/"));
-        let write = Priced::from(&Call::<()>::post("/", Replay::Safe));
-        let calls = std::iter::repeat_n(read, reads).chain(std::iter::repeat_n(write, writes));
-        let mut charges = cost::charges(&lease.meta_app, on.asset, calls);
+        let mut charges = cost::of_job(&lease.meta_app, on.asset, reads, writes);
         charges.retain(is_of_the_accounts_hour);
         self.permits.reserve(on, name, charges, lasts).await
     }

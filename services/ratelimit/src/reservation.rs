@@ -1,7 +1,6 @@
 //! Reservations: points that are kept free for a job until it takes them, so that a job once begun is not stopped halfway by
 //! others. A reservation is no permit: each call under it asks for one, and takes from what is held first.
 
-use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -60,12 +59,6 @@ impl ReservationId {
     /// As the scripts read it.
     pub(crate) fn bytes(self) -> [u8; Self::BYTES] {
         self.0
-    }
-}
-
-impl fmt::Display for ReservationId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&hex::encode(self.0))
     }
 }
 

@@ -137,8 +137,8 @@ impl PolicyBook {
         loop {
             let before = self.kept(layer, &change.subject).await?;
             if by.operator && layer != OPERATORS && before.version == 0 {
-                let name = format!("{} of tenants/{layer}", before.name);
-                return Err(Error::Unknown { name, known: Vec::new() });
+                let words = format!("set nothing for {}: ListQuotaPolicies shows who did", before.name);
+                return Err(FieldError::new("policy.tenant", words, "NOTHING_SET").into());
             }
             tries += 1;
             if tries > TRIES || (!change.etag.is_empty() && change.etag != before.etag()) {

@@ -58,7 +58,7 @@ local function wait_of(b, class, gate_stop, reservation, cost, cap, pace)
   end
   if cap >= 0 then
     -- What has to stop now waits for no plan.
-    local held = class > SAFETY and held_by_others(b, reservation) or 0
+    local held = class > SAFETY and b.held > 0 and held_by_others(b, reservation) or 0
     local excess = b.own + b.others + held + cost - cap
     if excess > 0 then
       return until_gone(b, excess, function(hold) return class > SAFETY and hold.id ~= reservation end), CEILING

@@ -236,15 +236,11 @@ local function until_gone(b, excess, counted)
     if excess - lapsed_by(b, moment, counted) <= 0 then return moment - b.at end
   end
   -- By then the window is empty; what is still in the way is held.
-  local gone = (b.head + b.n) * b.cell_ms
-  local lapses = gone
-  if excess - b.own_cell - b.others_cell > lapsed_by(b, gone, counted) then
-    lapses = math.huge
-    for _, hold in ipairs(b.holds) do
-      local enough = excess - b.own_cell - b.others_cell <= lapsed_by(b, hold.until_ms, counted)
-      if enough then lapses = math.min(lapses, hold.until_ms) end
-    end
-    if lapses == math.huge then lapses = gone end
+  excess = excess - b.own_cell - b.others_cell
+  local gone, enough = (b.head + b.n) * b.cell_ms, nil
+  for _, hold in ipairs(b.holds) do
+    local lapses = excess <= lapsed_by(b, hold.until_ms, counted)
+    if lapses and (not enough or hold.until_ms < enough) then enough = hold.until_ms end
   end
-  return math.max(gone, lapses) - b.at
+  return (excess > 0 and enough and math.max(gone, enough) or gone) - b.at
 end

@@ -372,7 +372,18 @@ async fn an_operator_ends_what_a_tenant_set_for_an_account_and_no_other_tenant_d
     let wrong = running.set(sets, "*").await.unwrap_err();
     assert_eq!(violations(&wrong), [("policy".to_owned(), "OPERATOR_ENDS".to_owned())]);
     let nobodys = update(pb::QuotaPolicy { tenant: "tenants/nobody".to_owned(), ..running.policy() }, &["ceilings"]);
-    assert_eq!(running.set(nobodys, "*").await.unwrap_err().code(), Code::NotFound);
+    let wrong = running.set(nobodys, "*").await.unwrap_err();
+    assert_eq!(violations(&wrong), [("policy.tenant".to_owned(), "NOTHING_SET".to_owned())]);
+    // The tenant finds in its own audit that it was ended, and by whom.
+    let client = storage::Postgres::connect(&running.bench.postgres).await.unwrap().client().await.unwrap();
+    let listing = storage::audit::Listing { size: 10, ..Default::default() };
+    let entries = storage::audit::list(&client, &running.tenant, listing).await.unwrap();
+    let actors: Vec<&str> = entries.iter().map(|entry| entry.actor.as_str()).collect();
+    assert_eq!(
+        (actors.len(), entries.iter().all(|entry| entry.action == "quota.policy.update")),
+        (2, true),
+        "{actors:?}"
+    );
     let forged = update(pb::QuotaPolicy { tenant: "acme".to_owned(), ..running.policy() }, &["ceilings"]);
     let wrong = running.set(forged, "*").await.unwrap_err();
     assert_eq!(violations(&wrong)[0].0, "policy.tenant");
