@@ -413,6 +413,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_tenant_set_is_ended_in_its_own_name() {
+        let settings = settings(&["--of", "acme", "--clear", "ceilings"]).unwrap();
+        assert_eq!(settings.of.as_deref(), Some("acme"));
+        let limit =
+            PolicyCeiling { kind: ScopeKind::AdAccount.into(), use_case: "ads_management".to_owned(), limit: 9 };
+        let mut policy =
+            QuotaPolicy { tenant: "tenants/acme".to_owned(), ceilings: vec![limit], ..QuotaPolicy::default() };
+        assert_eq!(settings.apply(&mut policy), ["ceilings"]);
+        assert_eq!((policy.tenant.as_str(), policy.ceilings.len()), ("tenants/acme", 0));
+    }
+
+    #[test]
     fn what_is_named_changes_and_the_rest_stays() {
         let ceiling = |use_case: &str, limit| PolicyCeiling {
             kind: ScopeKind::AdAccount.into(),

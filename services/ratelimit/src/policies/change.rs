@@ -241,7 +241,8 @@ impl PolicyBook {
         let mut fields = Fields::new();
         let known = self.quotas.rules().policies().known();
         if by.operator && after.by != OPERATORS {
-            fields.check(change.policy == Policy::default(), "policy", ENDS_ONLY, "OPERATOR_ENDS");
+            let ends = change.of(&Policy::default()) == Policy::default();
+            fields.check(ends, "policy", ENDS_ONLY, "OPERATOR_ENDS");
         } else if by.operator {
             if change.fields.contains(&Field::Weights) {
                 self.check_weights(&mut fields, &change.subject, &after.policy).await?;
